@@ -1,0 +1,88 @@
+"""remgcl: build, train and study vision-language models on text-rich images.
+
+This is the public API: all that a plugin may import.
+"""
+
+from remgcl.core.answers import Answered, exact_match
+from remgcl.core.checkpoint import RunFolder, StageFolder
+from remgcl.core.engine import Engine
+from remgcl.core.errors import (
+    DataError,
+    Fault,
+    FaultsError,
+    PluginError,
+    RemgclError,
+    RunError,
+    WeightsError,
+    listed,
+)
+from remgcl.core.features import Features, Regions
+from remgcl.core.geometry import Grid
+from remgcl.core.hookspecs import hookimpl
+from remgcl.core.job import Job
+from remgcl.core.order import grouped, shuffled
+from remgcl.core.parts import (
+    Backbone,
+    BackboneSpec,
+    Census,
+    Dataset,
+    Loss,
+    Projector,
+    Runner,
+    Samples,
+    Template,
+    TextFilter,
+    TowerSpec,
+    VisionTower,
+)
+from remgcl.core.picture import draw
+from remgcl.core.recipe import Recipe, Stage
+from remgcl.core.samples import COUNTS, Batch, Piece, Region, Sample, Turn
+from remgcl.core.weights import read_json, reading_weights, verify_weights
+
+__all__ = [
+    "COUNTS",
+    "Answered",
+    "Backbone",
+    "BackboneSpec",
+    "Batch",
+    "Census",
+    "DataError",
+    "Dataset",
+    "Engine",
+    "Fault",
+    "FaultsError",
+    "Features",
+    "Grid",
+    "Job",
+    "Loss",
+    "Piece",
+    "PluginError",
+    "Projector",
+    "Recipe",
+    "Region",
+    "Regions",
+    "RemgclError",
+    "RunError",
+    "RunFolder",
+    "Runner",
+    "Sample",
+    "Samples",
+    "Stage",
+    "StageFolder",
+    "Template",
+    "TextFilter",
+    "TowerSpec",
+    "Turn",
+    "VisionTower",
+    "WeightsError",
+    "draw",
+    "exact_match",
+    "grouped",
+    "hookimpl",
+    "listed",
+    "read_json",
+    "reading_weights",
+    "shuffled",
+    "verify_weights",
+]

@@ -1,0 +1,5 @@
+"""Run the command line: ``python -m remgcl``."""
+
+from remgcl.cli import main
+
+main()

@@ -1,0 +1,35 @@
+"""The command line: one module for each command.
+
+A command imports what it needs when it runs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from remgcl.cli import check, parts, run
+
+app = typer.Typer(
+    name="remgcl",
+    help="Build, train and study vision-language models on text-rich images.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("run")(run.run)
+app.command("check")(check.check)
+app.command("parts")(parts.parts)
+
+
+def main() -> None:
+    """Run a command; an error of the user's is told without a traceback, with exit code 2."""
+    from remgcl.core.errors import RemgclError
+
+    try:
+        app()
+    except RemgclError as error:
+        typer.secho(f"error: {error}".replace("\n", "\nerror: "), fg="red", err=True)
+        sys.exit(2)

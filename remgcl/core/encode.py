@@ -1,0 +1,259 @@
+"""A conversation to token ids, labels and regions, in a loader worker.
+
+Labels come from the character spans of the learned pieces and the tokenizer's
+own offsets, so they cannot disagree with the ids. (The published code re-counts
+the tokens of each turn and drops a sample when the count is off:
+`llava/train/train.py` `preprocess_v1`.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from attrs import evolve, field, frozen
+
+from remgcl.core.errors import DataError, WeightsError
+from remgcl.core.geometry import Aspect, content_mask, patch_weights
+from remgcl.core.parts import Template, TowerSpec
+from remgcl.core.pixels import prepare
+from remgcl.core.samples import Piece, Region, Sample
+
+IMAGE = -200
+"""Stands for the image among token ids (LLaVA, `llava/constants.py`)."""
+
+IGNORED = -100
+"""Label of a token that is not learned (the default of torch's cross entropy)."""
+
+Ids: TypeAlias = npt.NDArray[np.int64]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+
+@frozen(eq=False, kw_only=True)
+class Tokens:
+    """A rendered conversation as numbers; the image is one id, `IMAGE`.
+
+    Attributes:
+        ids: Token ids `[T]`.
+        labels: Ids where the token is learned, `IGNORED` elsewhere `[T]`.
+        cut: How many tokens were cut off the end.
+    """
+
+    ids: Ids
+    labels: Ids
+    cut: int = 0
+
+    def fit(self, length: int, image_tokens: int) -> Tokens:
+        """Cut the end of the text so that image and text fit; the image stays whole.
+
+        Args:
+            length: Longest sequence in tokens, image included.
+            image_tokens: Tokens the image takes.
+        """
+        image = np.flatnonzero(self.ids == IMAGE)
+        room = length - len(image) * image_tokens
+        text = np.flatnonzero(self.ids != IMAGE)
+        if len(text) <= room:
+            return self
+        kept = np.sort(np.concatenate([text[:room], image]))
+        return Tokens(ids=self.ids[kept], labels=self.labels[kept], cut=len(text) - room)
+
+
+@frozen(eq=False, kw_only=True)
+class RegionTokens:
+    """The regions of one image that own a patch and have a text.
+
+    Attributes:
+        patch_weights: Share of each patch in each region, float32 `[R, P]`.
+        ids: Token ids of each region's text.
+        keys: Equal for equal texts `[R]`.
+        confidence: Certainty of the texts, float32 `[R]`.
+        dropped: Regions left out: outside of the picture, or without a text.
+    """
+
+    patch_weights: npt.NDArray[np.float32]
+    ids: tuple[Ids, ...]
+    keys: Ids
+    confidence: npt.NDArray[np.float32]
+    dropped: int
+
+
+@frozen(eq=False, kw_only=True)
+class Image:
+    """An image as the tower sees it.
+
+    Attributes:
+        pixels: Its pixels, uint8 `[3, H, W]`.
+        patch_mask: False on patches that show only padding `[P]`.
+        regions: Where text stands in it.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    patch_mask: Mask
+    regions: RegionTokens
+
+
+@frozen(eq=False, kw_only=True)
+class Example:
+    """A sample, ready to be collated.
+
+    Attributes:
+        tokens: The conversation.
+        kept: True on learned tokens that the text filter kept `[T]`.
+        image: The picture, if there is one.
+        replaced: How many unreadable samples this one stands in for.
+    """
+
+    tokens: Tokens
+    kept: Mask
+    image: Image | None
+    replaced: int
+
+
+def tokenize(pieces: Iterable[Piece], tokenizer: Any) -> Tokens:  # noqa: ANN401 - transformers' tokenizers are untyped
+    """Turn a rendered conversation into ids and labels.
+
+    The text before, between and after images is tokenized a stretch at a time.
+    A token is learned if it covers a character of a learned piece.
+
+    Args:
+        pieces: What a template rendered.
+        tokenizer: The backbone's tokenizer.
+
+    Raises:
+        WeightsError: The tokenizer cannot tell its tokens' characters.
+    """
+    ids: list[int] = []
+    labels: list[int] = []
+    for stretch in _stretches(pieces):
+        if stretch is None:
+            ids.append(IMAGE)
+            labels.append(IGNORED)
+            continue
+        text = "".join(piece.text for piece in stretch)
+        learned = np.repeat([piece.learned for piece in stretch], [len(piece.text) for piece in stretch])
+        for token, (start, end) in _offsets(text, tokenizer):
+            ids.append(token)
+            labels.append(token if learned[start:end].any() else IGNORED)
+    first = _first_token(tokenizer)
+    if first is not None and ids[:1] != [first]:
+        ids.insert(0, first)
+        labels.insert(0, IGNORED)
+    return Tokens(ids=np.array(ids, dtype=np.int64), labels=np.array(labels, dtype=np.int64))
+
+
+@frozen(kw_only=True)
+class Encoder:
+    """Makes examples of samples; picklable, for loader workers.
+
+    Attributes:
+        tokenizer: The backbone's tokenizer.
+        template: How a conversation is written.
+        tower: What the vision tower declares.
+        aspect: How an image is made to fit the tower.
+        max_length: Longest sequence in tokens, image included.
+        keep: The built text filter: ids `[T]` to True where kept `[T]`.
+    """
+
+    tokenizer: Any
+    template: Template
+    tower: TowerSpec
+    aspect: Aspect = "pad"
+    max_length: int = field(default=2048)
+    keep: Callable[[Ids], Mask] | None = None
+
+    def __call__(self, sample: Sample) -> Example:
+        """Encode a sample.
+
+        Args:
+            sample: A conversation, with its image if it has one.
+
+        Raises:
+            DataError: Image and turns disagree, or the image leaves no room for text.
+        """
+        self._verify(sample)
+        tokens = tokenize(self.template.render(sample.turns, self.tokenizer), self.tokenizer)
+        tokens = tokens.fit(self.max_length, self.tower.tokens)
+        kept = tokens.labels != IGNORED
+        if self.keep is not None:
+            kept[kept] = self.keep(tokens.labels[kept])
+        return Example(tokens=tokens, kept=kept, image=self._image(sample), replaced=sample.stands_in_for)
+
+    def prompt(self, sample: Sample) -> Example:
+        """Encode a sample without its last answer, for the model to give one.
+
+        Args:
+            sample: A conversation that ends with the assistant's turn.
+
+        Raises:
+            DataError: As when it is called.
+        """
+        return self(evolve(sample, turns=sample.turns[:-1]))
+
+    def _verify(self, sample: Sample) -> None:
+        shown = sum(turn.image for turn in sample.turns)
+        if shown != (sample.image is not None):
+            has = "an image" if sample.image else "no image"
+            raise DataError(f"sample {sample.id!r}: has {has}; {shown} of its turns show one")
+        if sample.image and self.max_length <= self.tower.tokens:
+            raise DataError(
+                f"max_length: {self.max_length} leaves no room for text; an image takes {self.tower.tokens} tokens"
+            )
+
+    def _image(self, sample: Sample) -> Image | None:
+        if sample.image is None:
+            return None
+        pixels, placement = prepare(sample.image, self.tower.size, self.aspect, self.tower.mean)
+        weights = patch_weights([region.quad for region in sample.regions], placement, self.tower.grid)
+        return Image(
+            pixels=pixels,
+            patch_mask=content_mask(placement, self.tower.grid),
+            regions=self._regions(sample.regions, weights.astype(np.float32)),
+        )
+
+    def _regions(self, regions: Sequence[Region], weights: npt.NDArray[np.float32]) -> RegionTokens:
+        ids = [self.tokenizer.encode(region.text, add_special_tokens=False) for region in regions]
+        good = [i for i in range(len(regions)) if ids[i] and weights[i].any()]
+        return RegionTokens(
+            patch_weights=weights[good],
+            ids=tuple(np.array(ids[i], dtype=np.int64) for i in good),
+            keys=np.array([_key(regions[i].text) for i in good], dtype=np.int64),
+            confidence=np.array([regions[i].confidence for i in good], dtype=np.float32),
+            dropped=len(regions) - len(good),
+        )
+
+
+def _stretches(pieces: Iterable[Piece]) -> list[list[Piece] | None]:
+    """Join the pieces between images; None stands for an image."""
+    stretches: list[list[Piece] | None] = []
+    for piece in pieces:
+        if piece.image:
+            stretches.append(None)
+        elif stretches and stretches[-1] is not None:
+            stretches[-1].append(piece)
+        else:
+            stretches.append([piece])
+    return stretches
+
+
+def _offsets(text: str, tokenizer: Any) -> Iterable[tuple[int, tuple[int, int]]]:  # noqa: ANN401 - see above
+    """Give the tokens of a text, each with the characters it covers."""
+    if not tokenizer.is_fast:
+        name = type(tokenizer).__name__
+        raise WeightsError(f"tokenizer {name}: gives no character offsets; a fast tokenizer is needed")
+    encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    return zip(encoding["input_ids"], encoding["offset_mapping"], strict=True)
+
+
+def _first_token(tokenizer: Any) -> int | None:  # noqa: ANN401 - see above
+    """Tell the token that the tokenizer itself puts first, if any."""
+    first: list[int] = tokenizer("").input_ids[:1]
+    return first[0] if first and first[0] == tokenizer.bos_token_id else None
+
+
+def _key(text: str) -> int:
+    """Make an int64 of a text, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)

@@ -1,0 +1,170 @@
+"""Plugins in; parts, recipes and runs out. There is no other state."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+from attrs import frozen
+
+from remgcl.core import document, plugins
+from remgcl.core.checkpoint import RunFolder
+from remgcl.core.job import Job
+from remgcl.core.plan import Plan, make_plan
+from remgcl.core.recipe import PARTS, Recipe
+from remgcl.core.registry import Registry
+from remgcl.core.structure import Structure
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LIBRARIES = ("remgcl", "torch", "transformers", "accelerate", "timm", "open_clip_torch", "tokenizers", "pillow")
+"""Distributions whose versions a run folder records."""
+
+
+@frozen
+class Engine:
+    """What can be made of a set of plugins.
+
+    Attributes:
+        registry: All parts.
+    """
+
+    registry: Registry
+
+    @classmethod
+    def installed(cls) -> Engine:
+        """Make an engine of every installed plugin, the built-in ones among them.
+
+        Raises:
+            PluginError: A plugin breaks a rule.
+        """
+        return cls._of(plugins.load())
+
+    @classmethod
+    def of(cls, given: Sequence[object] | Mapping[str, object]) -> Engine:
+        """Make an engine of some plugins and no others.
+
+        Args:
+            given: Modules or objects with hook implementations; with their
+                names, or named after their modules or classes.
+
+        Raises:
+            PluginError: A plugin breaks a rule.
+        """
+        if not isinstance(given, Mapping):
+            given = {getattr(plugin, "__name__", type(plugin).__qualname__): plugin for plugin in given}
+        return cls._of(plugins.manage(given))
+
+    @classmethod
+    def _of(cls, manager: pluggy.PluginManager) -> Engine:
+        return cls(Registry(manager))
+
+    def read(self, path: Path, overrides: Sequence[str] = ()) -> Recipe:
+        """Read a recipe.
+
+        Args:
+            path: The TOML file.
+            overrides: ``key=value`` each, laid over the file.
+
+        Raises:
+            RecipeError: All faults of the recipe.
+        """
+        return Structure(self.registry).read(document.read(path, overrides), Recipe)
+
+    def table(self, recipe: Recipe) -> dict[str, Any]:
+        """Write a recipe as tables, with all defaults.
+
+        Args:
+            recipe: The recipe.
+        """
+        return Structure(self.registry).write(recipe)
+
+    def check(self, recipe: Recipe, name: str) -> Plan:
+        """Verify weights, data and images, and tell what a run will do.
+
+        Args:
+            recipe: The recipe.
+            name: The recipe's file, for errors.
+
+        Raises:
+            FaultsError: All that would stop the run.
+        """
+        return make_plan(recipe, name)
+
+    def run(self, recipe: Recipe, folder: RunFolder, console: Console, name: str) -> None:
+        """Train every stage that is not finished yet.
+
+        Args:
+            recipe: The recipe.
+            folder: Where the run's files go.
+            console: Where to tell how it goes.
+            name: The recipe's file, for errors.
+
+        Raises:
+            RemgclError: The recipe cannot be run, or a stage failed. Nothing
+                that was finished is touched.
+        """
+        import tomli_w
+
+        plan = make_plan(recipe, name, parameters=False)
+        inputs = self._inputs(recipe, plan)
+        finished = {stage: folder.finished(stage, inputs[stage]) for stage in recipe.stages}
+        folder.describe(tomli_w.dumps(self.table(recipe)), _about())
+        for key, stage in recipe.stages.items():
+            if finished[key]:
+                console.print(f"[bold]{key}[/]: finished already, in {folder.stage(key).path}")
+                continue
+            job = Job(
+                recipe=recipe,
+                name=key,
+                folder=folder.stage(key),
+                start=folder.stage(stage.after) if stage.after else None,
+                inputs=inputs[key],
+                console=console,
+            )
+            recipe.runner.run(job)
+
+    def _inputs(self, recipe: Recipe, plan: Plan) -> dict[str, dict[str, Any]]:
+        """Give what each stage is made of: parts, settings, data, and the stages before it."""
+        table = self.table(recipe)
+        shared = {name: table[name] for name in (*PARTS, "text_filter", "seed") if name in table}
+        return {
+            key: {
+                **shared,
+                "stages": {before: table["stages"][before] for before in recipe.lineage(key)},
+                "data": {before: plan.stages[before].train.digest for before in recipe.lineage(key)},
+            }
+            for key in recipe.stages
+        }
+
+
+def _about() -> dict[str, Any]:
+    """Name the versions of everything that a result may depend on."""
+    libraries = {}
+    for name in LIBRARIES:
+        try:
+            libraries[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": libraries,
+        "plugins": plugins.versions(),
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    """Name the git commit of the working folder, if it is in a repository."""
+    try:
+        asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return asked.stdout.strip()

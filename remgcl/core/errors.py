@@ -1,0 +1,120 @@
+"""The errors a user may meet, and their wording.
+
+Every error of the project derives from `RemgclError`; the command line prints
+its text without a traceback and leaves with code 2. The wording is
+``<where>: <key>: <what is wrong>; <what there is>``, lower case, no full stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+from attrs import field, frozen
+
+
+class RemgclError(Exception):
+    """An error in what the user gave, not in this software."""
+
+
+class PluginError(RemgclError):
+    """A plugin or one of its parts breaks its contract."""
+
+
+class DataError(RemgclError):
+    """A dataset, a record or an image cannot be used."""
+
+
+class WeightsError(RemgclError):
+    """Weights, a configuration or a tokenizer cannot be found or read."""
+
+
+class RunError(RemgclError):
+    """A run folder cannot be used, or a run cannot go on."""
+
+
+@frozen
+class Fault:
+    """One thing that is wrong, and where.
+
+    Attributes:
+        where: The file (or command line option) at fault.
+        key: The path of keys inside it; empty for the file as a whole.
+        what: What is wrong, and what there is instead.
+    """
+
+    where: str
+    key: str
+    what: str
+
+    def __str__(self) -> str:
+        """Word the fault for a terminal."""
+        return ": ".join(part for part in (self.where, self.key, self.what) if part)
+
+
+class FaultsError(RemgclError):
+    """Several faults, told at once.
+
+    Attributes:
+        faults: The faults, in the order of the file.
+    """
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        """Word all faults, one a line.
+
+        Args:
+            faults: At least one fault.
+        """
+        self.faults = tuple(faults)
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class RecipeError(FaultsError):
+    """A recipe cannot be read."""
+
+
+class ValueFault(ValueError):
+    """A value at fault, inside a table that is being read.
+
+    Attributes:
+        key: The path of keys from the value that is read to the one at fault.
+    """
+
+    def __init__(self, what: str, key: tuple[str, ...] = ()) -> None:
+        """Say what is wrong.
+
+        Args:
+            what: What is wrong, and what there is instead.
+            key: The path to the value at fault.
+        """
+        self.key = key
+        super().__init__(what)
+
+
+@frozen
+class Hint:
+    """What to offer in place of a name that is not known.
+
+    Attributes:
+        name: The name that was given.
+        known: The names there are.
+    """
+
+    name: str
+    known: tuple[str, ...] = field(converter=lambda names: tuple(sorted(names)))
+
+    def __str__(self) -> str:
+        """Offer the nearest name, or list what there is."""
+        near = get_close_matches(self.name, self.known, n=1, cutoff=0.6)
+        if near:
+            return f"did you mean {near[0]!r}?"
+        return f"there is {listed(self.known)}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """List names for an error: quoted, with commas, or "nothing".
+
+    Args:
+        names: The names, in the order wanted.
+    """
+    return ", ".join(repr(name) for name in names) or "nothing"

@@ -1,0 +1,76 @@
+"""What a loss may look at: the features of one batch, and every shape.
+
+Letters, used in every docstring of the project: N images, P patches of an
+image, B samples, T tokens of a sample, A supervised tokens of a sample,
+D width of the language model, Dv width of the vision tower, R text regions.
+
+This module knows no model, tokenizer, image file or OCR engine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@frozen(eq=False, kw_only=True)
+class Regions:
+    """The text regions of all images of a batch; R may be 0.
+
+    Attributes:
+        image: Index of each region's image, int64 `[R]`.
+        patch_weights: Share of each patch in its region, float `[R, P]`; each
+            row sums to 1.
+        text: Mean input embedding of the region's text tokens `[R, D]`.
+        text_key: Equal for equal texts, int64 `[R]`; such regions are not
+            negatives of one another.
+        confidence: Certainty of the recognised text, from 0 to 1, `[R]`.
+    """
+
+    image: Tensor
+    patch_weights: Tensor
+    text: Tensor
+    text_key: Tensor
+    confidence: Tensor
+
+
+@frozen(eq=False, kw_only=True)
+class Features:
+    """The two sides of a batch that a loss compares: patches and text.
+
+    Any of N, A and R may be 0; a loss then returns a zero that keeps the graph
+    connected, never NaN.
+
+    Attributes:
+        patches: Projected patches, without a class token, `[N, P, D]`.
+        patch_mask: False on patches that show only padding, bool `[N, P]`.
+        grid: Rows and columns of the patches; their product is P.
+        image_sample: Index of each image's sample, int64 `[N]`.
+        answer: Input embeddings of the supervised tokens, in order `[B, A, D]`.
+        answer_mask: True on the tokens that the text filter kept, bool `[B, A]`.
+        regions: The text regions of the images.
+    """
+
+    patches: Tensor
+    patch_mask: Tensor
+    grid: tuple[int, int]
+    image_sample: Tensor
+    answer: Tensor
+    answer_mask: Tensor
+    regions: Regions
+
+    def zero(self) -> Tensor:
+        """Make a zero `[]` that depends on patches, answers and region texts.
+
+        Added to a loss it changes nothing, and keeps every rank's graph the
+        same whatever its batch holds. Sums of nothing, so that no value of the
+        features, however large, can turn it into NaN.
+        """
+        import torch
+
+        sides = (self.patches, self.answer, self.regions.text)
+        return torch.stack([side[:0].sum(dtype=torch.float32) for side in sides]).sum()

@@ -1,0 +1,74 @@
+"""The hooks a plugin may implement: one for each kind of part.
+
+This file is the whole extension surface. Register hooks take no arguments,
+need no order, and may be called in a test as plain functions. Each answers a
+mapping of names, as recipes use them, to classes; the class in the return
+annotation is the contract they must meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pluggy
+
+from remgcl.core.parts import (
+    Backbone,
+    Dataset,
+    Loss,
+    Projector,
+    Runner,
+    Template,
+    TextFilter,
+    VisionTower,
+)
+
+PROJECT = "remgcl"
+"""Name of the pluggy project, of the entry-point group and of the hooks' prefix."""
+
+PREFIX = f"{PROJECT}_register_"
+"""What the name of every register hook starts with; the kind of part follows."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a function of a plugin as the implementation of the hook of its name."""
+
+
+@hookspec
+def remgcl_register_vision_towers() -> Mapping[str, type[VisionTower]]:
+    """Name vision towers: images to patch features."""
+
+
+@hookspec
+def remgcl_register_projectors() -> Mapping[str, type[Projector]]:
+    """Name projectors: patch features to input embeddings of the language model."""
+
+
+@hookspec
+def remgcl_register_backbones() -> Mapping[str, type[Backbone]]:
+    """Name backbones: the language model and its tokenizer."""
+
+
+@hookspec
+def remgcl_register_templates() -> Mapping[str, type[Template]]:
+    """Name templates: conversations to the text that the language model reads."""
+
+
+@hookspec
+def remgcl_register_datasets() -> Mapping[str, type[Dataset]]:
+    """Name datasets: conversations about images."""
+
+
+@hookspec
+def remgcl_register_text_filters() -> Mapping[str, type[TextFilter]]:
+    """Name text filters: the tokens of an answer that the losses look at."""
+
+
+@hookspec
+def remgcl_register_losses() -> Mapping[str, type[Loss]]:
+    """Name losses: the `Features` of a batch to one scalar."""
+
+
+@hookspec
+def remgcl_register_runners() -> Mapping[str, type[Runner]]:
+    """Name runners: where and how the stages of a recipe are trained."""

@@ -1,0 +1,185 @@
+"""What a runner is handed: one stage, ready to be built.
+
+Nothing is built before it is asked for, so that a runner may ask in another
+process than the one it was called in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from attrs import define
+
+from remgcl.core.checkpoint import StageFolder, load_part, save_parts, saved_parts
+from remgcl.core.recipe import PARTS, Recipe, Stage
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from remgcl.core.answers import Answered
+    from remgcl.core.collate import Collator
+    from remgcl.core.encode import Encoder, Example
+    from remgcl.core.model import Model
+    from remgcl.core.objective import Objective
+    from remgcl.core.parts import Samples, TowerSpec
+
+
+class Examples:
+    """The samples of a dataset, encoded when they are asked for."""
+
+    def __init__(self, samples: Samples, encoder: Encoder) -> None:
+        """Join samples and encoder.
+
+        Args:
+            samples: What to encode.
+            encoder: How.
+        """
+        self.samples = samples
+        self.encoder = encoder
+
+    def __len__(self) -> int:
+        """Count the samples."""
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Example:
+        """Encode a sample.
+
+        Args:
+            index: From 0 to the length.
+        """
+        return self.encoder(self.samples[index])
+
+
+@define(kw_only=True, eq=False, slots=False)
+class Job:
+    """One stage of a recipe.
+
+    Attributes:
+        recipe: The whole recipe.
+        name: The stage's key in it.
+        folder: Where the stage's files go.
+        start: The folder of the stage it starts from, if any.
+        inputs: What the stage is made of, as tables.
+        console: Where to tell how it goes.
+    """
+
+    recipe: Recipe
+    name: str
+    folder: StageFolder
+    start: StageFolder | None
+    inputs: Mapping[str, Any]
+    console: Console
+
+    @property
+    def stage(self) -> Stage:
+        """The stage's settings."""
+        return self.recipe.stages[self.name]
+
+    @cached_property
+    def tower(self) -> TowerSpec:
+        """What the vision tower declares."""
+        return self.recipe.vision_tower.spec()
+
+    @cached_property
+    def tokenizer(self) -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped
+        """The backbone's tokenizer."""
+        return self.recipe.backbone.build_tokenizer()
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """Makes examples of samples."""
+        from remgcl.core.encode import Encoder
+
+        chosen = self.recipe.text_filter
+        return Encoder(
+            tokenizer=self.tokenizer,
+            template=self.stage.template,
+            tower=self.tower,
+            aspect=self.stage.image_aspect,
+            max_length=self.stage.max_length,
+            keep=chosen.build(self.tokenizer) if chosen else None,
+        )
+
+    @property
+    def collator(self) -> Collator:
+        """Makes batches of examples."""
+        from remgcl.core.collate import Collator
+
+        return Collator(self.tower)
+
+    def build_examples(self) -> Examples:
+        """Make the training examples.
+
+        Raises:
+            DataError: The data cannot be read.
+        """
+        return Examples(self.stage.data.build(), self.encoder)
+
+    def build_model(self) -> Model:
+        """Build the parts, load what earlier stages learned, and freeze what does not learn.
+
+        Raises:
+            WeightsError: A part's weights cannot be read.
+            RunError: An earlier stage's model cannot be read.
+        """
+        import torch
+
+        from remgcl.core.model import Model
+
+        torch.manual_seed(self.recipe.seed)
+        saved = saved_parts(self.start.model) if self.start else {}
+        tower, backbone = self.recipe.vision_tower, self.recipe.backbone
+        model = Model(
+            tower.build(pretrained="vision_tower" not in saved),
+            self.recipe.projector.build(self.tower.width, backbone.spec().width),
+            backbone.build(pretrained="backbone" not in saved),
+            self.tower,
+        )
+        for name, file in saved.items():
+            load_part(model.get_submodule(name), file)
+        for name in PARTS:
+            model.get_submodule(name).requires_grad_(name in self.stage.train)
+        if self.stage.gradient_checkpointing:
+            model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
+        return model
+
+    def build_objective(self, model: Model) -> Objective:
+        """Join a model and the losses of the stage.
+
+        Args:
+            model: The built model.
+        """
+        from remgcl.core.objective import Objective
+
+        return Objective(model, self.stage.losses)
+
+    def validate(self, model: Model) -> Sequence[Answered]:
+        """Answer the held-out samples, if the stage has any.
+
+        Args:
+            model: The model; it is put in evaluation mode.
+        """
+        from remgcl.core.validation import answer_all
+
+        settings = self.stage.validation
+        if settings is None:
+            return []
+        return list(answer_all(model, settings.data.build(), self.encoder, settings))
+
+    def finish(self, model: Model, results: Mapping[str, Any]) -> None:
+        """Save what the stage learned, and mark it as finished.
+
+        Parts are left out that learned nothing so far and that their recipe
+        gives again.
+
+        Args:
+            model: The trained model.
+            results: What came out, for the record.
+        """
+        learned = {name for stage in self.recipe.lineage(self.name) for name in self.recipe.stages[stage].train}
+        again = {"vision_tower": self.recipe.vision_tower.restorable, "backbone": self.recipe.backbone.restorable}
+        modules = {name: model.get_submodule(name) for name in PARTS if name in learned or not again.get(name)}
+        save_parts(modules, {name: self.inputs[name] for name in PARTS}, self.folder.model)
+        self.folder.finish(self.inputs, results)

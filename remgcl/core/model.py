@@ -1,0 +1,170 @@
+"""Vision tower, projector and language model, joined.
+
+The image's tokens already have their places in a batch: patches are projected
+and scattered into the input embeddings at once, whatever the batch holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from remgcl.core.features import Features, Regions
+
+if TYPE_CHECKING:
+    from remgcl.core.parts import TowerSpec
+    from remgcl.core.samples import Batch
+
+
+class Model(nn.Module):
+    """A vision-language model made of its three parts."""
+
+    def __init__(self, vision_tower: nn.Module, projector: nn.Module, backbone: Any, tower: TowerSpec) -> None:  # noqa: ANN401 - transformers' models are untyped
+        """Join built parts.
+
+        Args:
+            vision_tower: Normalised pixels `[N, 3, H, W]` to features `[N, I, Dv]`.
+            projector: Features to embeddings `[N, I, D]`.
+            backbone: A causal language model of transformers.
+            tower: What the vision tower declared.
+        """
+        super().__init__()
+        self.vision_tower = vision_tower
+        self.projector = projector
+        self.backbone = backbone
+        self.tower = tower
+        self.register_buffer("mean", 255 * torch.tensor(tower.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(tower.std).view(3, 1, 1), persistent=False)
+
+    def train(self, mode: bool = True) -> Model:  # noqa: FBT001, FBT002 - the signature of torch
+        """Switch between training and evaluation; frozen parts always evaluate.
+
+        So no dropout disturbs them, and no running statistics change.
+
+        Args:
+            mode: Whether to train.
+        """
+        super().train(mode)
+        for part in self.children():
+            part.train(mode and _learns(part))
+        return self
+
+    def project(self, pixels: Tensor) -> Tensor:
+        """Turn images into input embeddings of the language model.
+
+        Args:
+            pixels: uint8 `[N, 3, H, W]`.
+
+        Returns:
+            Embeddings `[N, I, D]`; the class token, if any, comes first.
+        """
+        normalised = (pixels - self.mean) / self.std
+        with torch.set_grad_enabled(torch.is_grad_enabled() and _learns(self.vision_tower)):
+            features = self.vision_tower(normalised)
+        return self.projector(features)  # type: ignore[no-any-return]
+
+    def embed(self, batch: Batch) -> tuple[Tensor, Features]:
+        """Make the input embeddings of a batch, and what the losses may look at.
+
+        The embedding table is looked up once for text and regions together, so
+        that it gets one dense gradient, and every rank calls it equally often.
+
+        Args:
+            batch: The batch, on the model's device.
+
+        Returns:
+            Embeddings `[B, T, D]` with the images in place, and the features.
+        """
+        ids = batch["ids"]
+        projected = self.project(batch["pixels"])
+        images = projected[: batch["image_sample"].shape[0]]  # [N, I, D], without the dummy
+        looked_up = self.backbone.get_input_embeddings()(torch.cat([ids.flatten(), batch["region_ids"]]))
+        text, region_tokens = looked_up.split([ids.numel(), batch["region_ids"].shape[0]])
+        images = images.to(text.dtype)
+        embeddings = text.index_copy(0, batch["image_slots"], images.flatten(0, 1))  # [B * T, D]
+        embeddings = embeddings + projected[:0].sum()  # a zero: joins the dummy image to the graph
+        features = Features(
+            patches=images[:, int(self.tower.class_token) :],
+            patch_mask=batch["patch_mask"],
+            grid=(self.tower.grid.rows, self.tower.grid.columns),
+            image_sample=batch["image_sample"],
+            answer=text[batch["answer_slots"]],
+            answer_mask=batch["answer_mask"],
+            regions=Regions(
+                image=batch["region_image"],
+                patch_weights=batch["region_patch_weights"].to(text.dtype),
+                text=_means(region_tokens, batch["region_of_id"], batch["region_image"].shape[0]),
+                text_key=batch["region_text_key"],
+                confidence=batch["region_confidence"],
+            ),
+        )
+        return embeddings.view(*ids.shape, -1), features
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Features]:
+        """Predict the supervised tokens.
+
+        Args:
+            batch: The batch, on the model's device.
+
+        Returns:
+            Logits of the tokens at `label_slots` `[S, V]`, and the features.
+        """
+        embeddings, features = self.embed(batch)
+        with _rows(self.backbone.get_output_embeddings(), batch["label_slots"] - 1):
+            output = self.backbone(inputs_embeds=embeddings, attention_mask=batch["attention_mask"], use_cache=False)
+        return output.logits[0], features
+
+    @torch.no_grad()
+    def answer(self, batch: Batch, max_new_tokens: int, **options: Any) -> Tensor:  # noqa: ANN401 - transformers' generation options
+        """Answer greedily.
+
+        Args:
+            batch: Prompts, padded on the left.
+            max_new_tokens: Longest answer.
+            **options: Options of transformers' `generate`.
+
+        Returns:
+            Ids of the answers `[B, up to max_new_tokens]`.
+        """
+        embeddings, _ = self.embed(batch)
+        ids: Tensor = self.backbone.generate(
+            inputs_embeds=embeddings,
+            attention_mask=batch["attention_mask"],
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            **options,
+        )
+        return ids
+
+
+def _learns(part: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in part.parameters())
+
+
+def _means(tokens: Tensor, group: Tensor, groups: int) -> Tensor:
+    """Average rows that belong together: `[K, D]` and their group `[K]` to `[groups, D]`."""
+    sums = tokens.new_zeros(groups, tokens.shape[1]).index_add(0, group, tokens)
+    counts = tokens.new_zeros(groups).index_add(0, group, torch.ones_like(group, dtype=tokens.dtype))
+    return sums / counts.clamp(min=1)[:, None]
+
+
+@contextmanager
+def _rows(head: nn.Module, rows: Tensor) -> Iterator[None]:
+    """Let a language model compute logits of some rows of its batch only.
+
+    Works with every model whose logits come from its output embeddings,
+    whatever it does to them afterwards (scaling, soft capping).
+
+    Args:
+        head: The output embeddings.
+        rows: Places in the flattened batch `[S]`.
+    """
+    handle = head.register_forward_pre_hook(lambda _, states: (states[0].flatten(0, 1)[rows][None],))
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,0 +1,118 @@
+"""What a recipe will do, and everything that would stop it, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+from typing import TypeVar
+
+from attrs import frozen
+
+from remgcl.core.errors import DataError, Fault, FaultsError, RemgclError
+from remgcl.core.parts import Census, Dataset
+from remgcl.core.recipe import PARTS, Recipe, Stage
+
+T = TypeVar("T")
+
+
+@frozen(kw_only=True)
+class StagePlan:
+    """What a stage will do.
+
+    Attributes:
+        train: What the training data holds.
+        held_out: What the validation data holds, if there is any.
+        steps: Optimizer steps on one device.
+    """
+
+    train: Census
+    held_out: Census | None
+    steps: int
+
+
+@frozen(kw_only=True)
+class Plan:
+    """What a run will do.
+
+    Attributes:
+        parameters: Parameters of each part.
+        image_tokens: Tokens an image takes in the language model.
+        stages: What each stage will do, in order.
+    """
+
+    parameters: dict[str, int]
+    image_tokens: int
+    stages: dict[str, StagePlan]
+
+
+def make_plan(recipe: Recipe, name: str, *, parameters: bool = True) -> Plan:
+    """Verify weights, data and images, and plan the run.
+
+    Args:
+        recipe: The recipe.
+        name: The recipe's file, for errors.
+        parameters: Whether to count parameters, which may take seconds.
+
+    Raises:
+        FaultsError: All that would stop the run.
+    """
+    faults: list[Fault] = []
+
+    def attempt(key: str, make: Callable[[], T]) -> T | None:
+        try:
+            return make()
+        except FaultsError as error:
+            faults.extend(error.faults)
+        except DataError as error:
+            faults.append(Fault("", "", str(error)))
+        except RemgclError as error:
+            faults.append(Fault(name, key, str(error)))
+        return None
+
+    tower = attempt("vision_tower", recipe.vision_tower.spec)
+    attempt("vision_tower", recipe.vision_tower.verify)
+    backbone = attempt("backbone", recipe.backbone.spec)
+    attempt("backbone", recipe.backbone.verify)
+    censuses: dict[Dataset, Census | None] = {}
+    for key, stage in recipe.stages.items():
+        held_out = {f"stages.{key}.validation.data": stage.validation.data} if stage.validation else {}
+        for path, data in {f"stages.{key}.data": stage.data, **held_out}.items():
+            if data not in censuses:
+                censuses[data] = attempt(path, data.census)
+        faults += _length_faults(
+            name, key, stage, tower.tokens if tower else 0, backbone.max_length if backbone else None
+        )
+    counts: dict[str, int | None] = {}
+    if tower and backbone and parameters:
+        widths = tower.width, backbone.width
+        counts = {
+            "vision_tower": attempt("vision_tower", recipe.vision_tower.parameters),
+            "projector": attempt("projector", lambda: recipe.projector.parameters(*widths)),
+            "backbone": attempt("backbone", recipe.backbone.parameters),
+        }
+    if faults or tower is None:
+        raise FaultsError(list(dict.fromkeys(faults)))
+    return Plan(
+        parameters={part: count for part in PARTS if (count := counts.get(part)) is not None},
+        image_tokens=tower.tokens,
+        stages={key: _planned(stage, censuses) for key, stage in recipe.stages.items()},
+    )
+
+
+def _planned(stage: Stage, censuses: dict[Dataset, Census | None]) -> StagePlan:
+    train = censuses[stage.data]
+    if train is None:
+        raise TypeError("a dataset without census has a fault")
+    steps = ceil(ceil(train.samples / stage.batch_size) / stage.accumulation * stage.epochs)
+    held_out = censuses[stage.validation.data] if stage.validation else None
+    return StagePlan(train=train, held_out=held_out, steps=steps)
+
+
+def _length_faults(name: str, key: str, stage: Stage, image: int, longest: int | None) -> list[Fault]:
+    at, length = f"stages.{key}.max_length", stage.max_length
+    faults = []
+    if length <= image:
+        faults.append(Fault(name, at, f"{length} leaves no room for text; an image takes {image} tokens"))
+    if longest is not None and length > longest:
+        faults.append(Fault(name, at, f"{length} is more than the backbone can attend to; that is {longest}"))
+    return faults

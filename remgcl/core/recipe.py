@@ -1,0 +1,161 @@
+"""A recipe: the parts of a model and the stages that train it.
+
+A recipe is the whole run. It can be read, checked, printed and compared
+without building anything.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from attrs import Factory, field, frozen
+from attrs.validators import and_, deep_iterable, ge, gt, le, lt, matches_re
+
+from remgcl.core.errors import Hint, ValueFault, listed
+from remgcl.core.geometry import Aspect
+from remgcl.core.parts import (
+    Backbone,
+    Dataset,
+    Loss,
+    Projector,
+    Runner,
+    Template,
+    TextFilter,
+    VisionTower,
+)
+from remgcl.core.registry import NAME
+
+PartName: TypeAlias = Literal["vision_tower", "projector", "backbone"]
+
+PARTS: tuple[PartName, ...] = ("vision_tower", "projector", "backbone")
+"""The parts of a model that hold parameters, in the order the image meets them."""
+
+_share = and_(ge(0), le(1))
+
+
+@frozen(kw_only=True)
+class Validation:
+    """Held-out samples to answer before and after a stage.
+
+    Attributes:
+        data: The held-out samples; the last turn of each is the true answer.
+        batch_size: Samples answered at once.
+        max_new_tokens: Longest answer in tokens.
+        pictures: How many samples to draw with their answers and regions.
+    """
+
+    data: Dataset
+    batch_size: int = field(default=32, validator=ge(1))
+    max_new_tokens: int = field(default=64, validator=ge(1))
+    pictures: int = field(default=12, validator=ge(0))
+
+
+def _some(_: object, __: object, names: tuple[str, ...]) -> None:
+    if not names:
+        raise ValueFault(f"must name a part that learns; there is {listed(PARTS)}")
+
+
+def _in_order(_: object, __: object, stages: dict[str, Stage]) -> None:
+    if not stages:
+        raise ValueFault("must hold a stage; it is empty")
+    earlier: list[str] = []
+    for name, stage in stages.items():
+        if not NAME.fullmatch(name):
+            raise ValueFault(f"{name!r} cannot be the name of a stage; letters, digits, '-' and '_' can")
+        if stage.after is not None and stage.after not in earlier:
+            hint = Hint(stage.after, tuple(earlier))
+            raise ValueFault(f"no stage {stage.after!r} comes before {name!r}; {hint}", (name, "after"))
+        earlier.append(name)
+
+
+@frozen(kw_only=True)
+class Stage:
+    """One training of the model: what it sees, what it learns, and how.
+
+    Defaults are those of LLaVA-1.5's scripts.
+
+    Attributes:
+        data: The samples.
+        template: How a conversation is written.
+        train: The parts that learn; the others are frozen.
+        losses: Losses added to the language loss; the key is the default part,
+            and the name of the loss in logs.
+        after: The stage whose model this one starts from; without it, it starts
+            from the parts as they are built.
+        validation: Held-out samples to answer before and after.
+        image_aspect: How an image is made to fit the tower.
+        max_length: Longest sequence in tokens, image included; the text of a
+            longer one is cut at its end.
+        group_by_modality: Whether batches hold samples of one kind (with image
+            or without) and of similar length.
+        epochs: Passes over the data; may be a fraction.
+        batch_size: Samples per device and step.
+        accumulation: Steps whose gradients are added up.
+        learning_rate: Highest learning rate.
+        schedule: Shape of the learning rate after the warm-up.
+        warmup_ratio: Share of the steps in which the learning rate rises.
+        weight_decay: AdamW's weight decay.
+        betas: AdamW's decay of the means of gradients and of their squares.
+        max_grad_norm: Gradients are scaled down to this norm.
+        precision: Arithmetic of the forward pass.
+        gradient_checkpointing: Whether to recompute activations to save memory.
+        workers: Loader workers; 0 loads in the main process.
+        log_steps: Optimizer steps between two log lines.
+    """
+
+    data: Dataset
+    template: Template
+    train: tuple[PartName, ...] = field(validator=_some)
+    losses: dict[str, Loss] = Factory(dict)
+    after: str | None = None
+    validation: Validation | None = None
+    image_aspect: Aspect = "pad"
+    max_length: int = field(default=2048, validator=ge(2))
+    group_by_modality: bool = False
+    epochs: float = field(default=1.0, validator=gt(0))
+    batch_size: int = field(default=16, validator=ge(1))
+    accumulation: int = field(default=1, validator=ge(1))
+    learning_rate: float = field(default=2e-5, validator=gt(0))
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_ratio: float = field(default=0.03, validator=_share)
+    weight_decay: float = field(default=0.0, validator=ge(0))
+    betas: tuple[float, float] = field(default=(0.9, 0.999), validator=deep_iterable(and_(ge(0), lt(1))))
+    max_grad_norm: float = field(default=1.0, validator=gt(0))
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    gradient_checkpointing: bool = False
+    workers: int = field(default=0, validator=ge(0))
+    log_steps: int = field(default=10, validator=ge(1))
+
+
+@frozen(kw_only=True)
+class Recipe:
+    """The parts of a model and the stages that train it, in order.
+
+    Attributes:
+        name: The name of the run, and of its folder.
+        vision_tower: Images to patch features.
+        projector: Patch features to the language model's embeddings.
+        backbone: The language model.
+        runner: Where and how stages are trained.
+        stages: The stages, in the order they run.
+        text_filter: Which tokens of an answer the losses look at; all without it.
+        seed: Seed of weights, order and augmentation.
+    """
+
+    name: str = field(validator=matches_re(r"[A-Za-z0-9][A-Za-z0-9._-]*"))
+    vision_tower: VisionTower
+    projector: Projector
+    backbone: Backbone
+    runner: Runner
+    stages: dict[str, Stage] = field(validator=_in_order)
+    text_filter: TextFilter | None = None
+    seed: int = field(default=42, validator=ge(0))
+
+    def lineage(self, stage: str) -> tuple[str, ...]:
+        """Name the stages that lead to a stage, the first first, itself last.
+
+        Args:
+            stage: A key of `stages`.
+        """
+        before = self.stages[stage].after
+        return (*(self.lineage(before) if before else ()), stage)

@@ -1,0 +1,13 @@
+"""Datasets: conversations about images."""
+
+from collections.abc import Mapping
+
+from remgcl import Dataset, hookimpl
+from remgcl.plugins.datasets.llava_json import LlavaJson
+from remgcl.plugins.datasets.synthetic import Synthetic
+
+
+@hookimpl
+def remgcl_register_datasets() -> Mapping[str, type[Dataset]]:
+    """Name the built-in datasets."""
+    return {"llava_json": LlavaJson, "synthetic": Synthetic}

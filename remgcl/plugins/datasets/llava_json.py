@@ -1,0 +1,145 @@
+"""LLaVA's instruction data: a JSON list of conversations, and a folder of images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from attrs import field, frozen
+from attrs.validators import gt
+
+from remgcl import Census, DataError, Dataset, Fault, FaultsError, Sample
+from remgcl.plugins.datasets.image_file import ImageFolder
+from remgcl.plugins.datasets.record import faults_of, regions_of, turns_of, words_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SHOWN = 20
+"""Faults told one by one; the rest are counted."""
+
+_log = logging.getLogger("remgcl")
+
+
+@frozen(kw_only=True)
+class LlavaJson(Dataset):
+    """LLaVA's JSON: records with conversations, and an image each or none.
+
+    A record may carry ``regions``: a list of ``{"text", "quad", "confidence"}``
+    with four corners in pixels of its image.
+
+    Attributes:
+        path: The JSON file.
+        images: The folder that the records' image names are relative to.
+        key: Where the list of records is, if the file holds an object.
+        follow_links: Whether an image may be a link that leaves the folder.
+        unreadable: Whether an image that cannot be decoded stops the run, or
+            its sample is skipped (named, counted, and replaced by the next).
+        max_pixels: Largest image, padded to a square, in pixels.
+    """
+
+    path: str
+    images: str = "."
+    key: str | None = None
+    follow_links: bool = False
+    unreadable: Literal["stop", "skip"] = "stop"
+    max_pixels: int = field(default=16384**2, validator=gt(0))
+
+    def census(self) -> Census:
+        """Read every record, and open every image without decoding it."""
+        records, digest = self._read()
+        faults = [fault for place, record in enumerate(records) for fault in self._faults(place, record)]
+        if len(faults) > SHOWN:
+            faults[SHOWN:] = [Fault(self.path, "", f"{len(faults) - SHOWN} faults more")]
+        if faults:
+            raise FaultsError(faults)
+        return Census(samples=len(records), images=sum("image" in record for record in records), digest=digest)
+
+    def build(self) -> LlavaSamples:
+        """Read the records; images are read when they are asked for."""
+        return LlavaSamples(self, self._read()[0])
+
+    @property
+    def folder(self) -> ImageFolder:
+        """The folder of images, and what may be opened there."""
+        return ImageFolder(Path(self.images), follow_links=self.follow_links, max_pixels=self.max_pixels)
+
+    def _read(self) -> tuple[list[dict[str, Any]], str]:
+        """Read the list of records and the digest of its file."""
+        try:
+            raw = Path(self.path).read_bytes()
+            held = json.loads(raw)
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be read; {(error.strerror or str(error)).lower()}") from None
+        except ValueError as error:
+            raise DataError(f"{self.path}: is not JSON; {error}") from None
+        if self.key is not None:
+            held = held.get(self.key) if isinstance(held, dict) else None
+        if not isinstance(held, list):
+            where = f"{self.path}: {self.key}" if self.key is not None else self.path
+            raise DataError(f"{where}: must be a list of records; it is {type(held).__name__}")
+        if not held:
+            raise DataError(f"{self.path}: holds no record")
+        return held, hashlib.sha256(raw).hexdigest()
+
+    def _faults(self, place: int, record: object) -> list[Fault]:
+        """Find what is wrong with a record or its image."""
+        name = record.get("id", place) if isinstance(record, dict) else place
+        faults = [Fault(self.path, f"record {name}", what) for what in faults_of(record)]
+        if not faults and isinstance(record, dict) and "image" in record:
+            try:
+                self.folder.open(record["image"]).close()
+            except DataError as error:
+                faults.append(Fault(self.path, f"record {name}", str(error)))
+        return faults
+
+
+class LlavaSamples:
+    """The records of a file as samples."""
+
+    def __init__(self, dataset: LlavaJson, records: list[dict[str, Any]]) -> None:
+        """Keep the records.
+
+        Args:
+            dataset: Where they come from.
+            records: Records without fault.
+        """
+        self._dataset = dataset
+        self._records = records
+
+    def __len__(self) -> int:
+        """Count the records."""
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read a record and its image, or stand in the next for one that cannot be read.
+
+        Args:
+            index: From 0 to the length.
+
+        Raises:
+            DataError: The image cannot be read and such are not skipped, or no image can.
+        """
+        for skipped in range(len(self)):
+            record = self._records[(index + skipped) % len(self)]
+            name = str(record.get("id", index + skipped))
+            try:
+                image = self._image(record)
+            except DataError as error:
+                if self._dataset.unreadable == "stop":
+                    raise DataError(f"{self._dataset.path}: record {name}: {error}") from None
+                _log.warning("record %s is skipped: %s", name, error)
+                continue
+            return Sample(name, turns_of(record), image, regions_of(record), stands_in_for=skipped)
+        raise DataError(f"{self._dataset.path}: no record has a readable image")
+
+    def modality_lengths(self) -> Sequence[int]:
+        """Count the words of each conversation; negative without an image."""
+        return [words_of(record) * (1 if "image" in record else -1) for record in self._records]
+
+    def _image(self, record: dict[str, Any]) -> Image | None:
+        return self._dataset.folder.load(record["image"]) if "image" in record else None

@@ -1,0 +1,187 @@
+"""Drawn words and numbers at known places: data without a download."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import count
+from random import Random
+from string import ascii_uppercase, digits
+from typing import TYPE_CHECKING, Literal
+
+from attrs import asdict, field, frozen
+from attrs.validators import and_, ge, gt, lt
+
+from remgcl import Census, DataError, Dataset, Region, Sample, Turn
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
+
+CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
+
+ATTEMPTS = 50
+"""Places tried for a line before the drawing starts over."""
+
+
+@frozen(kw_only=True)
+class Synthetic(Dataset):
+    """Lines of digits, letters or made-up words, drawn at random places.
+
+    The answer is what is written, from top to bottom. Each line is a text
+    region. A text belongs to one of two splits for good, by its hash: what is
+    held out is never drawn for training, whatever the seeds.
+
+    Attributes:
+        samples: Number of samples.
+        split: Whether to draw training texts or held-out ones.
+        held_out: Share of all texts that is held out.
+        content: What is written.
+        length: Characters of a line.
+        lines: Lines in an image.
+        size: Height and width of the image in pixels.
+        font: Smallest and largest height of the font in pixels.
+        question: What the user asks.
+        seed: Seed of the drawings.
+    """
+
+    samples: int = field(default=1000, validator=ge(1))
+    split: Literal["train", "held_out"] = "train"
+    held_out: float = field(default=0.2, validator=and_(gt(0), lt(1)))
+    content: Literal["digits", "letters", "words"] = "digits"
+    length: int = field(default=3, validator=ge(1))
+    lines: int = field(default=1, validator=ge(1))
+    size: int = field(default=96, validator=ge(16))
+    font: tuple[int, int] = (20, 30)
+    question: str = "What is written here?"
+    seed: int = field(default=0, validator=ge(0))
+
+    def __attrs_post_init__(self) -> None:
+        """Verify the sizes of the font."""
+        if not 1 <= self.font[0] <= self.font[1]:
+            raise ValueError(f"font {list(self.font)!r} must be the smallest and the largest height in pixels")
+
+    def census(self) -> Census:
+        """Make sure that the largest lines fit into the image."""
+        width, height = _extent("W" * self.length if self.content == "letters" else "0" * self.length, self.font[1])
+        if width + 2 > self.size or self.lines * (height + 2) > 0.7 * self.size:
+            raise DataError(
+                f"dataset 'synthetic': {self.lines} lines of {width} x {height} pixels do not fit an image of "
+                f"{self.size} x {self.size}; take a smaller font, fewer characters or a larger size"
+            )
+        digest = hashlib.sha256(repr(sorted(asdict(self).items())).encode()).hexdigest()
+        return Census(samples=self.samples, images=self.samples, digest=digest)
+
+    def build(self) -> SyntheticSamples:
+        """Make the samples; each is drawn when it is asked for."""
+        return SyntheticSamples(self)
+
+    def belongs(self, text: str) -> bool:
+        """Tell whether a text belongs to this split.
+
+        Args:
+            text: A line.
+        """
+        share = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
+        return (share < self.held_out) == (self.split == "held_out")
+
+
+class SyntheticSamples:
+    """Drawn samples; the same index is always the same drawing."""
+
+    def __init__(self, dataset: Synthetic) -> None:
+        """Keep the settings.
+
+        Args:
+            dataset: What to draw.
+        """
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        """Count the samples."""
+        return self._dataset.samples
+
+    def __getitem__(self, index: int) -> Sample:
+        """Draw a sample.
+
+        Args:
+            index: From 0 to the length.
+
+        Raises:
+            IndexError: It is not in that range.
+        """
+        from PIL import Image, ImageDraw
+
+        data = self._dataset
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        random = Random(f"{data.seed} {data.split} {index}")
+        paper = (random.randint(200, 255), random.randint(200, 255), random.randint(200, 255))
+        image = Image.new("RGB", (data.size, data.size), paper)
+        pen = ImageDraw.Draw(image)
+        regions = []
+        for text, (left, top, right, bottom), font in sorted(_layout(data, random), key=lambda line: line[1][1]):
+            ink = (random.randint(0, 90), random.randint(0, 90), random.randint(0, 90))
+            pen.text((left, top), text, font=font, fill=ink, anchor="lt")
+            regions.append(Region(text, ((left, top), (right, top), (right, bottom), (left, bottom))))
+        answer = " ".join(region.text for region in regions)
+        turns = (Turn("user", data.question, image=True), Turn("assistant", answer))
+        return Sample(f"{data.split}-{index}", turns, image, tuple(regions))
+
+    def modality_lengths(self) -> Sequence[int]:
+        """Give each sample the length of one."""
+        words = len(self._dataset.question.split()) + self._dataset.lines
+        return [words] * len(self)
+
+
+Box = tuple[int, int, int, int]
+
+
+def _layout(data: Synthetic, random: Random) -> list[tuple[str, Box, FreeTypeFont]]:
+    """Choose lines and places for them that do not overlap."""
+    while True:
+        lines: list[tuple[str, Box, FreeTypeFont]] = []
+        for _ in range(data.lines):
+            text = next(text for text in _texts(data, random) if data.belongs(text))
+            height = random.randint(*data.font)
+            box = _place(data, random, _extent(text, height), [line[1] for line in lines])
+            if box is not None:
+                lines.append((text, box, _font(height)))
+        if len(lines) == data.lines:
+            return lines
+
+
+def _place(data: Synthetic, random: Random, extent: tuple[int, int], taken: Sequence[Box]) -> Box | None:
+    """Find a place whose rows are free, or give up."""
+    width, height = extent
+    for _ in range(ATTEMPTS):
+        left, top = random.randint(1, data.size - width - 1), random.randint(1, data.size - height - 1)
+        if all(top + height + 2 < above or below + 2 < top for _, above, _, below in taken):
+            return left, top, left + width, top + height
+    return None
+
+
+def _texts(data: Synthetic, random: Random) -> Iterator[str]:
+    """Make up texts."""
+    for _ in count():
+        if data.content == "words":
+            yield "".join(random.choice((CONSONANTS, VOWELS)[place % 2]) for place in range(data.length))
+        else:
+            yield "".join(random.choices(digits if data.content == "digits" else ascii_uppercase, k=data.length))
+
+
+@cache
+def _font(height: int) -> FreeTypeFont:
+    from PIL import ImageFont
+    from PIL.ImageFont import FreeTypeFont
+
+    font = ImageFont.load_default(height)
+    if not isinstance(font, FreeTypeFont):
+        raise DataError("dataset 'synthetic': Pillow was built without FreeType; install its wheel")
+    return font
+
+
+def _extent(text: str, height: int) -> tuple[int, int]:
+    """Measure a text: width and height in pixels."""
+    _, _, right, bottom = _font(height).getbbox(text, anchor="lt")
+    return round(right), round(bottom)

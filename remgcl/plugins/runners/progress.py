@@ -1,0 +1,114 @@
+"""How a training is shown while it runs: a progress bar, and a line for each log step."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from torch import Tensor
+from transformers import TrainerCallback
+
+from remgcl import Job
+
+PRINTED = 10
+"""Lines that are printed of a stage where there is no terminal to draw a bar on."""
+
+
+class Progress(TrainerCallback):
+    """Averages the terms between two log steps, shows them and writes them down.
+
+    Attributes:
+        logged: The averaged terms of each log step.
+        samples: Samples seen so far.
+        seconds: Duration of the training so far.
+    """
+
+    def __init__(self, job: Job) -> None:
+        """Begin with nothing.
+
+        Args:
+            job: The stage.
+        """
+        self.logged: list[dict[str, float]] = []
+        self.samples = 0
+        self.seconds = 0.0
+        self._job = job
+        self._sums: dict[str, Tensor] = {}
+        self._batches = self._new_samples = self._printed = 0
+        self._begun = 0.0
+        self._bar = Bar(
+            TextColumn(f"[bold]{job.name}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+            console=job.console,
+            disable=not job.console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=None)
+
+    def add(self, terms: Mapping[str, Tensor], samples: int) -> None:
+        """Add the terms of a batch, without waiting for the accelerator.
+
+        Args:
+            terms: Scalars by name.
+            samples: Samples of the batch.
+        """
+        for name, term in terms.items():
+            self._sums[name] = self._sums[name] + term if name in self._sums else term
+        self._batches += 1
+        self._new_samples += samples
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
+        """Start the clock and the bar."""
+        del args, control
+        self._begun = time.monotonic()
+        self._bar.update(self._task, total=state.max_steps)
+        self._bar.start()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
+        """Move the bar."""
+        del args, control
+        self._bar.update(self._task, completed=state.global_step)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
+        """Average, write down and show the terms since the last log step."""
+        del args, control
+        if not self._batches:
+            return
+        now = time.monotonic() - self._begun
+        speed = self._new_samples / max(now - self.seconds, 1e-9)
+        terms = {name: float(total) / self._batches for name, total in self._sums.items()}
+        line = {
+            "step": state.global_step,
+            "epoch": state.epoch,
+            "learning_rate": logs.get("learning_rate"),
+            "gradient_norm": logs.get("grad_norm"),
+            "samples_per_second": speed,
+            **terms,
+        }
+        with self._job.folder.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        self._show(
+            state, "  ".join(f"{name} {value:.3f}" for name, value in terms.items()) + f"  {speed:.0f} samples/s"
+        )
+        self.logged.append(terms)
+        self.samples += self._new_samples
+        self.seconds = now
+        self._sums, self._batches, self._new_samples = {}, 0, 0
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
+        """Take the bar down."""
+        del args, state, control
+        self._bar.stop()
+
+    def _show(self, state: Any, told: str) -> None:  # noqa: ANN401 - the state of transformers
+        self._bar.update(self._task, description=told)
+        tenth = state.global_step * PRINTED // state.max_steps
+        if not self._job.console.is_terminal and tenth > self._printed:
+            self._printed = tenth
+            self._job.console.print(f"{self._job.name}  {state.global_step}/{state.max_steps}  {told}")

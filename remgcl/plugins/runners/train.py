@@ -1,0 +1,182 @@
+"""One stage trained by the Trainer of transformers, as every runner drives it."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset, Sampler
+from transformers import PrinterCallback, Trainer, TrainingArguments
+
+from remgcl import COUNTS, Batch, Job, RunError, grouped, shuffled
+from remgcl.plugins.runners.outcome import outcome, tell
+from remgcl.plugins.runners.progress import Progress
+
+SCHEDULES = {"constant": "constant_with_warmup", "cosine": "cosine", "linear": "linear"}
+"""The schedules of a recipe in the words of transformers."""
+
+
+def train(job: Job, *, cpu: bool) -> None:
+    """Answer the held-out samples, train, answer them again, and save.
+
+    Args:
+        job: The stage.
+        cpu: Whether to leave an accelerator alone.
+
+    Raises:
+        RunError: The objective is not a number any more.
+    """
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    job.folder.begin()
+    model = job.build_model()
+    trainer = StageTrainer(job, job.build_objective(model), cpu=cpu)
+    model.to(trainer.args.device)
+    before = job.validate(model)
+    trainer.train()
+    after = job.validate(model)
+    record = outcome(trainer.progress, trainer.counts, before, after)
+    job.finish(model, record)
+    tell(job, record, after)
+
+
+class StageTrainer(Trainer):
+    """The Trainer of transformers, for an objective that gives named terms.
+
+    Attributes:
+        progress: Shows and records the terms.
+        counts: Conversations cut, samples replaced and regions left out so far.
+    """
+
+    def __init__(self, job: Job, objective: nn.Module, *, cpu: bool) -> None:
+        """Translate a stage's settings.
+
+        Args:
+            job: The stage.
+            objective: The built objective.
+            cpu: Whether to leave an accelerator alone.
+        """
+        self.job = job
+        self.progress = Progress(job)
+        self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
+        super().__init__(
+            model=objective,
+            args=arguments(job, cpu=cpu),
+            train_dataset=job.build_examples(),
+            data_collator=job.collator,
+            callbacks=[self.progress],
+        )
+        self.remove_callback(PrinterCallback)
+        self.loss_is_scaled_for_ga = True  # the objective divides by all tokens and batches itself
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,  # noqa: FBT001, FBT002 - the signature of transformers
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:  # noqa: ANN401 - the signature of transformers
+        """Compute the total of a batch, and hand its terms to the progress.
+
+        Args:
+            model: The objective, wrapped or not.
+            inputs: The batch.
+            return_outputs: Whether to give the terms too.
+            num_items_in_batch: Supervised tokens of all batches and ranks whose
+                gradients are added up.
+
+        Raises:
+            RunError: The total is not a number.
+        """
+        tokens = None if num_items_in_batch is None else num_items_in_batch / self.accelerator.num_processes
+        total, terms = model(inputs, tokens=tokens, parts=self.current_gradient_accumulation_steps)
+        if not torch.isfinite(total):
+            told = ", ".join(f"{name} {float(term):g}" for name, term in terms.items())
+            raise RunError(
+                f"stage {self.job.name!r}: the objective is not a number at step {self.state.global_step}; {told}"
+            )
+        self.progress.add(terms, len(inputs["ids"]))
+        self.counts.update(dict(zip(COUNTS, inputs["counts"].tolist(), strict=True)))
+        return (total, terms) if return_outputs else total
+
+    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> Tensor | None:
+        """Count the supervised tokens of all batches and ranks whose gradients are added up."""
+        own = torch.tensor(sum(len(batch["label_slots"]) for batch in batch_samples), device=device)
+        return self.accelerator.gather(own).sum().clamp(min=1)  # type: ignore[no-any-return]
+
+    def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int]:
+        """Order the samples by the recipe's seed."""
+        del train_dataset
+        return Order(self.job, self.args.train_batch_size * self.accelerator.num_processes, self.train_dataset.samples)
+
+
+class Order(Sampler[int]):
+    """The order of the samples, another one each epoch."""
+
+    def __init__(self, job: Job, batch_size: int, samples: Any) -> None:  # noqa: ANN401 - Samples
+        """Remember what the order depends on.
+
+        Args:
+            job: The stage.
+            batch_size: Samples of a step, over all devices.
+            samples: The training data.
+        """
+        self._job, self._batch_size, self._samples = job, batch_size, samples
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        """Count the samples."""
+        return len(self._samples)
+
+    def __iter__(self) -> Iterator[int]:
+        """Give the places of the samples, in order."""
+        seed, epoch = self._job.recipe.seed, self._epoch
+        if self._job.stage.group_by_modality:
+            return iter(grouped(self._samples.modality_lengths(), self._batch_size, seed, epoch))
+        return iter(shuffled(len(self), seed, epoch))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell which pass over the data comes next.
+
+        Args:
+            epoch: Passes so far.
+        """
+        self._epoch = epoch
+
+
+def arguments(job: Job, *, cpu: bool) -> TrainingArguments:
+    """Write a stage's settings as the Trainer wants them.
+
+    Args:
+        job: The stage.
+        cpu: Whether to leave an accelerator alone.
+    """
+    stage = job.stage
+    return TrainingArguments(
+        output_dir=str(job.folder.path),
+        per_device_train_batch_size=stage.batch_size,
+        gradient_accumulation_steps=stage.accumulation,
+        num_train_epochs=stage.epochs,
+        learning_rate=stage.learning_rate,
+        lr_scheduler_type=SCHEDULES[stage.schedule],
+        warmup_steps=stage.warmup_ratio,
+        weight_decay=stage.weight_decay,
+        adam_beta1=stage.betas[0],
+        adam_beta2=stage.betas[1],
+        max_grad_norm=stage.max_grad_norm,
+        bf16=stage.precision == "bfloat16",
+        fp16=stage.precision == "float16",
+        dataloader_num_workers=stage.workers,
+        dataloader_pin_memory=not cpu and torch.cuda.is_available(),
+        logging_steps=stage.log_steps,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        seed=job.recipe.seed,
+        use_cpu=cpu,
+    )

@@ -1,0 +1,29 @@
+"""LLaVA's pretraining template: the image and its caption."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import frozen
+
+from remgcl import Piece, Template, Turn
+
+
+@frozen(kw_only=True)
+class Plain(Template):
+    """The image, then the answers, a line each; what the user says is left out.
+
+    Source: LLaVA, `llava/train/train.py` `preprocess_plain`.
+    """
+
+    def render(self, turns: Sequence[Turn], tokenizer: Any) -> tuple[Piece, ...]:  # noqa: ANN401 - as in the contract
+        """Write the image and the answers."""
+        del tokenizer
+        pieces: list[Piece] = []
+        for turn in turns:
+            if turn.image:
+                pieces.append(Piece(image=True))
+            if turn.role == "assistant":
+                pieces.append(Piece(f"{turn.text}\n", learned=True))
+        return tuple(pieces)
