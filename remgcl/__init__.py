@@ -37,7 +37,7 @@ from remgcl.core.parts import (
 )
 from remgcl.core.picture import draw
 from remgcl.core.recipe import Recipe, Stage
-from remgcl.core.samples import COUNTS, Batch, Piece, Region, Sample, Turn
+from remgcl.core.samples import COUNTS, Batch, Piece, Point, Region, Sample, Turn
 from remgcl.core.weights import read_json, reading_weights, verify_weights
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "Loss",
     "Piece",
     "PluginError",
+    "Point",
     "Projector",
     "Recipe",
     "Region",

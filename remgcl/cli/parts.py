@@ -53,4 +53,4 @@ def _default(field: Any) -> str:  # noqa: ANN401 - an attribute of attrs
     default = field.default
     if default is attrs.NOTHING:
         return " (required)"
-    return f" = {default.factory() if isinstance(default, attrs.Factory) else default!r}"  # type: ignore[arg-type, misc]
+    return f" = {default.factory() if isinstance(default, attrs.Factory) else default!r}"  # type: ignore[arg-type]

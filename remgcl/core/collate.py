@@ -44,9 +44,12 @@ class Collator:
         labels[:, 0] = IGNORED  # nothing comes before the first token to predict it from
         answer_slots, answer_mask = _answers(labels, kept)
         images = [example.image for example in examples if example.image is not None]
+        regions = [image.regions for image in images]
+        texts = [ids for each in regions for ids in each.ids]
+        patches = self.tower.grid.patches
         return Batch(
             pixels=self._pixels(images),
-            patch_mask=_stack([image.patch_mask for image in images], (self.tower.grid.patches,), np.bool_),
+            patch_mask=_stack([image.patch_mask for image in images], (patches,), np.bool_),
             image_sample=torch.tensor([i for i, e in enumerate(examples) if e.image is not None], dtype=torch.int64),
             image_slots=torch.from_numpy(np.flatnonzero(ids == IMAGE)),
             ids=torch.from_numpy(np.where(ids == IMAGE, 0, ids)),
@@ -55,7 +58,12 @@ class Collator:
             label_slots=torch.from_numpy(np.flatnonzero(labels != IGNORED)),
             answer_slots=torch.from_numpy(answer_slots),
             answer_mask=torch.from_numpy(answer_mask),
-            **_regions(images, self.tower.grid.patches),
+            region_image=_indices([len(each.keys) for each in regions]),
+            region_patch_weights=_join([each.patch_weights for each in regions], (0, patches), np.float32),
+            region_ids=_join(texts, (0,), np.int64),
+            region_of_id=_indices([len(ids) for ids in texts]),
+            region_text_key=_join([each.keys for each in regions], (0,), np.int64),
+            region_confidence=_join([each.confidence for each in regions], (0,), np.float32),
             counts=torch.tensor(
                 [
                     sum(example.tokens.cut > 0 for example in examples),
@@ -97,21 +105,9 @@ def _answers(labels: Ids, kept: npt.NDArray[np.bool_]) -> tuple[Ids, npt.NDArray
     return slots, mask
 
 
-def _regions(images: Sequence[Image], patches: int) -> dict[str, torch.Tensor]:
-    """Join the regions of all images."""
-    regions = [image.regions for image in images]
-    counts = [len(each.keys) for each in regions]
-    texts = [ids for each in regions for ids in each.ids]
-    return {
-        "region_image": torch.from_numpy(np.repeat(np.arange(len(images)), counts)),
-        "region_patch_weights": _join([each.patch_weights for each in regions], (0, patches), np.float32),
-        "region_ids": _join(texts, (0,), np.int64),
-        "region_of_id": torch.from_numpy(
-            np.repeat(np.arange(len(texts)), [len(ids) for ids in texts]).astype(np.int64)
-        ),
-        "region_text_key": _join([each.keys for each in regions], (0,), np.int64),
-        "region_confidence": _join([each.confidence for each in regions], (0,), np.float32),
-    }
+def _indices(counts: Sequence[int]) -> torch.Tensor:
+    """Repeat each place as often as its count says."""
+    return torch.from_numpy(np.repeat(np.arange(len(counts)), np.array(counts, dtype=np.int64)))
 
 
 def _stack(arrays: Sequence[npt.NDArray[np.generic]], shape: tuple[int, ...], dtype: type[np.generic]) -> torch.Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-from attrs import field, frozen
+from attrs import frozen
 
 
 class RemgclError(Exception):
@@ -73,7 +73,7 @@ class RecipeError(FaultsError):
     """A recipe cannot be read."""
 
 
-class ValueFault(ValueError):
+class ValueFaultError(ValueError):
     """A value at fault, inside a table that is being read.
 
     Attributes:
@@ -101,14 +101,14 @@ class Hint:
     """
 
     name: str
-    known: tuple[str, ...] = field(converter=lambda names: tuple(sorted(names)))
+    known: tuple[str, ...]
 
     def __str__(self) -> str:
         """Offer the nearest name, or list what there is."""
-        near = get_close_matches(self.name, self.known, n=1, cutoff=0.6)
+        near = get_close_matches(self.name, self.known, n=1)
         if near:
             return f"did you mean {near[0]!r}?"
-        return f"there is {listed(self.known)}"
+        return f"there is {listed(sorted(self.known))}"
 
 
 def listed(names: Iterable[str]) -> str:

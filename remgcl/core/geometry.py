@@ -139,7 +139,8 @@ def patch_weights(quads: npt.ArrayLike, placement: Placement, grid: Grid) -> Flo
     down = _covered(low[:, 1], high[:, 1], grid.rows, grid.patch[0])
     area = down[:, :, None] * across[:, None, :]  # [R, rows, columns]
     owned = (area >= COVERED).reshape(len(corners), -1).astype(np.float64)
-    return owned / np.maximum(owned.sum(axis=1, keepdims=True), 1)
+    weights: Floats = owned / np.maximum(owned.sum(axis=1, keepdims=True), 1)
+    return weights
 
 
 def content_mask(placement: Placement, grid: Grid) -> npt.NDArray[np.bool_]:
@@ -155,11 +156,13 @@ def content_mask(placement: Placement, grid: Grid) -> npt.NDArray[np.bool_]:
     low, high = placement.apply([(0, 0), placement.original])
     across = _covered(low[:1], high[:1], grid.columns, grid.patch[1])[0]
     down = _covered(low[1:], high[1:], grid.rows, grid.patch[0])[0]
-    return (down[:, None] * across[None, :] > 0).reshape(-1)
+    shown: npt.NDArray[np.bool_] = (down[:, None] * across[None, :] > 0).reshape(-1)
+    return shown
 
 
 def _covered(low: Floats, high: Floats, count: int, length: float) -> Floats:
     """Give the share of each of `count` cells that lies between low and high `[R, count]`."""
     start = np.arange(count) * length
     overlap = np.minimum(high[:, None], start + length) - np.maximum(low[:, None], start)
-    return np.clip(overlap, 0, None) / length
+    share: Floats = np.clip(overlap, 0, None) / length
+    return share

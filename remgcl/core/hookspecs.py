@@ -35,40 +35,40 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def remgcl_register_vision_towers() -> Mapping[str, type[VisionTower]]:
+def remgcl_register_vision_towers() -> Mapping[str, type[VisionTower]]:  # type: ignore[empty-body]
     """Name vision towers: images to patch features."""
 
 
 @hookspec
-def remgcl_register_projectors() -> Mapping[str, type[Projector]]:
+def remgcl_register_projectors() -> Mapping[str, type[Projector]]:  # type: ignore[empty-body]
     """Name projectors: patch features to input embeddings of the language model."""
 
 
 @hookspec
-def remgcl_register_backbones() -> Mapping[str, type[Backbone]]:
+def remgcl_register_backbones() -> Mapping[str, type[Backbone]]:  # type: ignore[empty-body]
     """Name backbones: the language model and its tokenizer."""
 
 
 @hookspec
-def remgcl_register_templates() -> Mapping[str, type[Template]]:
+def remgcl_register_templates() -> Mapping[str, type[Template]]:  # type: ignore[empty-body]
     """Name templates: conversations to the text that the language model reads."""
 
 
 @hookspec
-def remgcl_register_datasets() -> Mapping[str, type[Dataset]]:
+def remgcl_register_datasets() -> Mapping[str, type[Dataset]]:  # type: ignore[empty-body]
     """Name datasets: conversations about images."""
 
 
 @hookspec
-def remgcl_register_text_filters() -> Mapping[str, type[TextFilter]]:
+def remgcl_register_text_filters() -> Mapping[str, type[TextFilter]]:  # type: ignore[empty-body]
     """Name text filters: the tokens of an answer that the losses look at."""
 
 
 @hookspec
-def remgcl_register_losses() -> Mapping[str, type[Loss]]:
+def remgcl_register_losses() -> Mapping[str, type[Loss]]:  # type: ignore[empty-body]
     """Name losses: the `Features` of a batch to one scalar."""
 
 
 @hookspec
-def remgcl_register_runners() -> Mapping[str, type[Runner]]:
+def remgcl_register_runners() -> Mapping[str, type[Runner]]:  # type: ignore[empty-body]
     """Name runners: where and how the stages of a recipe are trained."""

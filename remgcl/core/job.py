@@ -180,6 +180,6 @@ class Job:
         """
         learned = {name for stage in self.recipe.lineage(self.name) for name in self.recipe.stages[stage].train}
         again = {"vision_tower": self.recipe.vision_tower.restorable, "backbone": self.recipe.backbone.restorable}
-        modules = {name: model.get_submodule(name) for name in PARTS if name in learned or not again.get(name)}
+        modules = {str(name): model.get_submodule(name) for name in PARTS if name in learned or not again.get(name)}
         save_parts(modules, {name: self.inputs[name] for name in PARTS}, self.folder.model)
         self.folder.finish(self.inputs, results)

@@ -37,6 +37,8 @@ class Model(nn.Module):
         self.projector = projector
         self.backbone = backbone
         self.tower = tower
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", 255 * torch.tensor(tower.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(tower.std).view(3, 1, 1), persistent=False)
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @frozen(kw_only=True)
-class Part(ABC):
+class Part(ABC):  # noqa: B024 - each kind has its own abstract methods
     """What every kind of part is: settings, and how to make the real thing."""
 
 

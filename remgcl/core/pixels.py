@@ -36,19 +36,19 @@ def prepare(
     Returns:
         Pixels, uint8 `[3, H, W]`, and the placement of the original on them.
     """
-    from PIL import Image as pillow
+    import PIL.Image
 
     image = image.convert("RGB")
     placement = place(image.size, size, aspect)
     rows, columns = size
     if aspect == "pad":
         square = max(image.size)
-        canvas = pillow.new("RGB", (square, square), tuple(int(255 * part) for part in mean))
+        canvas = PIL.Image.new("RGB", (square, square), tuple(int(255 * part) for part in mean))
         canvas.paste(image, ((square - image.width) // 2, (square - image.height) // 2))
         image = canvas
     target = crop_size(image.size, size) if aspect == "crop" else (columns, rows)
     if image.size != target:
-        image = image.resize(target, pillow.Resampling.BICUBIC)
+        image = image.resize(target, PIL.Image.Resampling.BICUBIC)
     if aspect == "crop":
         left, top = (image.width - columns) // 2, (image.height - rows) // 2
         image = image.crop((left, top, left + columns, top + rows))

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from attrs import Factory, field, frozen
 from attrs.validators import and_, deep_iterable, ge, gt, le, lt, matches_re
 
-from remgcl.core.errors import Hint, ValueFault, listed
+from remgcl.core.errors import Hint, ValueFaultError, listed
 from remgcl.core.geometry import Aspect
 from remgcl.core.parts import (
     Backbone,
@@ -30,7 +30,7 @@ PartName: TypeAlias = Literal["vision_tower", "projector", "backbone"]
 PARTS: tuple[PartName, ...] = ("vision_tower", "projector", "backbone")
 """The parts of a model that hold parameters, in the order the image meets them."""
 
-_share = and_(ge(0), le(1))
+_share = and_(ge(0.0), le(1.0))
 
 
 @frozen(kw_only=True)
@@ -52,19 +52,19 @@ class Validation:
 
 def _some(_: object, __: object, names: tuple[str, ...]) -> None:
     if not names:
-        raise ValueFault(f"must name a part that learns; there is {listed(PARTS)}")
+        raise ValueFaultError(f"must name a part that learns; there is {listed(PARTS)}")
 
 
 def _in_order(_: object, __: object, stages: dict[str, Stage]) -> None:
     if not stages:
-        raise ValueFault("must hold a stage; it is empty")
+        raise ValueFaultError("must hold a stage; it is empty")
     earlier: list[str] = []
     for name, stage in stages.items():
         if not NAME.fullmatch(name):
-            raise ValueFault(f"{name!r} cannot be the name of a stage; letters, digits, '-' and '_' can")
+            raise ValueFaultError(f"{name!r} cannot be the name of a stage; letters, digits, '-' and '_' can")
         if stage.after is not None and stage.after not in earlier:
             hint = Hint(stage.after, tuple(earlier))
-            raise ValueFault(f"no stage {stage.after!r} comes before {name!r}; {hint}", (name, "after"))
+            raise ValueFaultError(f"no stage {stage.after!r} comes before {name!r}; {hint}", (name, "after"))
         earlier.append(name)
 
 

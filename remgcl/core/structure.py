@@ -22,7 +22,7 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
 from remgcl.core.document import USE, Document, Key
-from remgcl.core.errors import Hint, RecipeError, RemgclError, ValueFault, listed
+from remgcl.core.errors import Hint, RecipeError, RemgclError, ValueFaultError, listed
 from remgcl.core.parts import Part
 from remgcl.core.registry import KINDS, Registry
 
@@ -47,12 +47,12 @@ class Structure:
         for scalar in TYPES:
             self._converter.register_structure_hook(scalar, _strict(scalar))
         add = self._converter.register_structure_hook_func
-        add(lambda kind: get_origin(kind) is tuple, self._tuple)
+        add(_generic(tuple), self._tuple)
         add(_optional, self._optional)
         add(attrs.has, self._attrs)
         add(lambda kind: kind in self._kinds, lambda value, kind: self._part(value, kind, None))
-        add(lambda kind: get_origin(kind) is dict, self._dict)
-        add(lambda kind: get_origin(kind) is Literal, _literal)
+        add(_generic(dict), self._dict)
+        add(_generic(Literal), _literal)
         self._converter.register_unstructure_hook_factory(attrs.has, self._table_writer)
 
     def read(self, document: Document, cls: type[T]) -> T:
@@ -82,7 +82,7 @@ class Structure:
 
     def _attrs(self, value: object, cls: type[attrs.AttrsInstance]) -> Any:  # noqa: ANN401 - an instance of cls
         if not isinstance(value, Mapping):
-            raise ValueFault(f"must be a table; it is {value!r}")
+            raise ValueFaultError(f"must be a table; it is {value!r}")
         return make_dict_structure_fn(cls, self._converter, _cattrs_forbid_extra_keys=True)(value, cls)
 
     def _part(self, value: object, contract: type[Part], default: str | None) -> Part:
@@ -90,16 +90,16 @@ class Structure:
         if isinstance(value, str):
             value = {USE: value}
         if not isinstance(value, Mapping):
-            raise ValueFault(f"must be a table or the name of a part; it is {value!r}")
+            raise ValueFaultError(f"must be a table or the name of a part; it is {value!r}")
         name = value.get(USE, default)
         if name is None:
-            raise ValueFault(f"misses the key 'use'; there is {listed(self._registry.names(kind))}")
+            raise ValueFaultError(f"misses the key 'use'; there is {listed(self._registry.names(kind))}")
         if not isinstance(name, str):
-            raise ValueFault(f"'use' must be the name of a part; it is {name!r}")
+            raise ValueFaultError(f"'use' must be the name of a part; it is {name!r}")
         try:
             part = self._registry.find(kind, name)
         except RemgclError as error:
-            raise ValueFault(str(error)) from None
+            raise ValueFaultError(str(error)) from None
         settings = {key: below for key, below in value.items() if key != USE}
         return self._attrs(settings, part)  # type: ignore[no-any-return]
 
@@ -111,7 +111,7 @@ class Structure:
 
     def _each(self, value: object, make: Callable[[str, object], Any]) -> dict[str, Any]:
         if not isinstance(value, Mapping):
-            raise ValueFault(f"must be a table; it is {value!r}")
+            raise ValueFaultError(f"must be a table; it is {value!r}")
         made, errors = {}, []
         for name, below in value.items():
             try:
@@ -125,10 +125,10 @@ class Structure:
 
     def _tuple(self, value: object, kind: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a generic alias
         if not isinstance(value, list | tuple):
-            raise ValueFault(f"must be a list; it is {value!r}")
+            raise ValueFaultError(f"must be a list; it is {value!r}")
         of = get_args(kind)
         if of[-1] is not Ellipsis and len(of) != len(value):
-            raise ValueFault(f"must have {len(of)} values; it is {value!r}")
+            raise ValueFaultError(f"must have {len(of)} values; it is {value!r}")
         types = (of[0],) * len(value) if of[-1] is Ellipsis else of
         below = {str(place): item for place, item in enumerate(value)}
         made = self._each(below, lambda place, item: self._converter.structure(item, types[int(place)]))
@@ -151,7 +151,7 @@ def _strict(scalar: type) -> Callable[[object, object], object]:
             return value
         if scalar is float and type(value) is int:
             return float(value)
-        raise ValueFault(f"must be {TYPES[scalar]}; it is {value!r}")
+        raise ValueFaultError(f"must be {TYPES[scalar]}; it is {value!r}")
 
     return check
 
@@ -161,7 +161,12 @@ def _literal(value: object, kind: Any) -> object:  # noqa: ANN401 - a generic al
     if value in allowed:
         return value
     hint = Hint(value, allowed) if isinstance(value, str) else f"there is {listed(allowed)}"
-    raise ValueFault(f"cannot be {value!r}; {hint}")
+    raise ValueFaultError(f"cannot be {value!r}; {hint}")
+
+
+def _generic(of: object) -> Callable[[Any], bool]:
+    """Recognise a generic type by its origin."""
+    return lambda kind: get_origin(kind) is of
 
 
 def _optional(kind: Any) -> bool:  # noqa: ANN401 - any type
@@ -179,7 +184,7 @@ def _faults(error: BaseException, at: Key) -> Iterator[tuple[Key, str]]:
             yield (*at, name), f"is not a key here; {Hint(name, known)}"
     elif isinstance(error, KeyError):
         yield at, "is missing"
-    elif isinstance(error, ValueFault):
+    elif isinstance(error, ValueFaultError):
         yield (*at, *error.key), str(error)
     else:
         yield at, _worded(error)

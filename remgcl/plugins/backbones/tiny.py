@@ -84,7 +84,7 @@ class TinyBackbone(Backbone):
             bos_token_id=1,
             eos_token_id=2,
         )
-        return LlamaForCausalLM(config)
+        return LlamaForCausalLM(config)  # type: ignore[no-any-return]
 
 
 def _bytes() -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped

@@ -41,16 +41,16 @@ class ImageFolder:
         Raises:
             DataError: It is not there, leaves the folder, is too large or is no image.
         """
-        from PIL import Image as pillow
+        import PIL.Image
 
         path = self._inside(name)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow's own bound is judged below, on the padded size
-                image = pillow.open(path, formats=FORMATS)
+                image = PIL.Image.open(path, formats=FORMATS)
         except FileNotFoundError:
             raise DataError(f"image {name!r}: there is no such file in {str(self.path)!r}") from None
-        except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
+        except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
             raise DataError(f"image {name!r}: cannot be read; {_reason(error)}") from None
         if max(image.size) ** 2 > self.max_pixels:
             width, height = image.size

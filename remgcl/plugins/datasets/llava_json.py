@@ -66,7 +66,7 @@ class LlavaJson(Dataset):
     @property
     def folder(self) -> ImageFolder:
         """The folder of images, and what may be opened there."""
-        return ImageFolder(Path(self.images), follow_links=self.follow_links, max_pixels=self.max_pixels)
+        return ImageFolder(path=Path(self.images), follow_links=self.follow_links, max_pixels=self.max_pixels)
 
     def _read(self) -> tuple[list[dict[str, Any]], str]:
         """Read the list of records and the digest of its file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from remgcl import Region, Turn
+from remgcl import Point, Region, Turn
 
 MARKER = "<image>"
 """Where the image goes, in a human's turn (LLaVA, `llava/constants.py`)."""
@@ -53,7 +53,7 @@ def regions_of(record: dict[str, Any]) -> tuple[Region, ...]:
         record: A record without fault.
     """
     return tuple(
-        Region(region["text"], tuple(map(tuple, region["quad"])), region.get("confidence", 1.0))
+        Region(region["text"], _quad(region["quad"]), region.get("confidence", 1.0))
         for region in record.get("regions", ())
     )
 
@@ -65,6 +65,11 @@ def words_of(record: dict[str, Any]) -> int:
         record: A record without fault.
     """
     return sum(len(turn["value"].split()) for turn in record["conversations"])
+
+
+def _quad(corners: list[list[float]]) -> tuple[Point, Point, Point, Point]:
+    first, second, third, fourth = ((x, y) for x, y in corners)
+    return first, second, third, fourth
 
 
 def _turn(who: str, said: str, has_image: bool) -> Turn:  # noqa: FBT001 - private, and called once

@@ -69,9 +69,7 @@ class Matcher:
         beginnings = sorted(
             {tuple(sequence[:end]) for sequence in sequences for end in range(1, len(sequence) + 1)}, key=len
         )
-        numbers: dict[tuple[int, ...], int] = {(): 0}
-        for number, beginning in enumerate(beginnings, start=1):
-            numbers[beginning] = number
+        numbers = {beginning: number for number, beginning in enumerate([(), *beginnings])}
         edges = np.array([numbers[b[:-1]] * self._size + b[-1] for b in beginnings], dtype=np.int64)
         order = np.argsort(edges)
         self._edges, self._nodes = edges[order], np.arange(1, len(beginnings) + 1)[order]

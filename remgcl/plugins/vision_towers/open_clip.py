@@ -41,7 +41,7 @@ class OpenClip(IntermediateTower):
             near = get_close_matches(self.model, open_clip.list_models(), n=3)
             raise RemgclError(f"vision tower: OpenCLIP has no model {self.model!r}; the nearest are {listed(near)}")
         with reading_weights(f"{self.model}:{self.pretrained}"):
-            return open_clip.create_model(  # type: ignore[no-any-return, union-attr]
+            return open_clip.create_model(  # type: ignore[no-any-return]
                 self.model, pretrained=self.pretrained if pretrained else None
             ).visual
 

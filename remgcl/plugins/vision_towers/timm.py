@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -38,8 +39,8 @@ class Timm(IntermediateTower):
     def verify(self) -> None:
         """Make sure that the file of weights exists."""
         if self.weights is not None:
-            with reading_weights(self.weights), open(self.weights, "rb"):
-                pass
+            with reading_weights(self.weights):
+                Path(self.weights).stat()
 
     def _create(self, *, pretrained: bool) -> nn.Module:
         import timm

@@ -1,0 +1,1 @@
+"""The engine: plugins in; parts, recipes and runs out. It names no part."""
