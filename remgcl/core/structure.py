@@ -139,10 +139,14 @@ class Structure:
         return None if value is None else self._converter.structure(value, some)
 
     def _table_writer(self, cls: type[attrs.AttrsInstance]) -> Callable[[Any], dict[str, Any]]:
-        fields = make_dict_unstructure_fn(cls, self._converter)
-        if not issubclass(cls, Part):
-            return fields
-        return lambda part: {USE: self._registry.entry(part).name, **fields(part)}
+        if issubclass(cls, Part):
+            return self._write_part
+        return make_dict_unstructure_fn(cls, self._converter)
+
+    def _write_part(self, part: Part) -> dict[str, Any]:
+        """Write the fields of the part itself, whatever contract it stands for."""
+        fields = make_dict_unstructure_fn(type(part), self._converter)
+        return {USE: self._registry.entry(part).name, **fields(part)}
 
 
 def _strict(scalar: type) -> Callable[[object, object], object]:
