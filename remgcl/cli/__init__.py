@@ -6,6 +6,7 @@ A command imports what it needs when it runs, so that ``--help`` answers at once
 from __future__ import annotations
 
 import sys
+import warnings
 
 import typer
 
@@ -28,6 +29,7 @@ def main() -> None:
     """Run a command; an error of the user's is told without a traceback, with exit code 2."""
     from remgcl.core.errors import RemgclError
 
+    warnings.simplefilter("ignore", FutureWarning)  # what libraries tell their own developers
     try:
         app()
     except RemgclError as error:

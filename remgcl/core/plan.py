@@ -103,9 +103,9 @@ def _planned(stage: Stage, censuses: dict[Dataset, Census | None]) -> StagePlan:
     train = censuses[stage.data]
     if train is None:
         raise TypeError("a dataset without census has a fault")
-    steps = ceil(ceil(train.samples / stage.batch_size) / stage.accumulation * stage.epochs)
+    steps_an_epoch = ceil(ceil(train.samples / stage.batch_size) / stage.accumulation)
     held_out = censuses[stage.validation.data] if stage.validation else None
-    return StagePlan(train=train, held_out=held_out, steps=steps)
+    return StagePlan(train=train, held_out=held_out, steps=ceil(steps_an_epoch * stage.epochs))
 
 
 def _length_faults(name: str, key: str, stage: Stage, image: int, longest: int | None) -> list[Fault]:

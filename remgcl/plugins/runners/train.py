@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, Sampler
 from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers.utils import logging
 
-from remgcl import COUNTS, Batch, Job, RunError, grouped, shuffled
+from remgcl import COUNTS, Batch, DataError, Job, RunError, grouped, shuffled
 from remgcl.plugins.runners.outcome import outcome, tell
 from remgcl.plugins.runners.progress import Progress
 
@@ -28,15 +28,22 @@ def train(job: Job, *, cpu: bool) -> None:
         cpu: Whether to leave an accelerator alone.
 
     Raises:
+        DataError: A sample cannot be used.
         RunError: The objective is not a number any more.
     """
-    logging.getLogger("transformers").setLevel(logging.ERROR)
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()  # the stage has one of its own
     job.folder.begin()
     model = job.build_model()
     trainer = StageTrainer(job, job.build_objective(model), cpu=cpu)
     model.to(trainer.args.device)
     before = job.validate(model)
-    trainer.train()
+    try:
+        trainer.train()
+    except DataError as error:
+        raise DataError(
+            str(error).rpartition(f"{DataError.__name__}: ")[2].strip()
+        ) from error  # as a loader worker met it
     after = job.validate(model)
     record = outcome(trainer.progress, trainer.counts, before, after)
     job.finish(model, record)

@@ -67,7 +67,9 @@ class HuggingFaceTower(VisionTower):
         return True
 
     def build(self, *, pretrained: bool = True) -> nn.Module:
-        """Make the tower, without the layers above the one that is used."""
+        """Make the tower in float32, without the layers above the one that is used."""
+        import torch
+
         config, (_, model) = self._config(), self._classes()
         wanted = self.layer if self.layer >= 0 else config.num_hidden_layers + 1 + self.layer
         if not 0 <= wanted <= config.num_hidden_layers:
@@ -78,7 +80,7 @@ class HuggingFaceTower(VisionTower):
         if not pretrained:
             return _module(model(config), wanted, self._drops)
         with reading_weights(self.weights):
-            return _module(model.from_pretrained(self.weights, config=config), wanted, self._drops)
+            return _module(model.from_pretrained(self.weights, config=config, dtype=torch.float32), wanted, self._drops)
 
     def _config(self) -> Any:  # noqa: ANN401 - transformers' configurations are untyped
         kind, _ = self._classes()
