@@ -11,21 +11,21 @@ from remgcl.core.errors import (
     Fault,
     FaultsError,
     PluginError,
+    RecipeError,
     RemgclError,
     RunError,
     WeightsError,
     listed,
 )
 from remgcl.core.features import Features, Regions
-from remgcl.core.geometry import Grid
 from remgcl.core.hookspecs import hookimpl
 from remgcl.core.job import Job
-from remgcl.core.order import grouped, shuffled
 from remgcl.core.parts import (
     Backbone,
     BackboneSpec,
     Census,
     Dataset,
+    Grid,
     Loss,
     Projector,
     Runner,
@@ -61,6 +61,7 @@ __all__ = [
     "Point",
     "Projector",
     "Recipe",
+    "RecipeError",
     "Region",
     "Regions",
     "RemgclError",
@@ -79,11 +80,9 @@ __all__ = [
     "WeightsError",
     "draw",
     "exact_match",
-    "grouped",
     "hookimpl",
     "listed",
     "read_json",
     "reading_weights",
-    "shuffled",
     "verify_weights",
 ]

@@ -30,8 +30,8 @@ def check(recipe: RecipeFile, overrides: Overrides = []) -> None:  # noqa: B006 
     console.print(_parts(engine, read, plan))
     console.print(_stages(engine, read, plan))
     for stage in plan.stages.values():
-        for note in stage.train.notes:
-            console.print(f"[yellow]{note}[/]")
+        for note in (*stage.train.notes, *(stage.held_out.notes if stage.held_out else ())):
+            console.print(note, style="yellow", markup=False)
 
 
 def _parts(engine: Engine, recipe: Recipe, plan: Plan) -> Table:

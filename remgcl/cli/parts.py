@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -44,7 +44,9 @@ def _print(console: Any, entry: Registered) -> None:  # noqa: ANN401 - rich is i
 
 def _type(field: Any) -> str:  # noqa: ANN401 - an attribute of attrs
     kind = field.type
-    return kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
+    if isinstance(kind, type) and not get_args(kind):
+        return kind.__name__
+    return str(kind).replace("typing.", "")
 
 
 def _default(field: Any) -> str:  # noqa: ANN401 - an attribute of attrs

@@ -19,12 +19,15 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from remgcl.core.errors import RunError
+from remgcl.core.recipe import PARTS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,13 +66,22 @@ class StageFolder:
         Raises:
             RunError: The record is not what this project writes.
         """
-        return _read(self.path / "stage.json")
+        file = self.path / "stage.json"
+        record = _read(file)
+        if record is not None and not all(isinstance(record.get(key), dict) for key in ("inputs", "results")):
+            raise RunError(f"{file}: is no record of a stage; there is no table 'inputs' or no table 'results'")
+        return record
 
     def begin(self) -> None:
-        """Make the folder, and clear what an interrupted attempt left there."""
-        if self.path.exists():
-            shutil.rmtree(self.path)
-        self.path.mkdir(parents=True)
+        """Make the folder, and clear what an interrupted attempt left there.
+
+        Raises:
+            RunError: The folder cannot be written.
+        """
+        with _writing(self.path):
+            if self.path.exists():
+                shutil.rmtree(self.path)
+            self.path.mkdir(parents=True)
 
     def finish(self, inputs: Mapping[str, Any], results: Mapping[str, Any]) -> None:
         """Mark the stage as finished.
@@ -105,10 +117,14 @@ class RunFolder:
         Args:
             recipe: The resolved recipe as TOML.
             about: Versions, by name.
+
+        Raises:
+            RunError: The folder cannot be written.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        write(self.path / "recipe.toml", recipe.encode())
-        write(self.path / "about.json", _json(about))
+        with _writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            write(self.path / "recipe.toml", recipe.encode())
+            write(self.path / "about.json", _json(about))
 
     def finished(self, stage: str, inputs: Mapping[str, Any]) -> bool:
         """Tell whether a stage is finished with these inputs.
@@ -164,12 +180,19 @@ def saved_parts(folder: Path) -> dict[str, Path]:
         folder: A saved model.
 
     Raises:
-        RunError: It is none.
+        RunError: It is none, or another software's.
     """
     parts = _read(folder / PARTS_FILE)
     if parts is None:
         raise RunError(f"{folder}: holds no saved model; there is no {PARTS_FILE}")
-    return {name: folder / part["file"] for name, part in parts.items() if part["file"]}
+    saved: dict[str, Path] = {}
+    for name, part in parts.items():
+        file = part.get("file", "") if isinstance(part, dict) else ""
+        if name not in PARTS or file not in {None, f"{name}.safetensors"}:
+            raise RunError(f"{folder / PARTS_FILE}: {name}: is no saved part of a model")
+        if file is not None:
+            saved[name] = folder / file
+    return saved
 
 
 def load_part(module: nn.Module, file: Path) -> None:
@@ -188,8 +211,7 @@ def load_part(module: nn.Module, file: Path) -> None:
     try:
         load_model(module, str(file))
     except (OSError, SafetensorError, RuntimeError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise RunError(f"{file}: cannot be loaded; {reason}") from error
+        raise RunError(f"{file}: cannot be loaded; {shorten(str(error), 300, placeholder=' ...')}") from error
 
 
 def write(path: Path, content: bytes) -> None:
@@ -205,6 +227,15 @@ def write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn what the system raises on a folder that cannot be written into a clear error."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written; {(error.strerror or str(error)).lower()}") from error
 
 
 def _read(path: Path) -> dict[str, Any] | None:

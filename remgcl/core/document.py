@@ -86,16 +86,17 @@ class Document:
             value: A TOML value.
             origin: Where it was written.
         """
-        parent = _tabled(self._get(key[:-1])) if len(key) > 1 else self.table
-        if not isinstance(parent, dict):
-            parent = {}
-        if len(key) > 1:
-            if key[-1] == USE and _another_part(key[-2], parent, {USE: value}):
-                parent = {}
-            self._put(key[:-1], parent)
-        parent[key[-1]] = value
-        self.origins = {old: where for old, where in self.origins.items() if old[: len(key)] != key}
-        self.origins[key] = origin
+        for length in range(1, len(key)):
+            above, table = key[:length], _tabled(self._get(key[:length]))
+            dropped = (
+                key[length:] == (USE,) and isinstance(table, dict) and _another_part(above[-1], table, {USE: value})
+            )
+            if dropped or not isinstance(table, dict):
+                table = {}
+                self._wrote(above, origin)
+            self._put(above, table)
+        self._put(key, value)
+        self._wrote(key, origin)
 
     def _get(self, key: Key) -> Any:  # noqa: ANN401 - any TOML value
         value: Any = self.table
@@ -104,14 +105,14 @@ class Document:
             value = value.get(name) if isinstance(value, dict) else None
         return value
 
-    def _put(self, key: Key, table: Table) -> None:
-        """Place a table, making those above it."""
-        here = self.table
-        for name in key[:-1]:
-            below = _tabled(here.get(name))
-            here[name] = below if isinstance(below, dict) else {}
-            here = here[name]
-        here[key[-1]] = table
+    def _put(self, key: Key, value: Any) -> None:  # noqa: ANN401 - any TOML value
+        """Place a value in a table that is there."""
+        self._get(key[:-1])[key[-1]] = value
+
+    def _wrote(self, key: Key, origin: str) -> None:
+        """Remember who wrote a key, and forget who wrote what it replaces."""
+        self.origins = {old: where for old, where in self.origins.items() if old[: len(key)] != key}
+        self.origins[key] = origin
 
 
 def read(path: Path, overrides: Sequence[str] = ()) -> Document:

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from attrs import evolve, field, frozen
 
 from remgcl.core.errors import DataError, WeightsError
-from remgcl.core.geometry import Aspect, content_mask, patch_weights
-from remgcl.core.parts import Template, TowerSpec
+from remgcl.core.geometry import content_mask, patch_weights
+from remgcl.core.parts import Aspect, Template, TowerSpec
 from remgcl.core.pixels import prepare
 from remgcl.core.samples import Piece, Region, Sample
 

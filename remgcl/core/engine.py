@@ -14,6 +14,7 @@ from attrs import frozen
 
 from remgcl.core import document, plugins
 from remgcl.core.checkpoint import RunFolder
+from remgcl.core.errors import PluginError
 from remgcl.core.job import Job
 from remgcl.core.plan import Plan, make_plan
 from remgcl.core.recipe import PARTS, Recipe
@@ -57,9 +58,17 @@ class Engine:
         Raises:
             PluginError: A plugin breaks a rule.
         """
-        if not isinstance(given, Mapping):
-            given = {getattr(plugin, "__name__", type(plugin).__qualname__): plugin for plugin in given}
-        return cls._of(plugins.manage(given))
+        if isinstance(given, Mapping):
+            return cls._of(plugins.manage(given))
+        named: dict[str, object] = {}
+        for plugin in given:
+            name = getattr(plugin, "__name__", type(plugin).__qualname__)
+            if name in named:
+                raise PluginError(
+                    f"plugin {name!r} is given twice; {named[name]!r} and {plugin!r}; give each its name in a mapping"
+                )
+            named[name] = plugin
+        return cls._of(plugins.manage(named))
 
     @classmethod
     def _of(cls, manager: pluggy.PluginManager) -> Engine:
@@ -111,6 +120,7 @@ class Engine:
                 that was finished is touched.
         """
         import tomli_w
+        from rich.markup import escape
 
         plan = make_plan(recipe, name, parameters=False)
         inputs = self._inputs(recipe, plan)
@@ -118,7 +128,7 @@ class Engine:
         folder.describe(tomli_w.dumps(self.table(recipe)), _about())
         for key, stage in recipe.stages.items():
             if finished[key]:
-                console.print(f"[bold]{key}[/]: finished already, in {folder.stage(key).path}")
+                console.print(f"[bold]{key}[/]: finished already, in {escape(str(folder.stage(key).path))}")
                 continue
             job = Job(
                 recipe=recipe,

@@ -15,38 +15,18 @@ numbers only: no image, no tower, no torch.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-Aspect: TypeAlias = Literal["pad", "crop", "stretch"]
+from remgcl.core.parts import Aspect, Grid
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 COVERED = 0.05
 """Share of a patch's area that a box must cover to own it (REMGCL, refined local)."""
-
-
-@frozen(kw_only=True)
-class Grid:
-    """The patches of a tower on its input image.
-
-    Attributes:
-        rows: Rows of patches.
-        columns: Columns of patches.
-        patch: Height and width of a patch in input pixels. Rows times height
-            may fall short of the input: what is left over is seen by no patch.
-    """
-
-    rows: int
-    columns: int
-    patch: tuple[float, float]
-
-    @property
-    def patches(self) -> int:
-        """The number of patches."""
-        return self.rows * self.columns
 
 
 @frozen(kw_only=True)

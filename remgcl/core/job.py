@@ -117,6 +117,20 @@ class Job:
         """
         return Examples(self.stage.data.build(), self.encoder)
 
+    def order(self, samples: Samples, batch_size: int, epoch: int) -> list[int]:
+        """Order the samples of an epoch by the recipe's seed, and by kind and length if the stage wants it.
+
+        Args:
+            samples: The training data.
+            batch_size: Samples of a step, over all devices.
+            epoch: Passes over the data so far.
+        """
+        from remgcl.core.order import grouped, shuffled
+
+        if self.stage.group_by_modality:
+            return grouped(samples.modality_lengths(), batch_size, self.recipe.seed, epoch)
+        return shuffled(len(samples), self.recipe.seed, epoch)
+
     def build_model(self) -> Model:
         """Build the parts, load what earlier stages learned, and freeze what does not learn.
 

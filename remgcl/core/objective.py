@@ -10,14 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from remgcl.core.errors import PluginError
+from remgcl.core.recipe import LANGUAGE
 
 if TYPE_CHECKING:
     from remgcl.core.model import Model
     from remgcl.core.parts import Loss
     from remgcl.core.samples import Batch
-
-LANGUAGE = "language"
-"""The name of the language loss among the terms."""
 
 
 class Objective(nn.Module):

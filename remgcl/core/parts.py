@@ -10,12 +10,10 @@ other heavy library: such imports belong inside `build` and its like.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from attrs import field, frozen
 from attrs.validators import ge
-
-from remgcl.core.geometry import Grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,9 +28,34 @@ if TYPE_CHECKING:
     from remgcl.core.samples import Piece, Sample, Turn
 
 
+Aspect: TypeAlias = Literal["pad", "crop", "stretch"]
+"""How an image is made to fit a tower."""
+
+
 @frozen(kw_only=True)
 class Part(ABC):  # noqa: B024 - each kind has its own abstract methods
     """What every kind of part is: settings, and how to make the real thing."""
+
+
+@frozen(kw_only=True)
+class Grid:
+    """The patches of a tower on its input image.
+
+    Attributes:
+        rows: Rows of patches.
+        columns: Columns of patches.
+        patch: Height and width of a patch in input pixels. Rows times height
+            may fall short of the input: what is left over is seen by no patch.
+    """
+
+    rows: int
+    columns: int
+    patch: tuple[float, float]
+
+    @property
+    def patches(self) -> int:
+        """The number of patches."""
+        return self.rows * self.columns
 
 
 @frozen(kw_only=True)

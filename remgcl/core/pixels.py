@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from remgcl.core.geometry import Aspect, Placement, crop_size, place
+from remgcl.core.geometry import Placement, crop_size, place
+from remgcl.core.parts import Aspect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

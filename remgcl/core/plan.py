@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from attrs import frozen
 
@@ -13,6 +13,8 @@ from remgcl.core.parts import Census, Dataset
 from remgcl.core.recipe import PARTS, Recipe, Stage
 
 T = TypeVar("T")
+
+Censuses: TypeAlias = list[tuple[Dataset, Census | None]]
 
 
 @frozen(kw_only=True)
@@ -73,12 +75,12 @@ def make_plan(recipe: Recipe, name: str, *, parameters: bool = True) -> Plan:
     attempt("vision_tower", recipe.vision_tower.verify)
     backbone = attempt("backbone", recipe.backbone.spec)
     attempt("backbone", recipe.backbone.verify)
-    censuses: dict[Dataset, Census | None] = {}
+    censuses: Censuses = []
     for key, stage in recipe.stages.items():
         held_out = {f"stages.{key}.validation.data": stage.validation.data} if stage.validation else {}
         for path, data in {f"stages.{key}.data": stage.data, **held_out}.items():
-            if data not in censuses:
-                censuses[data] = attempt(path, data.census)
+            if all(data != other for other, _ in censuses):
+                censuses.append((data, attempt(path, data.census)))
         faults += _length_faults(
             name, key, stage, tower.tokens if tower else 0, backbone.max_length if backbone else None
         )
@@ -99,13 +101,16 @@ def make_plan(recipe: Recipe, name: str, *, parameters: bool = True) -> Plan:
     )
 
 
-def _planned(stage: Stage, censuses: dict[Dataset, Census | None]) -> StagePlan:
-    train = censuses[stage.data]
-    if train is None:
-        raise TypeError("a dataset without census has a fault")
+def _planned(stage: Stage, censuses: Censuses) -> StagePlan:
+    train = _census(stage.data, censuses)
+    held_out = _census(stage.validation.data, censuses) if stage.validation else None
     steps_an_epoch = ceil(ceil(train.samples / stage.batch_size) / stage.accumulation)
-    held_out = censuses[stage.validation.data] if stage.validation else None
     return StagePlan(train=train, held_out=held_out, steps=ceil(steps_an_epoch * stage.epochs))
+
+
+def _census(data: Dataset, censuses: Censuses) -> Census:
+    """Find what was counted of a dataset; datasets need not be hashable."""
+    return next(census for other, census in censuses if other == data and census is not None)
 
 
 def _length_faults(name: str, key: str, stage: Stage, image: int, longest: int | None) -> list[Fault]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from attrs import Factory, field, frozen
+from attrs import field, frozen
 from attrs.validators import and_, deep_iterable, ge, gt, le, lt, matches_re
 
 from remgcl.core.errors import Hint, ValueFaultError, listed
-from remgcl.core.geometry import Aspect
 from remgcl.core.parts import (
+    Aspect,
     Backbone,
     Dataset,
     Loss,
@@ -29,6 +29,9 @@ PartName: TypeAlias = Literal["vision_tower", "projector", "backbone"]
 
 PARTS: tuple[PartName, ...] = ("vision_tower", "projector", "backbone")
 """The parts of a model that hold parameters, in the order the image meets them."""
+
+LANGUAGE = "language"
+"""The name of the language loss among the terms."""
 
 _share = and_(ge(0.0), le(1.0))
 
@@ -55,17 +58,32 @@ def _some(_: object, __: object, names: tuple[str, ...]) -> None:
         raise ValueFaultError(f"must name a part that learns; there is {listed(PARTS)}")
 
 
+def _named(_: object, __: object, losses: dict[str, Loss]) -> None:
+    faults = [ValueFaultError("is the name of the language loss; take another", (LANGUAGE,))] * (LANGUAGE in losses)
+    _raise([*faults, *(_misnamed(name, "a loss") for name in losses if not NAME.fullmatch(name))])
+
+
 def _in_order(_: object, __: object, stages: dict[str, Stage]) -> None:
     if not stages:
         raise ValueFaultError("must hold a stage; it is empty")
+    faults = [_misnamed(name, "a stage") for name in stages if not NAME.fullmatch(name)]
     earlier: list[str] = []
     for name, stage in stages.items():
-        if not NAME.fullmatch(name):
-            raise ValueFaultError(f"{name!r} cannot be the name of a stage; letters, digits, '-' and '_' can")
         if stage.after is not None and stage.after not in earlier:
             hint = Hint(stage.after, tuple(earlier))
-            raise ValueFaultError(f"no stage {stage.after!r} comes before {name!r}; {hint}", (name, "after"))
+            faults.append(ValueFaultError(f"no stage {stage.after!r} comes before {name!r}; {hint}", (name, "after")))
         earlier.append(name)
+    _raise(faults)
+
+
+def _misnamed(name: str, what: str) -> ValueFaultError:
+    return ValueFaultError(f"cannot be the name of {what}; letters, digits, '-' and '_' can", (name,))
+
+
+def _raise(faults: list[ValueFaultError]) -> None:
+    """Raise what was found: one fault as it is, several as a group."""
+    if faults:
+        raise faults[0] if len(faults) == 1 else ExceptionGroup("several faults", faults)
 
 
 @frozen(kw_only=True)
@@ -106,7 +124,7 @@ class Stage:
     data: Dataset
     template: Template
     train: tuple[PartName, ...] = field(validator=_some)
-    losses: dict[str, Loss] = Factory(dict)
+    losses: dict[str, Loss] = field(factory=dict, validator=_named)
     after: str | None = None
     validation: Validation | None = None
     image_aspect: Aspect = "pad"
@@ -149,7 +167,7 @@ class Recipe:
     runner: Runner
     stages: dict[str, Stage] = field(validator=_in_order)
     text_filter: TextFilter | None = None
-    seed: int = field(default=42, validator=ge(0))
+    seed: int = field(default=42, validator=and_(ge(0), lt(2**32)))  # numpy takes no larger one
 
     def lineage(self, stage: str) -> tuple[str, ...]:
         """Name the stages that lead to a stage, the first first, itself last.

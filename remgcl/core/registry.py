@@ -7,7 +7,7 @@ its return annotation is the contract.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args, get_type_hints
 
 import attrs
@@ -61,16 +61,15 @@ class Registry:
             manager: Knows the hook specifications and the plugins.
 
         Raises:
-            PluginError: A hook answers something else than parts of its kind,
-                or two parts have one name.
+            PluginError: A hook raises or answers something else than parts of
+                its kind, or two parts have one name.
         """
         self._parts: dict[str, dict[str, Registered]] = {kind: {} for kind in KINDS}
         self._names: dict[type[Part], Registered] = {}
         for kind in KINDS:
             hook = getattr(manager.hook, hookspecs.PREFIX + kind)
             for implementation in hook.get_hookimpls():
-                answer = implementation.function()
-                self._add_all(kind, answer, implementation.plugin_name)
+                self._add_all(kind, implementation.function, implementation.plugin_name)
 
     def __iter__(self) -> Iterator[Registered]:
         """Give every part, kind after kind, by name."""
@@ -109,8 +108,12 @@ class Registry:
         """
         return self._names[type(part)]
 
-    def _add_all(self, kind: str, answer: Any, plugin: str) -> None:  # noqa: ANN401 - a plugin may answer anything
+    def _add_all(self, kind: str, hook: Callable[[], Any], plugin: str) -> None:
         where = f"plugin {plugin!r}: {hookspecs.PREFIX}{kind}"
+        try:
+            answer = hook()
+        except Exception as error:  # a plugin may raise anything
+            raise PluginError(f"{where}: raises {error!r}") from error
         if not isinstance(answer, Mapping):
             raise PluginError(f"{where}: must answer a mapping of names to classes; it answers {answer!r}")
         for name, part in answer.items():

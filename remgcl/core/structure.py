@@ -7,19 +7,15 @@ is the default of `use`; a part without settings may be given by its name alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from math import isfinite
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
 from cattrs import Converter
-from cattrs.errors import (
-    AttributeValidationNote,
-    BaseValidationError,
-    ForbiddenExtraKeysError,
-    IterableValidationError,
-    IterableValidationNote,
-)
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
+from cattrs.errors import StructureHandlerNotFoundError
+from cattrs.gen import make_dict_unstructure_fn
 
 from remgcl.core.document import USE, Document, Key
 from remgcl.core.errors import Hint, RecipeError, RemgclError, ValueFaultError, listed
@@ -30,6 +26,17 @@ T = TypeVar("T")
 
 TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 """How a scalar type is called in an error."""
+
+
+_MISSING = object()
+
+
+class _FaultyError(Exception):
+    """Faults below a value, each with the path of keys that leads there."""
+
+    def __init__(self, faults: list[tuple[Key, str]]) -> None:
+        self.faults = faults
+        super().__init__(faults)
 
 
 class Structure:
@@ -43,11 +50,12 @@ class Structure:
         """
         self._registry = registry
         self._kinds = {contract: kind for kind, contract in KINDS.items()}
-        self._converter = Converter(forbid_extra_keys=True, detailed_validation=True)
+        self._converter = Converter(detailed_validation=False)
         for scalar in TYPES:
             self._converter.register_structure_hook(scalar, _strict(scalar))
         add = self._converter.register_structure_hook_func
         add(_generic(tuple), self._tuple)
+        add(_generic(list), lambda value, kind: list(self._tuple(value, kind)))
         add(_optional, self._optional)
         add(attrs.has, self._attrs)
         add(lambda kind: kind in self._kinds, lambda value, kind: self._part(value, kind, None))
@@ -67,9 +75,11 @@ class Structure:
         """
         try:
             return self._converter.structure(document.table, cls)
-        except (BaseValidationError, ValueError) as error:
-            faults = [document.fault(key, what) for key, what in _faults(error, ())]
-        raise RecipeError(faults)
+        except _FaultyError as error:
+            faults = error.faults
+        except ValueFaultError as error:
+            faults = [(error.key, str(error))]
+        raise RecipeError([document.fault(key, what) for key, what in faults])
 
     def write(self, value: object) -> dict[str, Any]:
         """Make a table of an attrs class, with all defaults, without what is None.
@@ -83,56 +93,68 @@ class Structure:
     def _attrs(self, value: object, cls: type[attrs.AttrsInstance]) -> Any:  # noqa: ANN401 - an instance of cls
         if not isinstance(value, Mapping):
             raise ValueFaultError(f"must be a table; it is {value!r}")
-        return make_dict_structure_fn(cls, self._converter, _cattrs_forbid_extra_keys=True)(value, cls)
+        attrs.resolve_types(cls)
+        fields = {field.alias or field.name: field for field in attrs.fields(cls) if field.init}
+        missing = {name: _MISSING for name, field in fields.items() if field.default is attrs.NOTHING}
+
+        def make(name: str, below: object) -> object:
+            if name not in fields:
+                raise ValueFaultError(f"is not a key here; {Hint(name, tuple(fields))}")
+            if below is _MISSING:
+                raise ValueFaultError("is missing")
+            return self._field(fields[name], below)
+
+        try:
+            return cls(**_each({**missing, **value}, make))
+        except ValueFaultError:
+            raise
+        except (ValueError, TypeError) as error:  # of a validator that looks at other fields, or of the class itself
+            raise ValueFaultError(_worded(error)) from error
+
+    def _field(self, field: attrs.Attribute[Any], value: object) -> object:
+        """Make the value of a field, and judge it by itself, so that all faults of a class are told."""
+        made: object = self._converter.structure(value, field.type or object)
+        if field.validator is not None and field.converter is None:
+            with suppress(AttributeError, TypeError):  # it looks at other fields, and will be asked again with them
+                field.validator(None, field, made)
+        return made
 
     def _part(self, value: object, contract: type[Part], default: str | None) -> Part:
         kind = self._kinds[contract]
         if isinstance(value, str):
-            value = {USE: value}
+            default, value = value, {}
         if not isinstance(value, Mapping):
             raise ValueFaultError(f"must be a table or the name of a part; it is {value!r}")
+        at = (USE,) if USE in value else ()
         name = value.get(USE, default)
         if name is None:
             raise ValueFaultError(f"misses the key 'use'; there is {listed(self._registry.names(kind))}")
         if not isinstance(name, str):
-            raise ValueFaultError(f"'use' must be the name of a part; it is {name!r}")
+            raise ValueFaultError(f"must be the name of a part; it is {name!r}", at)
         try:
             part = self._registry.find(kind, name)
         except RemgclError as error:
-            raise ValueFaultError(str(error)) from None
+            raise ValueFaultError(str(error), at) from None
         settings = {key: below for key, below in value.items() if key != USE}
         return self._attrs(settings, part)  # type: ignore[no-any-return]
 
     def _dict(self, value: object, kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a generic alias
         of = get_args(kind)[1]
-        if of in self._kinds:
-            return self._each(value, lambda name, below: self._part(below, of, name))
-        return self._each(value, lambda _, below: self._converter.structure(below, of))
-
-    def _each(self, value: object, make: Callable[[str, object], Any]) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise ValueFaultError(f"must be a table; it is {value!r}")
-        made, errors = {}, []
-        for name, below in value.items():
-            try:
-                made[name] = make(name, below)
-            except (BaseValidationError, ValueError) as error:
-                error.__notes__ = [IterableValidationNote("in a table", name, Any)]
-                errors.append(error)
-        if errors:
-            raise IterableValidationError("in a table", errors, dict)
-        return made
+        if of in self._kinds:
+            return _each(value, lambda name, below: self._part(below, of, name))
+        return _each(value, lambda _, below: self._converter.structure(below, of))
 
     def _tuple(self, value: object, kind: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a generic alias
         if not isinstance(value, list | tuple):
             raise ValueFaultError(f"must be a list; it is {value!r}")
-        of = get_args(kind)
+        of = get_args(kind) if get_origin(kind) is tuple else (*get_args(kind), Ellipsis)
         if of[-1] is not Ellipsis and len(of) != len(value):
             raise ValueFaultError(f"must have {len(of)} values; it is {value!r}")
         types = (of[0],) * len(value) if of[-1] is Ellipsis else of
         below = {str(place): item for place, item in enumerate(value)}
-        made = self._each(below, lambda place, item: self._converter.structure(item, types[int(place)]))
-        return tuple(made.values())
+        return tuple(_each(below, lambda place, item: self._converter.structure(item, types[int(place)])).values())
 
     def _optional(self, value: object, kind: Any) -> Any:  # noqa: ANN401 - a union
         (some,) = (option for option in get_args(kind) if option is not type(None))
@@ -141,30 +163,53 @@ class Structure:
     def _table_writer(self, cls: type[attrs.AttrsInstance]) -> Callable[[Any], dict[str, Any]]:
         if issubclass(cls, Part):
             return self._write_part
-        return make_dict_unstructure_fn(cls, self._converter)
+        return make_dict_unstructure_fn(cls, self._converter, _cattrs_use_alias=True)
 
     def _write_part(self, part: Part) -> dict[str, Any]:
         """Write the fields of the part itself, whatever contract it stands for."""
-        fields = make_dict_unstructure_fn(type(part), self._converter)
+        fields = make_dict_unstructure_fn(type(part), self._converter, _cattrs_use_alias=True)
         return {USE: self._registry.entry(part).name, **fields(part)}
+
+
+def _each(table: Mapping[str, object], make: Callable[[str, object], Any]) -> dict[str, Any]:
+    """Make every value of a table, and tell the faults of all together."""
+    made: dict[str, Any] = {}
+    faults: list[tuple[Key, str]] = []
+    for name, value in table.items():
+        try:
+            made[name] = make(name, value)
+        except _FaultyError as error:
+            faults += [((name, *key), what) for key, what in error.faults]
+        except ValueFaultError as error:
+            faults.append(((name, *error.key), str(error)))
+        except ExceptionGroup as group:  # of a validator that found several
+            faults += [((name, *getattr(error, "key", ())), str(error)) for error in group.exceptions]
+        except (ValueError, TypeError, OverflowError, StructureHandlerNotFoundError) as error:  # of attrs or cattrs
+            faults.append(((name,), _worded(error)))
+    if faults:
+        raise _FaultyError(faults)
+    return made
 
 
 def _strict(scalar: type) -> Callable[[object, object], object]:
     def check(value: object, _: object) -> object:
-        if type(value) is scalar:
-            return value
         if scalar is float and type(value) is int:
-            return float(value)
-        raise ValueFaultError(f"must be {TYPES[scalar]}; it is {value!r}")
+            value = float(value)
+        if type(value) is not scalar:
+            raise ValueFaultError(f"must be {TYPES[scalar]}; it is {value!r}")
+        if isinstance(value, float) and not isfinite(value):
+            raise ValueFaultError(f"must be finite; it is {value!r}")
+        return value
 
     return check
 
 
 def _literal(value: object, kind: Any) -> object:  # noqa: ANN401 - a generic alias
     allowed = get_args(kind)
-    if value in allowed:
+    if any(type(value) is type(option) and value == option for option in allowed):
         return value
-    hint = Hint(value, allowed) if isinstance(value, str) else f"there is {listed(allowed)}"
+    words = isinstance(value, str) and all(isinstance(option, str) for option in allowed)
+    hint = Hint(str(value), allowed) if words else f"there is {listed(allowed)}"
     raise ValueFaultError(f"cannot be {value!r}; {hint}")
 
 
@@ -177,34 +222,7 @@ def _optional(kind: Any) -> bool:  # noqa: ANN401 - any type
     return get_origin(kind) in {Union, type(int | None)} and type(None) in get_args(kind) and len(get_args(kind)) == 2  # noqa: PLR2004 - the other one and None
 
 
-def _faults(error: BaseException, at: Key) -> Iterator[tuple[Key, str]]:
-    """Flatten cattrs' tree of errors to keys and what is wrong with them."""
-    if isinstance(error, BaseValidationError):
-        for below in error.exceptions:
-            yield from _faults(below, (*at, *_step(below)))
-    elif isinstance(error, ForbiddenExtraKeysError):
-        known = tuple(field.alias or field.name for field in attrs.fields(error.cl) if field.init)
-        for name in sorted(error.extra_fields):
-            yield (*at, name), f"is not a key here; {Hint(name, known)}"
-    elif isinstance(error, KeyError):
-        yield at, "is missing"
-    elif isinstance(error, ValueFaultError):
-        yield (*at, *error.key), str(error)
-    else:
-        yield at, _worded(error)
-
-
-def _step(error: BaseException) -> Key:
-    """Read the key that cattrs noted on an error."""
-    for note in getattr(error, "__notes__", ()):
-        if isinstance(note, AttributeValidationNote):
-            return (note.name,)
-        if isinstance(note, IterableValidationNote):
-            return (str(note.index),)
-    return ()
-
-
-def _worded(error: BaseException) -> str:
+def _worded(error: Exception) -> str:
     """Word an error of attrs' validators like the others, without the field's name."""
     text = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
     _, quoted, rest = text.partition("' ")

@@ -28,9 +28,11 @@ def reading_weights(weights: str) -> Iterator[None]:
     Raises:
         WeightsError: The library could not find or read something there.
     """
+    from safetensors import SafetensorError
+
     try:
         yield
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise WeightsError(f"weights {weights!r}: cannot be read; {reason}; {_kind(weights)}") from error
 
@@ -86,7 +88,7 @@ def read_json(weights: str, file: str) -> dict[str, Any] | None:
             path = cached_file(weights, file, _raise_exceptions_for_missing_entries=False)
     if path is None or not Path(path).is_file():
         return None
-    with reading_weights(f"{weights}/{file}"):
+    with reading_weights(str(path)):
         held = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(held, dict):
             raise TypeError("it is not a JSON object")
@@ -97,6 +99,8 @@ def _kind(weights: str) -> str:
     """Say what a name was taken for."""
     if Path(weights).is_dir():
         return "it is a folder"
+    if Path(weights).is_file():
+        return "it is a file"
     if weights.startswith(("/", ".", "~")) or weights.count("/") > 1:
         return "there is no such folder"
     return f"there is no such folder, and the hub gives none of that name; download it with: hf download {weights}"

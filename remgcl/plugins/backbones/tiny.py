@@ -70,8 +70,9 @@ class TinyBackbone(Backbone):
         del pretrained
         from transformers import LlamaConfig, LlamaForCausalLM
 
+        tokenizer = self.build_tokenizer()
         config = LlamaConfig(
-            vocab_size=self.spec().vocabulary,
+            vocab_size=len(tokenizer),
             hidden_size=self.width,
             intermediate_size=self.mlp,
             num_hidden_layers=self.layers,
@@ -80,9 +81,9 @@ class TinyBackbone(Backbone):
             max_position_embeddings=self.max_length,
             tie_word_embeddings=self.tied,
             initializer_range=self.deviation,
-            pad_token_id=0,
-            bos_token_id=1,
-            eos_token_id=2,
+            pad_token_id=tokenizer.pad_token_id,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
         )
         return LlamaForCausalLM(config)  # type: ignore[no-any-return]
 

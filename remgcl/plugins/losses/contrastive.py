@@ -6,12 +6,13 @@ pairs on the diagonal. The objective makes a scalar of them.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
 from attrs.validators import gt
 
-from remgcl import Loss
+from remgcl import Features, Loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +40,21 @@ class ContrastiveLoss(Loss):
     objective: Literal["alignment", "infonce", "sigmoid"] = "infonce"
     temperature: float = field(default=0.07, validator=gt(0))
     bias: float = -10.0
+
+    def __call__(self, features: Features) -> Tensor:
+        """Compare both sides in their own precision, which autocast would round."""
+        import torch
+
+        with torch.autocast(features.patches.device.type, enabled=False):
+            return self.contrast(*self.compare(features)) + features.zero()
+
+    @abstractmethod
+    def compare(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
+        """Give what `contrast` takes: similarities, valid pairs, pairs of the same text.
+
+        Args:
+            features: The features of a batch.
+        """
 
     def contrast(self, similarity: Tensor, valid: Tensor, same: Tensor) -> Tensor:
         """Make a scalar of similarities; 0 if no pair is valid.
@@ -81,7 +97,8 @@ def masked_mean(rows: Tensor, mask: Tensor) -> Tensor:
         mask: Which of them count; a mean over none is zero.
     """
     weights = mask.to(rows.dtype)
-    return (weights[:, None] @ rows)[:, 0] / weights.sum(dim=1, keepdim=True).clamp(min=1)
+    shares = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)  # divided first: a sum may overflow float16
+    return (shares[:, None] @ rows)[:, 0]
 
 
 def same_rows(rows: Tensor) -> Tensor:

@@ -31,10 +31,10 @@ class Global(ContrastiveLoss):
 
     padding: bool = False
 
-    def __call__(self, features: Features) -> Tensor:
+    def compare(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
         """Compare the means of both sides."""
         mask = features.patch_mask | self.padding
         images = masked_mean(features.patches, mask)  # [N, D]
         texts = masked_mean(features.answer, features.answer_mask)[features.image_sample]  # [N, D]
-        valid = features.answer_mask.any(dim=1)[features.image_sample]  # [N]
-        return self.contrast(cosine(images, texts), valid, same_rows(texts)) + features.zero()
+        valid = mask.any(dim=1) & features.answer_mask.any(dim=1)[features.image_sample]  # [N]
+        return cosine(images, texts), valid, same_rows(texts)

@@ -21,13 +21,13 @@ class RefinedLocal(ContrastiveLoss):
     "alignment"``, ``temperature = 0.5`` and ``weight = 0.01``.
     """
 
-    def __call__(self, features: Features) -> Tensor:
+    def compare(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
         """Compare each region's patches with its text."""
         regions = features.regions
         texts = regions.text_key
         same = texts[:, None] == texts[None, :]
         valid = regions.patch_weights.sum(dim=1) > 0
-        return self.contrast(cosine(region_patches(features), regions.text), valid, same) + features.zero()
+        return cosine(region_patches(features), regions.text), valid, same
 
 
 def region_patches(features: Features) -> Tensor:
@@ -39,12 +39,10 @@ def region_patches(features: Features) -> Tensor:
     Args:
         features: The features of a batch.
     """
-    from torch.nn.functional import one_hot
+    import torch
 
     regions, patches = features.regions, features.patches
-    count = len(patches)
-    if count == 0:
-        return regions.text.new_zeros(regions.text.shape)
-    owner = one_hot(regions.image, count).to(patches.dtype)  # [R, N]
+    images = torch.arange(len(patches), device=patches.device)
+    owner = regions.image[:, None] == images  # [R, N]
     weights = owner[:, :, None] * regions.patch_weights[:, None, :]  # [R, N, P]
     return weights.flatten(1) @ patches.flatten(0, 1)

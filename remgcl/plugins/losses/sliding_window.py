@@ -42,7 +42,7 @@ class SlidingWindow(ContrastiveLoss):
     content: float = field(default=0.5, validator=and_(ge(0), le(1)))
     sharpness: float = field(default=0.05, validator=gt(0))
 
-    def __call__(self, features: Features) -> Tensor:
+    def compare(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
         """Compare the windows of both sides."""
         windows, whole = self._image_windows(features)  # [N, Wi, D], [N, Wi]
         phrases, spoken = self._text_windows(features)  # [B, Wt, D], [B, Wt]
@@ -52,8 +52,8 @@ class SlidingWindow(ContrastiveLoss):
         best = (weights * similarity).sum(dim=-1)  # [B, Wt, N]
         pairs = masked_mean(best, spoken)[features.image_sample]  # [N, N], text by image
         answers = masked_mean(features.answer, features.answer_mask)[features.image_sample]
-        valid = spoken.any(dim=1)[features.image_sample]
-        return self.contrast(pairs.T, valid, same_rows(answers)) + features.zero()
+        valid = features.patch_mask.any(dim=1) & spoken.any(dim=1)[features.image_sample]
+        return pairs.T, valid, same_rows(answers)
 
     def _image_windows(self, features: Features) -> tuple[Tensor, Tensor]:
         """Average the content of each window of patches; tell which hold enough of it."""
@@ -62,10 +62,10 @@ class SlidingWindow(ContrastiveLoss):
         count, _, width = features.patches.shape
         rows, columns = features.grid
         size = (min(self.patches, rows), min(self.patches, columns))
-        mask = features.patch_mask.to(features.patches.dtype)
+        mask = features.patch_mask
         masked = (features.patches * mask[:, :, None]).transpose(1, 2).reshape(count, width, rows, columns)
         means = avg_pool2d(masked, size, self.patch_stride).flatten(2).transpose(1, 2)  # [N, Wi, D]
-        share = avg_pool2d(mask.view(count, 1, rows, columns), size, self.patch_stride).flatten(1)  # [N, Wi]
+        share = avg_pool2d(mask.float().view(count, 1, rows, columns), size, self.patch_stride).flatten(1)  # [N, Wi]
         # an image that fills no window that far keeps its fullest ones
         return means, share >= share.amax(dim=1, keepdim=True).clamp(max=self.content)
 
@@ -81,7 +81,7 @@ class SlidingWindow(ContrastiveLoss):
         )
         short = max(self.tokens - mask.shape[1], 0)
         tokens = pad(tokens, (0, 0, 0, short)).transpose(1, 2)  # [B, D, A]
-        held = pad(mask.gather(1, order), (0, short)).to(tokens.dtype)[:, None]  # [B, 1, A]
+        held = pad(mask.gather(1, order), (0, short)).float()[:, None]  # [B, 1, A]
         share = avg_pool1d(held, self.tokens, self.token_stride)[:, 0]  # [B, Wt]
         sums = avg_pool1d(tokens, self.tokens, self.token_stride).transpose(1, 2)  # [B, Wt, D]
         first = torch.arange(share.shape[1], device=share.device) == 0

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, Sampler
 from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.utils import logging
 
-from remgcl import COUNTS, Batch, DataError, Job, RunError, grouped, shuffled
+from remgcl import COUNTS, Batch, DataError, Job, RunError, Samples
 from remgcl.plugins.runners.outcome import outcome, tell
 from remgcl.plugins.runners.progress import Progress
 
@@ -37,6 +37,9 @@ def train(job: Job, *, cpu: bool) -> None:
     model = job.build_model()
     trainer = StageTrainer(job, job.build_objective(model), cpu=cpu)
     model.to(trainer.args.device)
+    learns = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    told = f"{len(trainer.train_dataset):,} samples, {learns:,} parameters learn, on {trainer.args.device}"
+    job.console.print(f"[bold]{job.name}[/]: {told}")
     before = job.validate(model)
     try:
         trainer.train()
@@ -123,7 +126,7 @@ class StageTrainer(Trainer):
 class Order(Sampler[int]):
     """The order of the samples, another one each epoch."""
 
-    def __init__(self, job: Job, batch_size: int, samples: Any) -> None:  # noqa: ANN401 - Samples
+    def __init__(self, job: Job, batch_size: int, samples: Samples) -> None:
         """Remember what the order depends on.
 
         Args:
@@ -140,10 +143,7 @@ class Order(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         """Give the places of the samples, in order."""
-        seed, epoch = self._job.recipe.seed, self._epoch
-        if self._job.stage.group_by_modality:
-            return iter(grouped(self._samples.modality_lengths(), self._batch_size, seed, epoch))
-        return iter(shuffled(len(self), seed, epoch))
+        return iter(self._job.order(self._samples, self._batch_size, self._epoch))
 
     def set_epoch(self, epoch: int) -> None:
         """Tell which pass over the data comes next.

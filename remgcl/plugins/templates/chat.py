@@ -17,21 +17,29 @@ class Chat(Template):
 
     The template is rendered with a mark in place of each utterance, so that
     the places of the answers are known whatever it writes around them. The end
-    of an answer is learned too: the special token that follows it.
+    of an answer is learned too: the special token that follows it, and the
+    space that some write before that.
     """
 
     def render(self, turns: Sequence[Turn], tokenizer: Any) -> tuple[Piece, ...]:  # noqa: ANN401 - as in the contract
         """Write the turns as the tokenizer's template does.
 
         Raises:
-            WeightsError: There is no template, or it leaves out a turn.
+            WeightsError: There is no template, or it refuses the conversation or
+                leaves out a turn.
         """
+        from jinja2 import TemplateError
+
         if not tokenizer.chat_template:
             raise WeightsError("template 'chat': the tokenizer has no chat template; name another template")
         messages = [{"role": turn.role, "content": _mark(place)} for place, turn in enumerate(turns)]
-        rendered: str = tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=turns[-1].role == "user"
-        )
+        try:
+            rendered: str = tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=turns[-1].role == "user"
+            )
+        except TemplateError as error:
+            raise WeightsError(f"template 'chat': the tokenizer's template refuses the conversation; {error}") from None
+        ending = _ending(tokenizer)
         pieces: list[Piece] = []
         for place, turn in enumerate(turns):
             before, found, rendered = rendered.partition(_mark(place))
@@ -41,11 +49,17 @@ class Chat(Template):
             if turn.role == "user":
                 pieces += turn.pieces
                 continue
-            end = re.match("|".join(map(re.escape, tokenizer.all_special_tokens)), rendered)
-            ending = end.group() if end else ""
-            rendered = rendered.removeprefix(ending)
-            pieces.append(Piece(turn.text + ending, learned=True))
+            end = ending.match(rendered)
+            stop = end.end() if end else 0
+            pieces.append(Piece(turn.text + rendered[:stop], learned=True))
+            rendered = rendered[stop:]
         return (*pieces, Piece(rendered))
+
+
+def _ending(tokenizer: Any) -> re.Pattern[str]:  # noqa: ANN401 - as in the contract
+    """Recognise the end of an answer: a special token, named by the tokenizer or only added to it."""
+    added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
+    return re.compile(f" ?(?:{'|'.join(map(re.escape, [*tokenizer.all_special_tokens, *added]))})")
 
 
 def _mark(place: int) -> str:

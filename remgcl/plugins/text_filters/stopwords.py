@@ -103,7 +103,7 @@ class Matcher:
 
 def _inside_a_text(word: str, tokenizer: Any) -> list[int]:  # noqa: ANN401 - as in the contract
     """Encode a word as it stands inside a text, without what a tokenizer puts before a text."""
-    before = "a" if word.startswith(" ") else "\n"
+    before = "a" if word[0].isspace() else "\n"  # nothing that a tokenizer joins with the word
     encoding = tokenizer(before + word, add_special_tokens=False, return_offsets_mapping=True)
     pairs = zip(encoding["input_ids"], encoding["offset_mapping"], strict=True)
     return [token for token, (start, _) in pairs if start >= len(before)]

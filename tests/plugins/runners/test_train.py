@@ -1,0 +1,306 @@
+"""A stage trained by the Trainer of transformers: what it writes, repeats, refuses."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from attrs import frozen
+from rich.console import Console
+from safetensors.torch import load_file
+from torch import Tensor
+
+from remgcl import (
+    Census,
+    DataError,
+    Dataset,
+    Engine,
+    Features,
+    Job,
+    Loss,
+    Recipe,
+    RunError,
+    RunFolder,
+    Sample,
+    StageFolder,
+    hookimpl,
+)
+from remgcl.plugins import backbones, datasets, losses, projectors, runners, templates, vision_towers
+from remgcl.plugins.runners.train import Order, StageTrainer, arguments
+
+BUILT_IN = (backbones, datasets, losses, projectors, runners, templates, vision_towers)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _job(recipe: Recipe, folder: Path, name: str = "first") -> Job:
+    stage = StageFolder(folder / name)
+    stage.begin()
+    inputs = {"vision_tower": {}, "projector": {}, "backbone": {}}
+    return Job(recipe=recipe, name=name, folder=stage, start=None, inputs=inputs, console=Console(quiet=True))
+
+
+@pytest.fixture(scope="module")
+def finished(engine: Engine, small: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of both stages."""
+    folder = tmp_path_factory.mktemp("finished")
+    path = folder / "small.toml"
+    path.write_text(small)
+    recipe = engine.read(path)
+    with (folder / "told.txt").open("w") as told:
+        engine.run(recipe, RunFolder(folder / "run"), Console(file=told, width=200), str(path))
+    return folder
+
+
+def test_a_run_folder_holds_what_the_documentation_says(finished: Path) -> None:
+    names = {str(path.relative_to(finished / "run")) for path in (finished / "run").rglob("*") if path.is_file()}
+    assert names == {
+        "about.json",
+        "recipe.toml",
+        "first/stage.json",
+        "first/metrics.jsonl",
+        "first/answers.png",
+        "first/model/parts.json",
+        "first/model/vision_tower.safetensors",
+        "first/model/projector.safetensors",
+        "first/model/backbone.safetensors",
+        "second/stage.json",
+        "second/metrics.jsonl",
+        "second/model/parts.json",
+        "second/model/vision_tower.safetensors",
+        "second/model/projector.safetensors",
+        "second/model/backbone.safetensors",
+    }
+
+
+def test_every_log_step_is_a_line_of_metrics_with_every_term(finished: Path) -> None:
+    lines = _lines(finished / "run/first/metrics.jsonl")
+    assert [line["step"] for line in lines] == [2, 4]
+    for line in lines:
+        assert set(line) >= {"language", "refined-local", "global", "learning_rate", "gradient_norm", "epoch"}
+        assert line["samples_per_second"] > 0
+
+
+def test_the_record_of_a_stage_holds_terms_speed_and_matches(finished: Path) -> None:
+    results = json.loads((finished / "run/first/stage.json").read_text())["results"]
+    lines = _lines(finished / "run/first/metrics.jsonl")
+    assert results["terms"]["language"] == {"first": lines[0]["language"], "last": lines[-1]["language"]}
+    assert results["samples"] == 16
+    assert results["samples_per_second"] == pytest.approx(16 / results["seconds"])
+    assert results["exact_match"]["held_out"] == 6
+    assert results["left_out"] == {"conversations cut": 0, "samples replaced": 0, "regions left out": 0}
+
+
+def test_a_reader_is_told_terms_weights_speed_matches_and_where_the_picture_is(finished: Path) -> None:
+    told = (finished / "told.txt").read_text()
+    for words in (
+        "first: terms of the objective",
+        "refined-local",
+        "0.5",
+        "samples/s",
+        "6 held-out samples",
+        "answers.png",
+    ):
+        assert words in told
+
+
+def test_only_what_a_stage_trains_changes(finished: Path) -> None:
+    for part, learned in (("vision_tower", False), ("projector", True), ("backbone", False)):
+        before = load_file(finished / f"run/first/model/{part}.safetensors")
+        after = load_file(finished / f"run/second/model/{part}.safetensors")
+        assert before.keys() == after.keys()
+        assert any(not torch.equal(before[key], after[key]) for key in before) is learned
+
+
+def test_finished_stages_are_not_run_again(engine: Engine, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "run", tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with (tmp_path / "told.txt").open("w") as told:
+        recipe = engine.read(finished / "small.toml")
+        engine.run(recipe, RunFolder(tmp_path / "run"), Console(file=told, width=200), "small.toml")
+    text = (tmp_path / "told.txt").read_text()
+    assert "first: finished already" in text
+    assert "second: finished already" in text
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+
+def test_an_interrupted_stage_starts_over_from_the_finished_one(engine: Engine, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "run", tmp_path / "run")
+    (tmp_path / "run/second/stage.json").unlink()
+    shutil.rmtree(tmp_path / "run/second/model")
+    recipe = engine.read(finished / "small.toml")
+    engine.run(recipe, RunFolder(tmp_path / "run"), Console(quiet=True), "small.toml")
+    for part in ("vision_tower", "projector", "backbone"):
+        again = load_file(tmp_path / f"run/second/model/{part}.safetensors")
+        before = load_file(finished / f"run/second/model/{part}.safetensors")
+        assert all(torch.equal(again[key], before[key]) for key in before)
+
+
+def test_a_finished_stage_of_another_recipe_is_not_overwritten(engine: Engine, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "run", tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    recipe = engine.read(finished / "small.toml", ["stages.first.learning_rate=0.5"])
+    with pytest.raises(RunError, match=r"stages\.first\.learning_rate was 2e-05 and is 0\.5; name another folder"):
+        engine.run(recipe, RunFolder(tmp_path / "run"), Console(quiet=True), "small.toml")
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+
+def test_the_same_recipe_gives_the_same_weights(engine: Engine, finished: Path, tmp_path: Path) -> None:
+    recipe = engine.read(finished / "small.toml")
+    engine.run(recipe, RunFolder(tmp_path / "run"), Console(quiet=True), "small.toml")
+    for file in ("first/model/backbone.safetensors", "second/model/projector.safetensors"):
+        one, other = load_file(tmp_path / "run" / file), load_file(finished / "run" / file)
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_loss_that_is_not_a_number_stops_before_a_weight_is_lost(read: Callable[..., Recipe], tmp_path: Path) -> None:
+    @frozen(kw_only=True)
+    class Broken(Loss):
+        """Divide by zero."""
+
+        def __call__(self, features: Features) -> Tensor:
+            return features.zero() / 0
+
+    class Plugin:
+        """Registers it."""
+
+        @hookimpl
+        def remgcl_register_losses(self) -> Mapping[str, type[Loss]]:
+            return {"broken": Broken}
+
+    read()
+    engine = Engine.of({**{module.__name__: module for module in BUILT_IN}, "broken": Plugin()})
+    recipe = engine.read(tmp_path / "small.toml", ["stages.first.losses={broken = {}}"])
+    with pytest.raises(RunError, match=r"stage 'first': the objective is not a number at step 0; .*broken nan"):
+        engine.run(recipe, RunFolder(tmp_path / "run"), Console(quiet=True), "small.toml")
+    assert not (tmp_path / "run/first/stage.json").exists()
+
+
+@frozen(kw_only=True)
+class Unreadable(Dataset):
+    """A dataset whose images are broken, as only reading them tells."""
+
+    def census(self) -> Census:
+        """Count them."""
+        return Census(samples=4, images=4, digest="")
+
+    def build(self) -> "UnreadableSamples":
+        """Make them."""
+        return UnreadableSamples()
+
+
+class UnreadableSamples:
+    """Samples that cannot be read."""
+
+    def __len__(self) -> int:
+        """Count them."""
+        return 4
+
+    def __getitem__(self, index: int) -> Sample:
+        """Fail."""
+        if index >= 4:
+            raise IndexError(index)
+        raise DataError(f"data.json: record {index}: image 'a.png': is broken; truncated")
+
+    def modality_lengths(self) -> list[int]:
+        """Give any lengths."""
+        return [1, 2, 3, 4]
+
+
+class UnreadablePlugin:
+    """Registers it."""
+
+    @hookimpl
+    def remgcl_register_datasets(self) -> Mapping[str, type[Dataset]]:
+        """Name it."""
+        return {"unreadable": Unreadable}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_image_is_told_in_one_line_wherever_it_is_read(
+    read: Callable[..., Recipe], tmp_path: Path, workers: int
+) -> None:
+    read()
+    engine = Engine.of({**{module.__name__: module for module in BUILT_IN}, "unreadable": UnreadablePlugin()})
+    overrides = [f"stages.first.workers={workers}", 'stages.first.data={use = "unreadable"}']
+    recipe = engine.read(tmp_path / "small.toml", overrides)
+    with pytest.raises(DataError) as caught:
+        engine.run(recipe, RunFolder(tmp_path / "run"), Console(quiet=True), "small.toml")
+    assert str(caught.value).startswith("data.json: record ")
+    assert str(caught.value).endswith("image 'a.png': is broken; truncated")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_left_out_is_counted_and_told(run: Callable[..., str], tmp_path: Path) -> None:
+    told = run("stages.first.max_length=18", "stages.first.validation.pictures=0")
+    results = json.loads((tmp_path / "run/first/stage.json").read_text())["results"]
+    assert results["left_out"]["conversations cut"] == 16
+    assert "conversations cut: 16" in told
+    assert not (tmp_path / "run/first/answers.png").exists()
+
+
+def test_settings_of_a_stage_reach_the_trainer(read: Callable[..., Recipe], tmp_path: Path) -> None:
+    recipe = read(
+        "stages.first.learning_rate=0.125",
+        "stages.first.schedule=linear",
+        "stages.first.warmup_ratio=0.25",
+        "stages.first.weight_decay=0.5",
+        "stages.first.betas=[0.5, 0.75]",
+        "stages.first.max_grad_norm=3",
+        "stages.first.accumulation=2",
+        "stages.first.epochs=2.5",
+        "stages.first.precision=bfloat16",
+        "seed=9",
+    )
+    args = arguments(_job(recipe, tmp_path), cpu=True)
+    assert args.learning_rate == 0.125
+    assert args.lr_scheduler_type == "linear"
+    assert args.get_warmup_steps(100) == 25
+    assert args.weight_decay == 0.5
+    assert (args.adam_beta1, args.adam_beta2) == (0.5, 0.75)
+    assert args.max_grad_norm == 3
+    assert args.gradient_accumulation_steps == 2
+    assert args.num_train_epochs == 2.5
+    assert args.bf16
+    assert args.seed == 9
+    assert args.use_cpu
+
+
+@pytest.mark.parametrize("group", ["true", "false"])
+def test_each_epoch_sees_every_sample_once_in_an_order_of_its_own(
+    read: Callable[..., Recipe], tmp_path: Path, group: str
+) -> None:
+    job = _job(read(f"stages.first.group_by_modality={group}"), tmp_path)
+    order = Order(job, 4, job.build_examples().samples)
+    first = list(order)
+    assert first == list(order)
+    order.set_epoch(1)
+    second = list(order)
+    assert sorted(first) == sorted(second) == list(range(16)) == list(range(len(order)))
+    assert first != second
+
+
+def test_the_gradient_does_not_depend_on_accumulation(read: Callable[..., Recipe], tmp_path: Path) -> None:
+    gradients = []
+    for batch, accumulation in ((8, 1), (4, 2), (2, 4)):
+        recipe = read(
+            "seed=1",
+            "stages.first.losses={}",
+            "stages.first.log_steps=1",
+            f"stages.first.batch_size={batch}",
+            f"stages.first.accumulation={accumulation}",
+            'stages.first.train=["projector", "backbone"]',
+            "stages.first.data.samples=8",
+            "stages.first.max_grad_norm=1000000",
+        )
+        job = _job(recipe, tmp_path / f"{batch}")
+        trainer = StageTrainer(job, job.build_objective(job.build_model()), cpu=True)
+        trainer.train()
+        (line,) = _lines(job.folder.metrics)
+        gradients.append(line["gradient_norm"])
+    assert gradients[1:] == pytest.approx(gradients[:1] * 2, rel=1e-5)
