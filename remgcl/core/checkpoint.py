@@ -188,7 +188,7 @@ def saved_parts(folder: Path) -> dict[str, Path]:
     saved: dict[str, Path] = {}
     for name, part in parts.items():
         file = part.get("file", "") if isinstance(part, dict) else ""
-        if name not in PARTS or file not in {None, f"{name}.safetensors"}:
+        if name not in PARTS or file not in (None, f"{name}.safetensors"):
             raise RunError(f"{folder / PARTS_FILE}: {name}: is no saved part of a model")
         if file is not None:
             saved[name] = folder / file

@@ -113,7 +113,8 @@ class Structure:
 
     def _field(self, field: attrs.Attribute[Any], value: object) -> object:
         """Make the value of a field, and judge it by itself, so that all faults of a class are told."""
-        made: object = self._converter.structure(value, field.type or object)
+        kind: Any = Any if field.type is None else field.type
+        made: object = self._converter.structure(value, kind)
         if field.validator is not None and field.converter is None:
             with suppress(AttributeError, TypeError):  # it looks at other fields, and will be asked again with them
                 field.validator(None, field, made)

@@ -13,7 +13,8 @@ from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remgcl.core.geometry import COVERED, Aspect, Grid, Placement, content_mask, crop_size, patch_weights, place
+from remgcl.core.geometry import COVERED, Placement, content_mask, crop_size, patch_weights, place
+from remgcl.core.parts import Aspect, Grid
 
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
 UNTOUCHED = Placement(scale=(1, 1), offset=(0, 0), original=(100, 100))

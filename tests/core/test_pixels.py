@@ -1,5 +1,7 @@
 """Pixels: what a tower sees of an image, bit for bit, and the record of how it got there."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import transformers
@@ -8,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.Image import Resampling
 
-from remgcl.core.geometry import Aspect, place
+from remgcl.core.geometry import place
+from remgcl.core.parts import Aspect
 from remgcl.core.pixels import prepare
 
 GREY = (0.5, 0.5, 0.5)
@@ -142,7 +145,7 @@ def test_what_stands_in_the_image_is_found_where_the_placement_says(
     assert (across[-1] + 1, down[-1] + 1) == pytest.approx(tuple(high), abs=1)
 
 
-def test_the_published_pixels_are_reproduced(published: "Published") -> None:  # noqa: F821, UP037
+def test_the_published_pixels_are_reproduced(published: SimpleNamespace) -> None:
     pixels = published.batch["pixels"].numpy().astype(np.float64) / 255
     normalised = (pixels - np.reshape(published.spec.mean, (3, 1, 1))) / np.reshape(published.spec.std, (3, 1, 1))
 

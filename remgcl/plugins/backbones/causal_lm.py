@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
-from remgcl import Backbone, BackboneSpec, reading_weights, verify_weights
+from remgcl import Backbone, BackboneSpec, WeightsError, reading_weights, verify_weights
 from remgcl.plugins.backbones.tokenizer import read_tokenizer
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class CausalLM(Backbone):
         return read_tokenizer(self.tokenizer or self.weights)
 
     def build(self, *, pretrained: bool = True) -> nn.Module:
-        """Make the model in float32."""
+        """Make the model in float32; every one of its tensors must be among the weights."""
         import torch
         from transformers import AutoModelForCausalLM
 
@@ -61,9 +61,19 @@ class CausalLM(Backbone):
                 return AutoModelForCausalLM.from_config(  # type: ignore[no-any-return]
                     self._config(), attn_implementation=self.attention, trust_remote_code=False
                 )
-            return AutoModelForCausalLM.from_pretrained(  # type: ignore[no-any-return]
-                self.weights, attn_implementation=self.attention, dtype=torch.float32, trust_remote_code=False
+            model, report = AutoModelForCausalLM.from_pretrained(
+                self.weights,
+                attn_implementation=self.attention,
+                dtype=torch.float32,
+                trust_remote_code=False,
+                output_loading_info=True,
             )
+        missing = sorted(report["missing_keys"])
+        if missing:
+            raise WeightsError(
+                f"weights {self.weights!r}: lack tensors of the model; {len(missing)} of them, the first {missing[0]!r}"
+            )
+        return model  # type: ignore[no-any-return]
 
     def _config(self) -> Any:  # noqa: ANN401 - transformers' configurations are untyped
         from transformers import AutoConfig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
@@ -80,12 +81,28 @@ class HuggingFaceTower(VisionTower):
         if not pretrained:
             return _module(model(config), wanted, self._drops)
         with reading_weights(self.weights):
-            return _module(model.from_pretrained(self.weights, config=config, dtype=torch.float32), wanted, self._drops)
+            built, report = model.from_pretrained(
+                self.weights, config=config, dtype=torch.float32, output_loading_info=True
+            )
+        # the head pools the patches, which nobody asks for
+        missing = sorted(key for key in report["missing_keys"] if ".head." not in f".{key}")
+        if missing:
+            raise WeightsError(
+                f"weights {self.weights!r}: lack tensors of the tower; {len(missing)} of them, the first {missing[0]!r}"
+            )
+        return _module(built, wanted, self._drops)
 
     def _config(self) -> Any:  # noqa: ANN401 - transformers' configurations are untyped
+        from huggingface_hub.errors import StrictDataclassError
+
         kind, _ = self._classes()
+        if Path(self.weights).is_dir() and read_json(self.weights, "config.json") is None:
+            raise WeightsError(f"weights {self.weights!r}: cannot be read; there is no config.json")
         with reading_weights(self.weights):
-            return kind.from_pretrained(self.weights)
+            try:
+                return kind.from_pretrained(self.weights)
+            except StrictDataclassError as error:
+                raise ValueError(" ".join(str(error).split())) from error
 
 
 def _module(model: nn.Module, layer: int, drops: int) -> nn.Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
@@ -38,7 +39,7 @@ class IntermediateTower(VisionTower):
 
     @abstractmethod
     def _layer(self, model: Any, pixels: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401 - the library's model
-        """Give the layer's features `[N, Dv, rows, columns]` and its prefix tokens `[N, K, Dv]`."""
+        """Give the layer's features `[N, Dv, rows, columns]` and its class token `[N, 1, Dv]`, if it has one."""
 
     def spec(self) -> TowerSpec:
         """Measure grid and width on a model without weights."""
@@ -47,14 +48,14 @@ class IntermediateTower(VisionTower):
         with torch.device("meta"):
             model = self._create(pretrained=False).eval()
             size, mean, std = self._input(model)
-            features, prefix = self._checked(model, torch.empty(1, 3, *size))
+            features, class_token = self._checked(model, torch.empty(1, 3, *size))
         _, width, rows, columns = features.shape
-        if self.select == "cls_patch" and (prefix is None or prefix.shape[1] == 0):
+        if self.select == "cls_patch" and class_token is None:
             raise RemgclError(f"vision tower {self.model!r}: has no class token; select can only be 'patch'")
         return TowerSpec(
             width=width,
             size=size,
-            grid=Grid(rows=rows, columns=columns, patch=(size[0] / rows, size[1] / columns)),
+            grid=Grid(rows=rows, columns=columns, patch=_patch(model, size, (rows, columns))),
             class_token=self.select == "cls_patch",
             mean=(mean[0], mean[1], mean[2]),
             std=(std[0], std[1], std[2]),
@@ -75,17 +76,39 @@ class IntermediateTower(VisionTower):
                 self.model = model
 
             def forward(self, pixels: Tensor) -> Tensor:
-                features, prefix = tower._layer(self.model, pixels)
+                features, class_token = tower._layer(self.model, pixels)
                 patches = features.flatten(2).transpose(1, 2)  # [N, P, Dv]
-                if tower.select == "patch" or prefix is None:
+                if tower.select == "patch" or class_token is None:
                     return patches
-                return torch.cat([prefix[:, :1], patches], dim=1)
+                return torch.cat([class_token, patches], dim=1)
 
         return Intermediate()
 
     def _checked(self, model: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
         try:
             return self._layer(model, pixels)
-        except (AttributeError, AssertionError, IndexError, ValueError) as error:
+        except (AttributeError, AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error) or type(error).__name__
             raise RemgclError(f"vision tower {self.model!r}: gives no layer {self.layer}; {reason}") from error
+
+
+def has_class_token(model: Any) -> bool:  # noqa: ANN401 - timm's model
+    """Tell whether the layers of a model of timm give a class token, and it comes first.
+
+    Other tokens may stand in front of the patches too, such as registers.
+
+    Args:
+        model: The model.
+    """
+    if "return_prefix_tokens" not in signature(model.forward_intermediates).parameters:
+        return False
+    return getattr(model, "has_class_token", getattr(model, "cls_token", None) is not None)
+
+
+def _patch(model: Any, size: tuple[int, int], grid: tuple[int, int]) -> tuple[float, float]:  # noqa: ANN401 - the library's model
+    """Tell height and width of a patch: as the model cuts them, or an even share of the input."""
+    trunk = getattr(model, "trunk", model)  # OpenCLIP's wrapper of timm's models
+    cut = getattr(getattr(trunk, "patch_embed", trunk), "patch_size", None)
+    if isinstance(cut, tuple) and (size[0] // cut[0], size[1] // cut[1]) == grid:
+        return cut
+    return size[0] / grid[0], size[1] / grid[1]

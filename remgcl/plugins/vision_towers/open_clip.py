@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from remgcl import RemgclError, listed, reading_weights
-from remgcl.plugins.vision_towers.intermediate import IntermediateTower
+from remgcl import RemgclError, WeightsError, listed, reading_weights
+from remgcl.plugins.vision_towers.intermediate import IntermediateTower, has_class_token
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,15 +35,28 @@ class OpenClip(IntermediateTower):
         """Whether there are weights to read each time."""
         return self.pretrained is not None
 
+    def verify(self) -> None:
+        """Make sure that OpenCLIP knows the weights, or that they are a file."""
+        from open_clip.pretrained import is_pretrained_cfg, list_pretrained_tags_by_model
+
+        given = self.pretrained
+        if given is not None and not is_pretrained_cfg(self.model, given) and not Path(given).is_file():
+            known = list_pretrained_tags_by_model(self.model)
+            raise WeightsError(
+                f"weights {given!r}: neither a file nor known to OpenCLIP for {self.model!r}; there is {listed(known)}"
+            )
+
     def _create(self, *, pretrained: bool) -> nn.Module:
         import open_clip
+        import torch
 
         if self.model not in open_clip.list_models():
             near = get_close_matches(self.model, open_clip.list_models(), n=3)
             raise RemgclError(f"vision tower: OpenCLIP has no model {self.model!r}; the nearest are {listed(near)}")
-        with reading_weights(f"{self.model}:{self.pretrained}"):
+        weights = self.pretrained if pretrained else None
+        with reading_weights(weights or self.model):
             return open_clip.create_model(  # type: ignore[no-any-return]
-                self.model, pretrained=self.pretrained if pretrained else None
+                self.model, pretrained=weights, device=torch.get_default_device()
             ).visual
 
     def _input(self, model: Any) -> tuple[tuple[int, int], tuple[float, ...], tuple[float, ...]]:  # noqa: ANN401 - OpenCLIP's model
@@ -57,7 +71,11 @@ class OpenClip(IntermediateTower):
 
     def _layer(self, model: Any, pixels: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401 - OpenCLIP's model
         given = model.forward_intermediates(
-            pixels, indices=[self.layer], stop_early=True, intermediates_only=True, output_extra_tokens=True
+            pixels,
+            indices=[self.layer],
+            stop_early=True,
+            intermediates_only=True,
+            output_extra_tokens=not hasattr(model, "trunk") or has_class_token(model.trunk),
         )
         prefix = given.get("image_intermediates_prefix")
-        return given["image_intermediates"][0], prefix[0] if prefix else None
+        return given["image_intermediates"][0], prefix[0][:, :1] if prefix else None

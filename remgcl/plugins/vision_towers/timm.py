@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from remgcl import RemgclError, listed, reading_weights
-from remgcl.plugins.vision_towers.intermediate import IntermediateTower
+from remgcl.plugins.vision_towers.intermediate import IntermediateTower, has_class_token
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -48,11 +48,12 @@ class Timm(IntermediateTower):
         if not timm.is_model(self.model):
             near = get_close_matches(self.model, timm.list_models(), n=3)
             raise RemgclError(f"vision tower: timm has no model {self.model!r}; the nearest are {listed(near)}")
-        file = self.weights if pretrained and self.weights else ""
-        with reading_weights(self.weights or self.model):
-            return timm.create_model(  # type: ignore[no-any-return]
-                self.model, pretrained=pretrained and self.pretrained and not file, checkpoint_path=file, num_classes=0
-            )
+        file = self.weights if pretrained else None
+        with reading_weights(file or self.model):
+            model = timm.create_model(self.model, pretrained=pretrained and self.pretrained and not file, num_classes=0)
+            if file:
+                _load(model, file)
+            return model  # type: ignore[no-any-return]
 
     def _input(self, model: Any) -> tuple[tuple[int, int], tuple[float, ...], tuple[float, ...]]:  # noqa: ANN401 - timm's model
         from timm.data import resolve_model_data_config
@@ -61,9 +62,19 @@ class Timm(IntermediateTower):
         return tuple(config["input_size"][1:]), config["mean"], config["std"]
 
     def _layer(self, model: Any, pixels: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401 - timm's model
-        prefix_tokens = getattr(model, "num_prefix_tokens", 0)
-        options = {"return_prefix_tokens": True} if prefix_tokens else {}
+        options = {"return_prefix_tokens": True} if has_class_token(model) else {}
         (given,) = model.forward_intermediates(
             pixels, indices=[self.layer], stop_early=True, intermediates_only=True, output_fmt="NCHW", **options
         )
-        return given if prefix_tokens else (given, None)
+        return (given[0], given[1][:, :1]) if options else (given, None)
+
+
+def _load(model: nn.Module, file: str) -> None:
+    """Load a file of weights; it may hold a classifier too, which is left out."""
+    from timm.models import load_checkpoint
+
+    found = load_checkpoint(model, file, strict=False, weights_only=True)
+    if found and found.missing_keys:
+        raise ValueError(
+            f"it lacks {len(found.missing_keys)} tensors of the tower, the first {found.missing_keys[0]!r}"
+        )

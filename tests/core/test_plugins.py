@@ -1,0 +1,256 @@
+"""Plugins: found by entry points, refused where they break a rule."""
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, distribution, entry_points
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from remgcl import Engine, PluginError, hookimpl
+from remgcl.core import plugins
+from remgcl.core.hookspecs import PROJECT
+
+Plugin: TypeAlias = Callable[..., Any]
+Install: TypeAlias = Callable[..., None]
+
+MODULE = '''
+"""A loss from elsewhere."""
+
+from attrs import field, frozen
+from attrs.validators import ge
+
+from remgcl import Loss, hookimpl
+
+
+@frozen(kw_only=True)
+class HardNegative(Loss):
+    """Nothing, with a margin."""
+
+    margin: float = field(default=0.1, validator=ge(0))
+
+    def __call__(self, features):
+        return features.zero()
+
+
+@hookimpl
+def remgcl_register_losses():
+    return {"hard-negative": HardNegative}
+'''
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Install a distribution with one module and one entry point, as pip would leave it."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def install(name: str, text: str = MODULE, *, point: str = "", version: str = "1.2") -> None:
+        module = name.replace("-", "_")
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        (tmp_path / f"{module}.py").write_text(text)
+        info = tmp_path / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[remgcl]\n{point or name} = {module}\n")
+
+    return install
+
+
+def refused(*given: object) -> str:
+    """Tell why plugins named `a`, `b` and so on are refused."""
+    with pytest.raises(PluginError) as raised:
+        plugins.manage(dict(zip("abc", given, strict=False)))
+    return str(raised.value)
+
+
+def test_the_built_in_parts_are_found_by_entry_points_like_any_other(engine: Engine) -> None:
+    declared = {point.name for point in distribution("remgcl").entry_points if point.group == PROJECT}
+    assert {entry.plugin for entry in engine.registry} == declared
+    assert all(name.startswith("remgcl.") for name in declared)
+
+
+def test_every_folder_of_built_in_parts_is_declared() -> None:
+    import remgcl
+
+    folders = {path.parent.name for path in (Path(remgcl.__file__).parent / "plugins").glob("*/__init__.py")}
+    declared = {point.value.rpartition(".")[2] for point in distribution("remgcl").entry_points.select(group=PROJECT)}
+    assert declared == folders
+
+
+def test_an_installed_distribution_is_found_and_its_part_named(install: Install) -> None:
+    install("remgcl-hard-negative", point="hard-negative")
+    registry = Engine.installed().registry
+    part = registry.find("losses", "hard-negative")
+    entry = registry.entry(part())
+    assert (entry.plugin, part.__module__) == ("hard-negative", "remgcl_hard_negative")
+    assert "global" in registry.names("losses")
+
+
+def test_versions_name_each_plugin_with_its_distribution(install: Install) -> None:
+    install("remgcl-hard-negative", point="hard-negative", version="3.4")
+    told = plugins.versions()
+    assert told["hard-negative"] == "remgcl-hard-negative 3.4 (remgcl_hard_negative)"
+    assert told["remgcl.losses"] == f"remgcl {distribution('remgcl').version} (remgcl.plugins.losses)"
+
+
+def test_two_entry_points_of_one_name_are_an_error_that_tells_both_distributions(install: Install) -> None:
+    install("one-plugin", point="same")
+    install("other-plugin", point="same", version="2.0")
+    with pytest.raises(PluginError, match="plugin 'same' is there twice") as raised:
+        plugins.load()
+    assert "one-plugin 1.2 (one_plugin)" in str(raised.value)
+    assert "other-plugin 2.0 (other_plugin)" in str(raised.value)
+
+
+def test_the_entry_point_of_built_in_parts_cannot_be_taken(install: Install) -> None:
+    """Without a check, one of the two would be left out without a word."""
+    install("intruder", point="remgcl.losses")
+    with pytest.raises(PluginError, match=r"plugin 'remgcl\.losses' is there twice") as raised:
+        Engine.installed()
+    assert "intruder 1.2 (intruder)" in str(raised.value)
+    assert "(remgcl.plugins.losses)" in str(raised.value)
+
+
+def test_two_distributions_with_a_part_of_one_name_are_told_by_their_plugins(install: Install) -> None:
+    install("one-plugin")
+    install("other-plugin")
+    with pytest.raises(PluginError, match="losses: 'hard-negative' is registered twice") as raised:
+        Engine.installed()
+    assert "by plugin 'one-plugin' (one_plugin.HardNegative)" in str(raised.value)
+    assert "by plugin 'other-plugin' (other_plugin.HardNegative)" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("import nowhere_to_be_found", "ModuleNotFoundError(\"No module named 'nowhere_to_be_found'\")"),
+        ("raise RuntimeError('no licence')", "RuntimeError('no licence')"),
+        ("def f(:", "SyntaxError("),
+    ],
+)
+def test_a_plugin_that_cannot_be_imported_is_told_with_its_distribution(install: Install, text: str, told: str) -> None:
+    install("broken", text)
+    with pytest.raises(PluginError) as raised:
+        plugins.load()
+    assert str(raised.value).startswith(f"plugin 'broken' of broken 1.2 (broken): cannot be imported; {told}")
+    assert raised.value.__cause__ is not None
+
+
+def test_an_entry_point_to_nothing_is_told() -> None:
+    with pytest.raises(PluginError, match=r"plugin 'x' of remgcl:nix: cannot be imported; AttributeError"):
+        plugins.load([EntryPoint("x", "remgcl:nix", PROJECT)])
+
+
+def test_an_entry_point_may_name_an_object_inside_a_module() -> None:
+    point = EntryPoint("x", "remgcl.plugins:losses", PROJECT)
+    assert plugins.load([point]).list_name_plugin()[0][0] == "x"
+
+
+def test_no_entry_points_make_an_engine_without_parts() -> None:
+    assert plugins.load([]).get_plugins() == set()
+
+
+def test_an_entry_point_without_distribution_is_told_by_its_module() -> None:
+    assert plugins.origin(EntryPoint("x", "some.module", PROJECT)) == "some.module"
+
+
+def test_a_distribution_stands_before_its_module() -> None:
+    (point,) = entry_points(group=PROJECT, name="remgcl.losses")
+    assert plugins.origin(point) == f"remgcl {distribution('remgcl').version} (remgcl.plugins.losses)"
+
+
+class Misspelt:
+    """A hook whose name is nearly right."""
+
+    @hookimpl
+    def remgcl_register_loses(self) -> dict[str, Any]:
+        """Never asked."""
+        return {}
+
+
+class Optional:
+    """A hook that says that it need not exist."""
+
+    @hookimpl(optionalhook=True)
+    def remgcl_register_optimisers(self) -> dict[str, Any]:
+        """Never asked."""
+        return {}
+
+
+class Foreign:
+    """Two hooks, one of them of no project."""
+
+    @hookimpl
+    def remgcl_register_losses(self) -> dict[str, Any]:
+        """Answered."""
+        return {}
+
+    @hookimpl
+    def run_stage(self) -> None:
+        """Never asked."""
+
+
+class Arguments:
+    """A hook that wants to be given something."""
+
+    @hookimpl
+    def remgcl_register_losses(self, registry: object) -> dict[str, Any]:
+        """Never asked."""
+        return {"x": registry}
+
+
+class Unmarked:
+    """A hook without its mark."""
+
+    def remgcl_register_losses(self) -> dict[str, Any]:
+        """Never asked."""
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("plugin", "told"),
+    [
+        (
+            Misspelt(),
+            "plugin 'a': implements 'remgcl_register_loses', which is no hook; did you mean 'remgcl_register_losses'?",
+        ),
+        (Foreign(), "plugin 'a': implements 'run_stage', which is no hook; there is 'remgcl_register_backbones', "),
+        (Optional(), "plugin 'a': implements 'remgcl_register_optimisers', which is no hook; did you mean "),
+        (Unmarked(), "plugin 'a': implements no hook with @hookimpl; there is 'remgcl_register_vision_towers', "),
+        (object(), "plugin 'a': implements no hook with @hookimpl; "),
+        (Arguments(), "plugin 'a': Plugin 'a' for hook 'remgcl_register_losses' hookimpl definition: "),
+    ],
+    ids=lambda plugin: type(plugin).__name__,
+)
+def test_a_plugin_that_breaks_a_rule_is_refused_by_name(plugin: object, told: str) -> None:
+    assert refused(plugin).startswith(told)
+
+
+def test_a_hook_with_arguments_is_told_which() -> None:
+    assert "Argument(s) {'registry'} are declared in the hookimpl" in refused(Arguments())
+
+
+def test_a_plugin_with_two_names_is_an_error_that_tells_both(plugin: Plugin) -> None:
+    given = plugin(losses={})
+    told = refused(given, given)
+    assert told.startswith("plugin 'b': is registered under another name already; ")
+    assert "b=" in told
+    assert "'a': " in told
+
+
+def test_a_hook_may_have_another_name_in_its_plugin() -> None:
+    class Renamed:
+        """A hook by its own name."""
+
+        @hookimpl(specname="remgcl_register_losses")
+        def parts(self) -> dict[str, Any]:
+            """Answer nothing."""
+            return {}
+
+    assert len(plugins.manage({"a": Renamed()}).get_plugins()) == 1
+
+
+def test_managers_share_nothing(plugin: Plugin) -> None:
+    one, other = plugins.manage({"a": plugin(losses={})}), plugins.manage({"a": plugin(losses={})})
+    assert one.get_plugin("a") is not other.get_plugin("a")

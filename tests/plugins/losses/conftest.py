@@ -1,0 +1,205 @@
+"""Random features, published features, and the plainest arithmetic to hold the losses against."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from attrs import evolve
+from torch import Tensor
+
+from remgcl import Features, Regions
+
+
+@pytest.fixture(scope="session")
+def features() -> Callable[..., Features]:
+    """A function that makes random features of any shape."""
+    return _features
+
+
+@pytest.fixture(scope="session")
+def backward() -> Callable[..., tuple[Tensor, list[Tensor]]]:
+    """A function that gives a loss and its gradients to patches, answers and region texts."""
+    return _backward
+
+
+@pytest.fixture(scope="session")
+def plain() -> SimpleNamespace:
+    """The plainest arithmetic: `cosine`, `mean`, and `contrast`, an objective a pair at a time."""
+    return SimpleNamespace(cosine=_cosine, mean=_mean, contrast=_contrast)
+
+
+@pytest.fixture(scope="session", params=["p14", "p16"])
+def published(request: pytest.FixtureRequest, shared: Path) -> tuple[Features, dict[str, float]]:
+    """Features of a batch of the published code, and the losses that it gave."""
+    folder = shared / "golden" / request.param
+    told = json.loads((folder / "forward.json").read_text())
+    return _published(folder, told), told
+
+
+def _features(  # noqa: PLR0913 - each shape varies by itself
+    seed: int = 0,
+    *,
+    image_sample: Sequence[int] = (0, 1, 2),
+    answers: Sequence[int] = (6, 3, 5),
+    regions: Sequence[int] = (0, 0, 1, 2),
+    grid: tuple[int, int] = (3, 4),
+    kept: float = 0.7,
+    shown: float = 0.7,
+    owned: float = 0.4,
+    padding: int = 0,
+    dtype: torch.dtype = torch.float32,
+) -> Features:
+    """Make random features.
+
+    Args:
+        seed: Of the random numbers.
+        image_sample: The sample of each image.
+        answers: Supervised tokens of each sample.
+        regions: The image of each region.
+        grid: Rows and columns of patches.
+        kept: Share of the tokens that the text filter keeps.
+        shown: Share of the patches that show more than padding.
+        owned: Share of the patches that belong to a region.
+        padding: Columns without a token after the longest answer; they hold large numbers.
+        dtype: Of patches, answers and texts.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    count, patches, longest, width = len(image_sample), math.prod(grid), max(answers, default=0), 8
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    def chosen(share: float, *shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator) < share
+
+    shown_patches = chosen(shown, count, patches)
+    answer = normal(len(answers), longest, width)
+    held = torch.arange(longest) < torch.tensor(answers, dtype=torch.int64)[:, None]
+    mask = chosen(kept, len(answers), longest) & held
+    owner = chosen(owned, len(regions), patches).float()
+    made = Features(
+        patches=normal(count, patches, width),
+        patch_mask=shown_patches,
+        grid=grid,
+        image_sample=torch.tensor(image_sample, dtype=torch.int64),
+        answer=torch.cat([answer, torch.full((len(answers), padding, width), 100.0)], dim=1),
+        answer_mask=torch.cat([mask, torch.zeros(len(answers), padding, dtype=torch.bool)], dim=1),
+        regions=Regions(
+            image=torch.tensor(regions, dtype=torch.int64),
+            patch_weights=owner / owner.sum(dim=1, keepdim=True).clamp(min=1),
+            text=normal(len(regions), width),
+            text_key=torch.arange(len(regions)),
+            confidence=torch.rand(len(regions), generator=generator),
+        ),
+    )
+    return _leaves(made, dtype)
+
+
+def _leaves(features: Features, dtype: torch.dtype) -> Features:
+    """Let gradients be taken to the two sides."""
+    regions = evolve(
+        features.regions,
+        patch_weights=features.regions.patch_weights.to(dtype),
+        text=features.regions.text.to(dtype).detach().requires_grad_(),
+    )
+    return evolve(
+        features,
+        patches=features.patches.to(dtype).detach().requires_grad_(),
+        answer=features.answer.to(dtype).detach().requires_grad_(),
+        regions=regions,
+    )
+
+
+def _backward(loss: Callable[[Features], Tensor], features: Features) -> tuple[Tensor, list[Tensor]]:
+    features = _leaves(features, features.patches.dtype)
+    value = loss(features)
+    value.backward()
+    gradients = [side.grad for side in (features.patches, features.answer, features.regions.text)]
+    assert all(gradient is not None for gradient in gradients)
+    return value.detach(), [gradient for gradient in gradients if gradient is not None]
+
+
+def _cosine(left: Sequence[float], right: Sequence[float]) -> float:
+    product = sum(a * b for a, b in zip(left, right, strict=True))
+    lengths = math.hypot(*left) * math.hypot(*right)
+    return product / lengths if lengths else 0.0
+
+
+def _mean(rows: Sequence[Sequence[float]]) -> list[float]:
+    return [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+
+
+def _contrast(loss: Any, similarity: list[list[float]], valid: list[bool], same: list[list[bool]]) -> float:  # noqa: ANN401 - any contrastive loss
+    pairs = [i for i, good in enumerate(valid) if good]
+    total = 0.0
+    for i in pairs:
+        others = [j for j in pairs if not same[i][j]]
+        right = similarity[i][i] / loss.temperature
+        if loss.objective == "alignment":
+            total -= right
+        elif loss.objective == "infonce":
+            texts = [right, *(similarity[i][j] / loss.temperature for j in others)]
+            images = [right, *(similarity[j][i] / loss.temperature for j in others)]
+            total -= sum(math.log(math.exp(right) / sum(map(math.exp, row))) for row in (texts, images)) / 2
+        else:
+            total += math.log1p(math.exp(-right - loss.bias))
+            total += sum(math.log1p(math.exp(similarity[i][j] / loss.temperature + loss.bias)) for j in others)
+    return total / max(len(pairs), 1)
+
+
+def _published(folder: Path, told: dict[str, Any]) -> Features:
+    """Run the published checkpoint's tower, projector and embedding table."""
+    from safetensors.torch import load_file
+    from sentencepiece import SentencePieceProcessor
+    from transformers import CLIPVisionModel
+
+    held = np.load(folder / "forward.npz")
+    tower = CLIPVisionModel.from_pretrained(folder / "clip-tiny", dtype=torch.float32)
+    state = torch.load(folder / "mm_projector.bin", weights_only=True)
+    layers = [state[f"model.mm_projector.{i}.{name}"].float() for i in (0, 2) for name in ("weight", "bias")]
+    with torch.no_grad():
+        hidden = tower(torch.from_numpy(held["pixel_values"]), output_hidden_states=True).hidden_states[-2][:, 1:]
+        inner = torch.nn.functional.gelu(hidden @ layers[0].T + layers[1])
+        patches = inner @ layers[2].T + layers[3]
+    table = load_file(folder / "llava-tiny" / "model.safetensors")["model.embed_tokens.weight"].float()
+    labels = torch.from_numpy(held["spliced_labels"])
+    words = SentencePieceProcessor(model_file=str(folder / "llava-tiny" / "tokenizer.model"))
+    lines = [
+        (image, _owned(line[0], told["padded_sizes"][image][0], patches.shape[1]), words.encode(line[1][0]))
+        for image, found in enumerate(told["ocr_on_padded_image"])
+        for line in found
+    ]
+    edge = math.isqrt(patches.shape[1])
+    return Features(
+        patches=patches,
+        patch_mask=torch.zeros(patches.shape[:2], dtype=torch.bool),  # the published mean takes in padding
+        grid=(edge, edge),
+        image_sample=torch.arange(len(patches)),
+        answer=table[labels.clamp(min=0)],
+        answer_mask=torch.from_numpy(held["stop_mask_exact"]) & (labels >= 0),
+        regions=Regions(
+            image=torch.tensor([image for image, _, _ in lines]),
+            patch_weights=torch.stack([weights for _, weights, _ in lines]),
+            text=torch.stack([table[ids].mean(dim=0) for _, _, ids in lines]),
+            text_key=torch.arange(len(lines)),
+            confidence=torch.ones(len(lines)),
+        ),
+    )
+
+
+def _owned(quad: list[list[float]], size: int, patches: int) -> Tensor:
+    """Share out a line as the published code does, on 14 x 14 places whatever the tower's grid."""
+    (left, *_, right), (top, *_, bottom) = (sorted(corner[axis] * 14 / size for corner in quad) for axis in (0, 1))
+    weights = torch.zeros(patches)
+    for row in range(14):
+        for column in range(14):
+            across = max(0.0, min(right, column + 1) - max(left, column))
+            down = max(0.0, min(bottom, row + 1) - max(top, row))
+            weights[14 * row + column] = across * down >= 0.05
+    return weights / weights.sum().clamp(min=1)

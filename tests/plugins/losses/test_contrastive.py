@@ -1,0 +1,356 @@
+"""What the losses of all granularities promise, and the objectives that they share."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from remgcl import Features
+from remgcl.plugins.losses.contrastive import ContrastiveLoss, cosine, masked_mean, same_rows
+from remgcl.plugins.losses.global_ import Global
+from remgcl.plugins.losses.refined_local import RefinedLocal
+from remgcl.plugins.losses.sliding_window import SlidingWindow
+
+Make = Callable[..., Features]
+Backward = Callable[[ContrastiveLoss, Features], tuple[Tensor, list[Tensor]]]
+
+KINDS = (Global, SlidingWindow, RefinedLocal)
+LOSSES = [kind(objective=objective) for kind in KINDS for objective in ("alignment", "infonce", "sigmoid")]
+NOTHING: dict[str, dict[str, Any]] = {
+    "no image": {"image_sample": (), "regions": ()},
+    "no sample": {"image_sample": (), "answers": (), "regions": ()},
+    "every token filtered, no region": {"kept": 0.0, "regions": ()},
+    "no supervised token, no region": {"answers": (0, 0, 0), "regions": ()},
+    "padding only, no region": {"shown": 0.0, "regions": ()},
+    "every token filtered, regions without a patch": {"kept": 0.0, "owned": 0.0},
+    "padding only, regions without a patch": {"shown": 0.0, "owned": 0.0},
+}
+WAITING = {"_local_scalar_dense", "item", "nonzero", "masked_select", "unique_consecutive", "_unique2", "equal"}
+"""Operations whose outcome the host must wait for."""
+
+
+def _named(loss: ContrastiveLoss) -> str:
+    return f"{type(loss).__name__}, {loss.objective}"
+
+
+each_loss = pytest.mark.parametrize("loss", LOSSES, ids=_named)
+each_answer_loss = pytest.mark.parametrize("loss", LOSSES[:6], ids=_named)
+each_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+
+
+class Recorder(TorchDispatchMode):
+    """Write down the operations that reach a device."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        super().__init__()
+        self.operations: list[str] = []
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> object:
+        """Run an operation, and note its name; an index that is a mask counts as waiting."""
+        del types
+        name = str(func.overloadpacket).removeprefix("aten.")
+        masks = (
+            [index for index in args[1] if index is not None and index.dtype == torch.bool] if name == "index" else []
+        )
+        self.operations.append("nonzero" if masks else name)
+        return func(*args, **kwargs or {})
+
+
+def _operations(loss: ContrastiveLoss, features: Features, backward: Backward) -> list[str]:
+    with Recorder() as recorder:
+        backward(loss, features)
+    return recorder.operations
+
+
+def _picked(features: Features, samples: Sequence[int], images: Sequence[int], regions: Sequence[int]) -> Features:
+    """Pick samples, images and regions, in the order given."""
+    held = features.regions
+    return evolve(
+        features,
+        patches=features.patches[images],
+        patch_mask=features.patch_mask[images],
+        image_sample=torch.tensor([samples.index(int(features.image_sample[i])) for i in images]),
+        answer=features.answer[samples],
+        answer_mask=features.answer_mask[samples],
+        regions=evolve(
+            held,
+            image=torch.tensor([images.index(int(held.image[i])) for i in regions], dtype=torch.int64),
+            patch_weights=held.patch_weights[regions],
+            text=held.text[regions],
+            text_key=held.text_key[regions],
+            confidence=held.confidence[regions],
+        ),
+    )
+
+
+@each_loss
+@pytest.mark.parametrize("nothing", NOTHING.values(), ids=NOTHING)
+def test_where_nothing_can_be_compared_it_is_a_zero_with_zero_gradients(
+    features: Make, backward: Backward, loss: ContrastiveLoss, nothing: dict[str, Any]
+) -> None:
+    value, gradients = backward(loss, features(**nothing))
+    assert value.shape == ()
+    assert value == 0
+    assert not any(gradient.any() for gradient in gradients)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_single_pair_has_no_negatives(features: Make, backward: Backward, kind: type[ContrastiveLoss]) -> None:
+    made = features(image_sample=(0,), answers=(5,), regions=(0,), kept=1.0, shown=1.0)
+    value, gradients = backward(kind(objective="infonce"), made)
+    assert value.item() == pytest.approx(0, abs=1e-6)
+    assert all(torch.allclose(gradient, torch.zeros(()), atol=1e-6) for gradient in gradients)
+    right = kind(objective="alignment", temperature=1.0)(made).item()
+    sigmoid = kind(objective="sigmoid", temperature=1.0, bias=-2.0)(made).item()
+    assert right != 0
+    assert sigmoid == pytest.approx(math.log1p(math.exp(right + 2)), rel=1e-5)
+
+
+@each_answer_loss
+@pytest.mark.parametrize("without", ["answer_mask", "patch_mask"])
+def test_a_pair_that_lacks_a_side_is_as_if_it_were_not_there(
+    features: Make, loss: ContrastiveLoss, without: str
+) -> None:
+    made = features(kept=1.0, shown=1.0)
+    mask = getattr(made, without).clone()
+    mask[1] = False
+    lacking = evolve(made, **{without: mask})
+    assert loss(lacking).item() == pytest.approx(loss(_picked(made, [0, 2], [0, 2], [])).item(), rel=1e-4)
+
+
+def test_a_region_without_a_patch_is_as_if_it_were_not_there(features: Make) -> None:
+    made = features()
+    weights = made.regions.patch_weights.clone()
+    weights[1] = 0
+    lacking = evolve(made, regions=evolve(made.regions, patch_weights=weights))
+    for loss in LOSSES[6:]:
+        assert loss(lacking).item() == pytest.approx(
+            loss(_picked(made, [0, 1, 2], [0, 1, 2], [0, 2, 3])).item(), rel=1e-4
+        )
+
+
+@each_loss
+@each_dtype
+def test_it_is_a_finite_float32_in_every_precision(
+    features: Make, backward: Backward, loss: ContrastiveLoss, dtype: torch.dtype
+) -> None:
+    made = features(padding=3, dtype=dtype)
+    value, gradients = backward(evolve(loss, temperature=0.5), made)
+    assert value.dtype == torch.float32
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    exact = features(padding=3)
+    assert value.item() == pytest.approx(evolve(loss, temperature=0.5)(exact).item(), abs=0.05)
+
+
+@each_loss
+def test_autocast_does_not_round_it(features: Make, loss: ContrastiveLoss) -> None:
+    made = features()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = loss(made)
+    assert rounded == loss(made)
+
+
+@each_loss
+@settings(deadline=None, max_examples=10)
+@given(seed=st.integers(0, 99), order=st.randoms(use_true_random=False))
+def test_the_order_of_samples_images_and_regions_does_not_matter(
+    features: Make, loss: ContrastiveLoss, seed: int, order: Random
+) -> None:
+    made = features(seed, image_sample=(0, 2, 2, 3), answers=(4, 2, 6, 3), regions=(0, 1, 1, 3, 2))
+    samples, images, regions = (order.sample(range(count), count) for count in (4, 4, 5))
+    assert loss(_picked(made, samples, images, regions)).item() == pytest.approx(loss(made).item(), rel=1e-4, abs=1e-5)
+
+
+@each_loss
+def test_twice_the_padding_changes_nothing(features: Make, loss: ContrastiveLoss) -> None:
+    values = [loss(features(padding=padding)).item() for padding in (0, 6, 12)]
+    assert values[1:] == pytest.approx([values[0]] * 2, rel=1e-5)
+
+
+@each_loss
+def test_gradients_flow_to_patches_and_to_text(features: Make, backward: Backward, loss: ContrastiveLoss) -> None:
+    _, (patches, answer, text) = backward(loss, features())
+    assert patches.any()
+    assert (text if isinstance(loss, RefinedLocal) else answer).any()
+
+
+@pytest.mark.parametrize("loss", [kind(objective="infonce") for kind in KINDS], ids=_named)
+@each_dtype
+@pytest.mark.parametrize("autocast", [False, True])
+def test_equal_texts_are_not_each_others_negatives(
+    features: Make, loss: ContrastiveLoss, dtype: torch.dtype, *, autocast: bool
+) -> None:
+    """The same five tokens in two samples, once with filtered ones between them, and one key for both regions."""
+    made = features(image_sample=(0, 1), answers=(9, 9), regions=(0, 1), owned=1.0, shown=1.0, dtype=dtype)
+    answer, mask = made.answer.detach().clone(), torch.zeros(2, 9, dtype=torch.bool)
+    mask[0, :5] = mask[1, [0, 2, 3, 6, 8]] = True
+    answer[1, mask[1]] = answer[0, mask[0]]
+    same = evolve(made, answer=answer, answer_mask=mask, regions=evolve(made.regions, text_key=torch.tensor([5, 5])))
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        assert loss(same).item() == pytest.approx(0, abs=1e-6)
+        assert loss(features(image_sample=(0, 1), answers=(9, 9), regions=(0, 1), dtype=dtype)) > 0.01
+
+
+@each_loss
+def test_the_number_of_operations_does_not_depend_on_the_batch(
+    features: Make, backward: Backward, loss: ContrastiveLoss
+) -> None:
+    small = features(regions=(0,))
+    large = features(
+        image_sample=range(9), answers=[30] * 9, regions=[i % 9 for i in range(60)], grid=(6, 7), padding=50
+    )
+    assert _operations(loss, small, backward) == _operations(loss, large, backward)
+
+
+@each_loss
+def test_the_host_never_waits(features: Make, backward: Backward, loss: ContrastiveLoss) -> None:
+    operations = set(_operations(loss, features(), backward))
+    assert len(operations) > 10
+    assert not operations & WAITING
+
+
+@each_loss
+@pytest.mark.parametrize("size", [1e-30, 1e30], ids=["tiny", "huge"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_extreme_features_give_no_nan(
+    features: Make, backward: Backward, loss: ContrastiveLoss, dtype: torch.dtype, size: float
+) -> None:
+    made = features(dtype=dtype, padding=2)
+    made = evolve(
+        made,
+        patches=made.patches * size,
+        answer=made.answer * size,
+        regions=evolve(made.regions, text=made.regions.text * size),
+    )
+    value, gradients = backward(loss, made)
+    assert value.isfinite()
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+@each_loss
+def test_features_near_the_end_of_float16_do_not_overflow(features: Make, loss: ContrastiveLoss) -> None:
+    """A sum of them would."""
+    large = features(dtype=torch.float16, shown=1.0, owned=1.0, kept=1.0)
+    large = evolve(large, patches=large.patches * 1e4, answer=large.answer * 1e4)
+    exact = features(shown=1.0, owned=1.0, kept=1.0)
+    assert loss(large).item() == pytest.approx(loss(exact).item(), abs=0.1)
+
+
+@each_loss
+@settings(deadline=None, max_examples=10)
+@given(patches=st.integers(-20, 20), text=st.integers(-20, 20))
+def test_the_length_of_either_side_does_not_matter(
+    features: Make, loss: ContrastiveLoss, patches: int, text: int
+) -> None:
+    made = features()
+    scaled = evolve(
+        made,
+        patches=made.patches * 2.0**patches,
+        answer=made.answer * 2.0**text,
+        regions=evolve(made.regions, text=made.regions.text * 2.0**text),
+    )
+    assert loss(scaled).item() == pytest.approx(loss(made).item(), rel=1e-4)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    seed=st.integers(0, 9999),
+    pairs=st.integers(0, 6),
+    setting=st.fixed_dictionaries(
+        {
+            "objective": st.sampled_from(["alignment", "infonce", "sigmoid"]),
+            "temperature": st.floats(0.05, 2),
+            "bias": st.floats(-10, 10),
+        }
+    ),
+)
+def test_an_objective_is_the_plainest_loop(
+    plain: SimpleNamespace, seed: int, pairs: int, setting: dict[str, Any]
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    table = torch.rand(pairs, pairs, generator=generator) * 2 - 1
+    valid = torch.rand(pairs, generator=generator) < 0.7
+    texts = torch.randint(0, 4, (pairs,), generator=generator)
+    same = texts[:, None] == texts[None, :]
+    loss = Global(**setting)
+    expected = plain.contrast(loss, table.tolist(), valid.tolist(), same.tolist())
+    assert loss.contrast(table, valid, same).item() == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+def test_only_the_objectives_with_negatives_look_at_the_other_pairs() -> None:
+    table, valid, same = torch.eye(3), torch.ones(3, dtype=torch.bool), torch.eye(3, dtype=torch.bool)
+    apart, close = table - 0.9 * (1 - table), table + 0.9 * (1 - table)
+    alignment, infonce, sigmoid = LOSSES[:3]
+    assert alignment.contrast(apart, valid, same) == alignment.contrast(close, valid, same)
+    assert infonce.contrast(apart, valid, same) < infonce.contrast(close, valid, same)
+    assert sigmoid.contrast(apart, valid, same) < sigmoid.contrast(close, valid, same)
+
+
+def test_an_objective_survives_the_sharpest_temperature() -> None:
+    table, valid = torch.tensor([[-1.0, 1.0], [1.0, -1.0]]), torch.ones(2, dtype=torch.bool)
+    for loss in LOSSES[:3]:
+        assert evolve(loss, temperature=1e-20).contrast(table, valid, torch.eye(2, dtype=torch.bool)).isfinite()
+
+
+def test_a_cosine_is_taken_of_each_row_with_each_other(plain: SimpleNamespace) -> None:
+    left, right = torch.randn(2, 3, 5), torch.randn(2, 4, 5)
+    right[0, 1] = 0
+    table = cosine(left, right)
+    assert table.shape == (2, 3, 4)
+    expected = [
+        [[plain.cosine(row, other) for other in others] for row in rows]
+        for rows, others in zip(left.tolist(), right.tolist(), strict=True)
+    ]
+    assert torch.allclose(table, torch.tensor(expected), atol=1e-6)
+
+
+def test_a_mean_over_none_is_zero() -> None:
+    rows = torch.tensor([[[1.0, 2.0], [3.0, 6.0]]] * 3)
+    mask = torch.tensor([[True, True], [False, True], [False, False]])
+    assert masked_mean(rows, mask).tolist() == [[2.0, 4.0], [3.0, 6.0], [0.0, 0.0]]
+
+
+def test_rows_are_the_same_where_they_point_one_way() -> None:
+    rows = torch.tensor([[1.0, 2.0], [2.0, 4.0], [-1.0, -2.0], [1.0, 2.1], [0.0, 0.0]], requires_grad=True)
+    same = same_rows(rows)
+    assert same.nonzero().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1], [2, 2], [3, 3]]
+    assert not same.requires_grad
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"weight": -0.1}, "'weight' must be >= 0: -0.1"),
+        ({"weight": math.nan}, "'weight' must be >= 0: nan"),
+        ({"temperature": 0.0}, "'temperature' must be > 0: 0.0"),
+        ({"temperature": -1.0}, "'temperature' must be > 0: -1.0"),
+    ],
+)
+def test_a_setting_out_of_its_bounds_is_refused(
+    kind: type[ContrastiveLoss], setting: dict[str, float], message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        kind(**setting)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_loss_may_weigh_nothing_and_leaves_its_weight_to_the_total(
+    features: Make, kind: type[ContrastiveLoss]
+) -> None:
+    made = features()
+    assert kind(weight=0)(made) == kind(weight=5)(made) > 0
