@@ -1,5 +1,6 @@
 # make quickstart   install, then learn to read drawn numbers (CPU, minutes)
 # make test         install, then run all tests
+# make test-slow    the tests that take minutes: the quickstart, and a killed run
 # make lint         install, then ruff, mypy and import-linter
 # make format       put the code into its canonical form
 
@@ -7,13 +8,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: quickstart test lint format clean
+.PHONY: quickstart test test-slow lint format clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/remgcl run recipes/quickstart.toml
 
 test: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-slow: $(VENV)/installed-test
+	$(BIN)/python -m pytest -m slow -rP
 
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,9 +43,8 @@ def train(job: Job, *, cpu: bool) -> None:
     try:
         trainer.train()
     except DataError as error:
-        raise DataError(
-            str(error).rpartition(f"{DataError.__name__}: ")[2].strip()
-        ) from error  # as a loader worker met it
+        # from a loader worker it comes with the worker's traceback in its text
+        raise DataError(str(error).rpartition(f"{DataError.__name__}: ")[2].strip()) from error
     after = job.validate(model)
     record = outcome(trainer.progress, trainer.counts, before, after)
     job.finish(model, record)
@@ -58,7 +56,6 @@ class StageTrainer(Trainer):
 
     Attributes:
         progress: Shows and records the terms.
-        counts: Conversations cut, samples replaced and regions left out so far.
     """
 
     def __init__(self, job: Job, objective: nn.Module, *, cpu: bool) -> None:
@@ -71,7 +68,7 @@ class StageTrainer(Trainer):
         """
         self.job = job
         self.progress = Progress(job)
-        self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
+        self._counts = torch.zeros(len(COUNTS), dtype=torch.int64)
         super().__init__(
             model=objective,
             args=arguments(job, cpu=cpu),
@@ -81,6 +78,11 @@ class StageTrainer(Trainer):
         )
         self.remove_callback(PrinterCallback)
         self.loss_is_scaled_for_ga = True  # the objective divides by all tokens and batches itself
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How often something was left out so far, by what it was."""
+        return dict(zip(COUNTS, self._counts.tolist(), strict=True))
 
     def compute_loss(
         self,
@@ -109,7 +111,7 @@ class StageTrainer(Trainer):
                 f"stage {self.job.name!r}: the objective is not a number at step {self.state.global_step}; {told}"
             )
         self.progress.add(terms, len(inputs["ids"]))
-        self.counts.update(dict(zip(COUNTS, inputs["counts"].tolist(), strict=True)))
+        self._counts = self._counts.to(inputs["counts"].device) + inputs["counts"]
         return (total, terms) if return_outputs else total
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> Tensor | None:
