@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define
 
 from remgcl.core.checkpoint import StageFolder, load_part, save_parts, saved_parts
+from remgcl.core.errors import RunError
 from remgcl.core.recipe import PARTS, Recipe, Stage
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ class Job:
 
         Raises:
             WeightsError: A part's weights cannot be read.
-            RunError: An earlier stage's model cannot be read.
+            RunError: An earlier stage's model cannot be read, or the backbone
+                cannot recompute activations.
         """
         import torch
 
@@ -156,8 +158,16 @@ class Job:
         for name in PARTS:
             model.get_submodule(name).requires_grad_(name in self.stage.train)
         if self.stage.gradient_checkpointing:
-            model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
+            self._recompute(model.backbone)
         return model
+
+    def _recompute(self, backbone: Any) -> None:  # noqa: ANN401 - transformers' models are untyped
+        """Recompute activations; the method had another name in earlier releases of transformers 5."""
+        new = getattr(backbone, "activation_checkpointing_enable", None)
+        try:
+            (new or backbone.gradient_checkpointing_enable)({"use_reentrant": False})
+        except ValueError as error:
+            raise RunError(f"stage {self.name!r}: gradient_checkpointing: cannot be used; {error}") from error
 
     def build_objective(self, model: Model) -> Objective:
         """Join a model and the losses of the stage.

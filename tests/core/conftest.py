@@ -56,7 +56,7 @@ data = { use = "synthetic", samples = 5 }
 
 [stages.tune]
 after = "pretrain"
-template = "v1"
+template = { use = "v1", system = "" }
 train = ["projector", "backbone"]
 max_length = 128
 batch_size = 2

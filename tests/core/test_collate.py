@@ -74,21 +74,21 @@ def written(example: Example, image_tokens: int) -> list[tuple[int, int, bool]]:
 
 
 batches = st.lists(examples(), min_size=1, max_size=4)
-towers = st.sampled_from([PATCHES, CLASS_AND_PATCHES])
+collators = st.builds(Collator, st.sampled_from([PATCHES, CLASS_AND_PATCHES]), st.booleans())
 
 
-@given(batches, towers, st.booleans())
+@given(batches, collators)
 def test_each_sample_is_a_row_padded_on_one_side_with_a_place_for_each_token_of_its_image(
-    given_examples: list[Example], tower: TowerSpec, left: bool
+    given_examples: list[Example], collator: Collator
 ) -> None:
-    batch = Collator(tower, left)(given_examples)
+    batch = collator(given_examples)
 
-    rows = [written(example, tower.tokens) for example in given_examples]
+    rows = [written(example, collator.tower.tokens) for example in given_examples]
     longest = max(map(len, rows))
     assert batch["ids"].shape == batch["labels"].shape == batch["attention_mask"].shape == (len(rows), longest)
     slots = batch["image_slots"].tolist()
     for at, row in enumerate(rows):
-        start = longest - len(row) if left else 0
+        start = longest - len(row) if collator.left else 0
         here = slice(start, start + len(row))
         assert batch["attention_mask"][at].sum() == batch["attention_mask"][at, here].sum() == len(row)
         assert batch["ids"][at, here].tolist() == [max(number, 0) for number, _, _ in row]
@@ -103,11 +103,11 @@ def test_each_sample_is_a_row_padded_on_one_side_with_a_place_for_each_token_of_
     assert slots == sorted(slots)
 
 
-@given(batches, towers, st.booleans())
+@given(batches, collators)
 def test_the_slots_name_the_supervised_tokens_in_order_at_once_and_a_sample_a_row(
-    given_examples: list[Example], tower: TowerSpec, left: bool
+    given_examples: list[Example], collator: Collator
 ) -> None:
-    batch = Collator(tower, left)(given_examples)
+    batch = collator(given_examples)
 
     labels = batch["labels"].flatten()
     assert batch["label_slots"].tolist() == torch.nonzero(labels != IGNORED).flatten().tolist()
@@ -121,18 +121,17 @@ def test_the_slots_name_the_supervised_tokens_in_order_at_once_and_a_sample_a_ro
         assert (own // batch["labels"].shape[1] == at).all()
         assert not batch["answer_slots"][at, count:].any()
         assert not batch["answer_mask"][at, count:].any()
-        rows = written(example, tower.tokens)
-        first = 1 if rows[0][1] != IGNORED and own.shape[0] < sum(label != IGNORED for _, label, _ in rows) else 0
-        assert batch["answer_mask"][at, :count].tolist() == [
-            kept for _, label, kept in rows[first:] if label != IGNORED
-        ]
+        row = written(example, collator.tower.tokens)
+        first = 0 if collator.left and len(row) < batch["labels"].shape[1] else 1  # the first of all is not learned
+        expected = [kept for _, label, kept in row[first:] if label != IGNORED]
+        assert batch["answer_mask"][at, :count].tolist() == expected
 
 
-@given(batches, towers)
+@given(batches, collators)
 def test_images_and_regions_are_joined_in_the_order_of_their_samples(
-    given_examples: list[Example], tower: TowerSpec
+    given_examples: list[Example], collator: Collator
 ) -> None:
-    batch = Collator(tower)(given_examples)
+    batch = collator(given_examples)
 
     owners = [(at, example.image) for at, example in enumerate(given_examples) if example.image is not None]
     assert batch["image_sample"].tolist() == [at for at, _ in owners]
@@ -271,11 +270,9 @@ def test_the_published_batch_is_reproduced(published: SimpleNamespace) -> None:
     assert batch["counts"].tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("left", [False, True])
-def test_the_tokens_of_an_image_are_next_to_each_other(
-    left: bool, encoder: Encoder, ask: Callable[..., Sample]
-) -> None:
-    batch = Collator(encoder.tower, left)([encoder(ask("yes")), encoder(ask("a longer answer"))])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_tokens_of_an_image_are_next_to_each_other(side: str, encoder: Encoder, ask: Callable[..., Sample]) -> None:
+    batch = Collator(encoder.tower, side == "left")([encoder(ask("yes")), encoder(ask("a longer answer"))])
 
     slots = batch["image_slots"].view(2, 16)
     assert (slots.diff(dim=1) == 1).all()

@@ -13,6 +13,9 @@ from remgcl import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+LARGEST = 13377**2
+"""Largest image, padded to a square, in pixels; of a larger square, Pillow takes the header for a bomb."""
+
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 """Formats of Pillow that are opened; others have no place in a dataset."""
 
@@ -30,7 +33,7 @@ class ImageFolder:
 
     path: Path
     follow_links: bool = False
-    max_pixels: int = 16384**2
+    max_pixels: int = LARGEST
 
     def open(self, name: str) -> Image:
         """Open an image without decoding it.
@@ -80,7 +83,11 @@ class ImageFolder:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise DataError(f"image {name!r}: leaves the folder {str(self.path)!r}")
         path = self.path / name
-        if not self.follow_links and not path.resolve().is_relative_to(self.path.resolve()):
+        try:
+            inside = path.resolve().is_relative_to(self.path.resolve())
+        except (OSError, ValueError, RuntimeError) as error:  # a name that no file can have, links in a circle
+            raise DataError(f"image {name!r}: cannot be read; {_reason(error)}") from None
+        if not inside and not self.follow_links:
             raise DataError(
                 f"image {name!r}: is a link that leaves the folder {str(self.path)!r}; follow_links = true allows it"
             )
@@ -88,4 +95,6 @@ class ImageFolder:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
     return str(error).partition(" '")[0].partition(" <")[0] or type(error).__name__

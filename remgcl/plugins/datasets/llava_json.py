@@ -13,7 +13,7 @@ from attrs import field, frozen
 from attrs.validators import gt
 
 from remgcl import Census, DataError, Dataset, Fault, FaultsError, Sample
-from remgcl.plugins.datasets.image_file import ImageFolder
+from remgcl.plugins.datasets.image_file import LARGEST, ImageFolder
 from remgcl.plugins.datasets.record import faults_of, regions_of, turns_of, words_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class LlavaJson(Dataset):
     key: str | None = None
     follow_links: bool = False
     unreadable: Literal["stop", "skip"] = "stop"
-    max_pixels: int = field(default=16384**2, validator=gt(0))
+    max_pixels: int = field(default=LARGEST, validator=gt(0))
 
     def census(self) -> Census:
         """Read every record, and open every image without decoding it."""
@@ -123,10 +123,14 @@ class LlavaSamples:
 
         Raises:
             DataError: The image cannot be read and such are not skipped, or no image can.
+            IndexError: It is not in that range.
         """
+        if not 0 <= index < len(self):
+            raise IndexError(index)
         for skipped in range(len(self)):
-            record = self._records[(index + skipped) % len(self)]
-            name = str(record.get("id", index + skipped))
+            place = (index + skipped) % len(self)
+            record = self._records[place]
+            name = str(record.get("id", place))
             try:
                 image = self._image(record)
             except DataError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from sys import float_info
 from typing import Any, Literal
 
 from remgcl import Point, Region, Turn
@@ -84,7 +85,7 @@ def _from_human(said: list[dict[str, str]]) -> list[dict[str, str]]:
 
 def _conversation_faults(said: list[Any], *, image: bool) -> Iterator[str]:
     for place, turn in enumerate(said):
-        if not isinstance(turn, dict) or turn.get("from") not in ROLES or not isinstance(turn.get("value"), str):
+        if not isinstance(turn, dict) or turn.get("from") not in [*ROLES] or not isinstance(turn.get("value"), str):
             yield f"conversations[{place}]: must have 'from' ('human' or 'gpt') and 'value' (a text); it is {turn!r}"
             return
     turns = _from_human(said)
@@ -106,6 +107,12 @@ def _region_faults(record: dict[str, Any]) -> Iterator[str]:
     for place, region in enumerate(regions):
         if not isinstance(region, dict) or not isinstance(region.get("text"), str) or not _is_quad(region.get("quad")):
             yield f"regions[{place}]: must have 'text' and 'quad' (four corners [x, y]); it is {region!r}"
+        elif not _is_number(region.get("confidence", 1.0)) or not 0 <= region.get("confidence", 1.0) <= 1:
+            yield f"regions[{place}]: confidence: must be a number from 0 to 1; it is {region['confidence']!r}"
+
+
+def _is_number(part: object) -> bool:
+    return isinstance(part, int | float) and not isinstance(part, bool) and abs(part) <= float_info.max
 
 
 def _is_quad(quad: object) -> bool:
@@ -113,5 +120,5 @@ def _is_quad(quad: object) -> bool:
         isinstance(quad, list)
         and len(quad) == CORNERS
         and all(isinstance(corner, list) and len(corner) == 2 for corner in quad)  # noqa: PLR2004 - x and y
-        and all(isinstance(part, int | float) for corner in quad for part in corner)
+        and all(_is_number(part) for corner in quad for part in corner)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import count
+from itertools import count, islice
 from random import Random
 from string import ascii_uppercase, digits
 from typing import TYPE_CHECKING, Literal
@@ -22,6 +22,9 @@ CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 
 ATTEMPTS = 50
 """Places tried for a line before the drawing starts over."""
+
+DRAWS = 2000
+"""Texts made up to see whether a split has any."""
 
 
 @frozen(kw_only=True)
@@ -62,8 +65,13 @@ class Synthetic(Dataset):
             raise ValueError(f"font {list(self.font)!r} must be the smallest and the largest height in pixels")
 
     def census(self) -> Census:
-        """Make sure that the largest lines fit into the image."""
-        width, height = _extent("W" * self.length if self.content == "letters" else "0" * self.length, self.font[1])
+        """Make sure that the split has texts, and that the largest lines fit into the image."""
+        if not any(self.belongs(text) for text in islice(_texts(self, Random(0)), DRAWS)):
+            raise DataError(
+                f"dataset 'synthetic': none of {DRAWS} texts belongs to the split {self.split!r}; "
+                "take more characters or a share that is less extreme"
+            )
+        width, height = _largest(self)
         if width + 2 > self.size or self.lines * (height + 2) > 0.7 * self.size:
             raise DataError(
                 f"dataset 'synthetic': {self.lines} lines of {width} x {height} pixels do not fit an image of "
@@ -168,6 +176,13 @@ def _texts(data: Synthetic, random: Random) -> Iterator[str]:
             yield "".join(random.choice((CONSONANTS, VOWELS)[place % 2]) for place in range(data.length))
         else:
             yield "".join(random.choices(digits if data.content == "digits" else ascii_uppercase, k=data.length))
+
+
+def _largest(data: Synthetic) -> tuple[int, int]:
+    """Measure the widest line and the tallest that may be made up, in the largest font."""
+    letters = {"digits": (digits,) * 2, "letters": (ascii_uppercase,) * 2, "words": (CONSONANTS, VOWELS)}[data.content]
+    widest = [max(_extent(letter, data.font[1])[0] for letter in choice) for choice in letters]
+    return sum(widest[place % 2] for place in range(data.length)), _extent("".join(letters), data.font[1])[1]
 
 
 @cache

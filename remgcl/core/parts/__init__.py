@@ -1,0 +1,37 @@
+"""The contract of every kind of part.
+
+A part is a frozen attrs class: its fields are the keys of its table in a
+recipe, its docstring is its documentation, and `build` makes the runtime
+object (a loss is simply called). Settings live in fields; runtime objects come
+as arguments. Reading, checking or comparing parts must not import torch or any
+other heavy library: such imports belong inside `build` and its like.
+"""
+
+from remgcl.core.parts.backbone import Backbone, BackboneSpec
+from remgcl.core.parts.dataset import Census, Dataset, Samples
+from remgcl.core.parts.loss import Loss
+from remgcl.core.parts.part import Part, Pretrained
+from remgcl.core.parts.projector import Projector
+from remgcl.core.parts.runner import Runner
+from remgcl.core.parts.template import Template
+from remgcl.core.parts.text_filter import TextFilter
+from remgcl.core.parts.vision_tower import Aspect, Grid, TowerSpec, VisionTower
+
+__all__ = [
+    "Aspect",
+    "Backbone",
+    "BackboneSpec",
+    "Census",
+    "Dataset",
+    "Grid",
+    "Loss",
+    "Part",
+    "Pretrained",
+    "Projector",
+    "Runner",
+    "Samples",
+    "Template",
+    "TextFilter",
+    "TowerSpec",
+    "VisionTower",
+]

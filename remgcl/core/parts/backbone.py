@@ -1,0 +1,62 @@
+"""The contract of backbones: the language model and its tokenizer."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from remgcl.core.parts.part import Pretrained
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@frozen(kw_only=True)
+class BackboneSpec:
+    """What a backbone declares of itself, without loading its weights.
+
+    Attributes:
+        width: Width D of its embeddings.
+        vocabulary: Number of rows of its embedding table.
+        max_length: Longest sequence it can attend to, in tokens; None if
+            nothing bounds it.
+    """
+
+    width: int
+    vocabulary: int
+    max_length: int | None = None
+
+
+@frozen(kw_only=True)
+class Backbone(Pretrained):
+    """The language model and its tokenizer."""
+
+    @abstractmethod
+    def spec(self) -> BackboneSpec:
+        """Declare width and vocabulary.
+
+        Raises:
+            WeightsError: Its configuration cannot be found or read.
+        """
+
+    @abstractmethod
+    def build_tokenizer(self) -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped
+        """Make the tokenizer of transformers; it must give character offsets.
+
+        Raises:
+            WeightsError: It cannot be found or read.
+        """
+
+    @abstractmethod
+    def build(self, *, pretrained: bool = True) -> nn.Module:
+        """Make the causal language model, with the interface of transformers.
+
+        Args:
+            pretrained: Whether to load weights; otherwise they are random, and
+                nothing is read but a configuration.
+
+        Raises:
+            WeightsError: Its weights cannot be found or read.
+        """

@@ -1,0 +1,74 @@
+"""The contract of datasets: conversations about images."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+from attrs import frozen
+
+from remgcl.core.parts.part import Part
+from remgcl.core.samples import Sample
+
+
+class Samples(Protocol):
+    """A sequence of samples that tells their kind and length without reading images."""
+
+    def __len__(self) -> int:
+        """Count the samples."""
+        ...
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read a sample; this happens in a loader worker.
+
+        Args:
+            index: From 0 to the length.
+
+        Raises:
+            DataError: The record or its image cannot be read.
+        """
+        ...
+
+    def modality_lengths(self) -> Sequence[int]:
+        """Give each sample's length in words, negative if it has no image."""
+        ...
+
+
+@frozen(kw_only=True)
+class Census:
+    """What a dataset holds.
+
+    Attributes:
+        samples: Number of samples.
+        images: Number of samples with an image.
+        digest: Changes when the records change, for a run folder to remember.
+        notes: What a user should know, one sentence each.
+    """
+
+    samples: int
+    images: int
+    digest: str
+    notes: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class Dataset(Part):
+    """Conversations about images."""
+
+    @abstractmethod
+    def census(self) -> Census:
+        """Count what there is, and verify that every image exists.
+
+        Raises:
+            DataError: The data cannot be read or breaks its format.
+            FaultsError: Records or images at fault, all of them that were found.
+        """
+
+    @abstractmethod
+    def build(self) -> Samples:
+        """Make the sequence of samples.
+
+        Raises:
+            DataError: The data cannot be read or breaks its format.
+        """

@@ -1,0 +1,62 @@
+"""What every kind of part is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@frozen(kw_only=True)
+class Part(ABC):  # noqa: B024 - each kind has its own abstract methods
+    """What every kind of part is: settings, and how to make the real thing."""
+
+
+@frozen(kw_only=True)
+class Pretrained(Part):
+    """A part whose weights may be loaded from somewhere."""
+
+    @abstractmethod
+    def build(self, *, pretrained: bool = True) -> nn.Module:
+        """Make the module.
+
+        Args:
+            pretrained: Whether to load weights; otherwise they are random, and
+                nothing is read but a configuration.
+
+        Raises:
+            WeightsError: The weights cannot be found or read.
+        """
+
+    @property
+    def restorable(self) -> bool:
+        """Whether `build` gives the same weights each time, so that none need be saved."""
+        return False
+
+    def verify(self) -> None:
+        """Make sure that the weights exist, without reading them.
+
+        Raises:
+            WeightsError: They do not; the error says how to get them.
+        """
+
+    def parameters(self) -> int:
+        """Count the parameters; override where that needs no heavy library."""
+        return count(lambda: self.build(pretrained=False))
+
+
+def count(build: Callable[[], nn.Module]) -> int:
+    """Count the parameters of a module without making its tensors.
+
+    Args:
+        build: Makes the module.
+    """
+    import torch
+
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build().parameters())

@@ -1,0 +1,39 @@
+"""The contract of projectors: patch features to input embeddings."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from remgcl.core.parts.part import Part, count
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@frozen(kw_only=True)
+class Projector(Part):
+    """Turn patch features into input embeddings of the language model."""
+
+    @abstractmethod
+    def build(self, width_in: int, width_out: int) -> nn.Module:
+        """Make the module: `[N, P, width_in]` to `[N, P, width_out]`.
+
+        Args:
+            width_in: Width Dv of the vision tower.
+            width_out: Width D of the language model.
+
+        Raises:
+            RemgclError: It cannot join these widths.
+        """
+
+    def parameters(self, width_in: int, width_out: int) -> int:
+        """Count the parameters; override where that needs no heavy library.
+
+        Args:
+            width_in: Width Dv of the vision tower.
+            width_out: Width D of the language model.
+        """
+        return count(lambda: self.build(width_in, width_out))

@@ -1,0 +1,29 @@
+"""The contract of runners: where and how stages are trained."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from remgcl.core.parts.part import Part
+
+if TYPE_CHECKING:
+    from remgcl.core.job import Job
+
+
+@frozen(kw_only=True)
+class Runner(Part):
+    """Train the stages of a recipe on some machine."""
+
+    @abstractmethod
+    def run(self, job: Job) -> None:
+        """Train one stage and save its model.
+
+        Args:
+            job: The stage: its model, objective, data and folder.
+
+        Raises:
+            RunError: The stage cannot be finished.
+        """

@@ -1,0 +1,91 @@
+"""The contract of vision towers: images to patch features."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from attrs import frozen
+
+from remgcl.core.parts.part import Pretrained
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Aspect: TypeAlias = Literal["pad", "crop", "stretch"]
+"""How an image is made to fit a tower."""
+
+
+@frozen(kw_only=True)
+class Grid:
+    """The patches of a tower on its input image.
+
+    Attributes:
+        rows: Rows of patches.
+        columns: Columns of patches.
+        patch: Height and width of a patch in input pixels. Rows times height
+            may fall short of the input: what is left over is seen by no patch.
+    """
+
+    rows: int
+    columns: int
+    patch: tuple[float, float]
+
+    @property
+    def patches(self) -> int:
+        """The number of patches."""
+        return self.rows * self.columns
+
+
+@frozen(kw_only=True)
+class TowerSpec:
+    """What a vision tower declares of itself, without loading its weights.
+
+    Attributes:
+        width: Width Dv of its features.
+        size: Height and width of its input in pixels.
+        grid: Its patches on that input.
+        class_token: Whether its features start with a class token.
+        mean: Mean of the input's colours, from 0 to 1.
+        std: Standard deviation of the input's colours.
+    """
+
+    width: int
+    size: tuple[int, int]
+    grid: Grid
+    class_token: bool
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    @property
+    def tokens(self) -> int:
+        """The number of tokens an image takes in the language model."""
+        return self.grid.patches + self.class_token
+
+
+@frozen(kw_only=True)
+class VisionTower(Pretrained):
+    """Turn images into patch features."""
+
+    @abstractmethod
+    def spec(self) -> TowerSpec:
+        """Declare grid, class token, input and width.
+
+        Raises:
+            WeightsError: Its configuration cannot be found or read.
+        """
+
+    @abstractmethod
+    def build(self, *, pretrained: bool = True) -> nn.Module:
+        """Make the module: normalised pixels `[N, 3, H, W]` to features `[N, P, Dv]`.
+
+        With a class token, features are `[N, 1 + P, Dv]` and it comes first.
+        Patches are in rows from the upper left.
+
+        Args:
+            pretrained: Whether to load weights; otherwise they are random, and
+                nothing is read but a configuration.
+
+        Raises:
+            WeightsError: Its weights cannot be found or read.
+        """

@@ -1,0 +1,187 @@
+"""The filter of stop words, against the published masks and against the plainest search."""
+
+import json
+import pickle
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remgcl import DataError, Engine
+from remgcl.plugins.text_filters.stopwords import ENGLISH, Matcher, StopWords, _inside_a_text
+
+TOKENIZER = ("tokenizer.model", "tokenizer_config.json", "special_tokens_map.json")
+
+
+@pytest.fixture(scope="module")
+def bytewise(engine: Engine) -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped
+    """A tokenizer with a token for each byte."""
+    return engine.registry.find("backbones", "tiny")().build_tokenizer()
+
+
+@pytest.fixture(scope="module", params=["as Vicuna's", "as LLaVA's"])
+def llama(request: pytest.FixtureRequest, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:  # noqa: ANN401 - see above
+    """The published tokenizer, which transformers reads in another way beside a configuration of LLaVA."""
+    from transformers import AutoTokenizer
+
+    folder = shared / "golden" / "p14" / "llava-tiny"
+    if request.param == "as Vicuna's":
+        alone = tmp_path_factory.mktemp("tokenizer")
+        for name in TOKENIZER:
+            shutil.copy(folder / name, alone)
+        folder = alone
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def _words(folder: Path, content: str | bytes) -> StopWords:
+    """Write a list of words, and name it."""
+    file = folder / "words.json"
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return StopWords(words=str(file))
+
+
+def _kept(words: StopWords, tokenizer: Any, text: str) -> str:  # noqa: ANN401 - see above
+    """Write a text with a dot in place of each token that is dropped."""
+    ids = np.array(tokenizer.encode(text, add_special_tokens=False))
+    kept = words.build(tokenizer)(ids)
+    return "".join(tokenizer.decode(one) if keep else "." for one, keep in zip(ids, kept, strict=True))
+
+
+def test_our_list_is_the_published_one_each_word_once(shared: Path) -> None:
+    published = json.loads((shared / "golden" / "stopwords_list.json").read_text())
+    assert json.loads(ENGLISH.read_text(encoding="utf-8")) == list(dict.fromkeys(entry["text"] for entry in published))
+
+
+def test_every_word_is_encoded_as_published(shared: Path, llama: Any) -> None:  # noqa: ANN401 - see above
+    published = json.loads((shared / "golden" / "stopwords_list.json").read_text())
+    assert len(published) == 918
+    for entry in published:
+        assert _inside_a_text(entry["text"], llama) == entry["llama_ids"], entry["text"]
+
+
+@pytest.mark.parametrize("folder", ["p14", "p16"])
+def test_it_drops_what_the_published_filter_means_to_drop(shared: Path, llama: Any, folder: str) -> None:  # noqa: ANN401 - see above
+    keep = StopWords().build(llama)
+    texts = json.loads((shared / "golden" / folder / "stopwords.json").read_text())
+    batch = np.load(shared / "golden" / folder / "forward.npz")
+    labels = [*texts["labels"], *batch["spliced_labels"]]
+    masks = [*texts["exact"], *batch["stop_mask_exact"]]
+    assert len(labels) == 6
+    for row, mask in zip(map(np.array, labels), map(np.array, masks), strict=True):
+        supervised = row >= 0
+        assert keep(row[supervised]).tolist() == mask[supervised].astype(bool).tolist()
+
+
+@given(
+    sequences=st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=4), max_size=6),
+    ids=st.lists(st.integers(0, 6), max_size=30),
+)
+def test_a_matcher_finds_what_the_plainest_search_finds(sequences: list[list[int]], ids: list[int]) -> None:
+    """Few different numbers, so that sequences begin alike, overlap and stand inside one another."""
+    kept = [True] * len(ids)
+    for sequence in sequences:
+        for start in range(len(ids) - len(sequence) + 1):
+            if ids[start : start + len(sequence)] == sequence:
+                kept[start : start + len(sequence)] = [False] * len(sequence)
+    found = Matcher(sequences)(np.array(ids, dtype=np.int64))
+    assert found.dtype == np.bool_
+    assert found.tolist() == kept
+
+
+@given(st.lists(st.lists(st.integers(150_000, 152_000), min_size=1, max_size=4), min_size=1, max_size=20))
+def test_a_matcher_works_with_the_ids_of_a_large_vocabulary(sequences: list[list[int]]) -> None:
+    ids = np.array([token for sequence in sequences for token in (7, *sequence)], dtype=np.int64)
+    covered = ~Matcher(sequences)(ids)
+    assert covered.tolist() == [token != 7 for token in ids.tolist()]
+
+
+def test_a_matcher_does_not_change_what_it_looks_at() -> None:
+    ids = np.array([1, 2, 3])
+    Matcher([[2, 3]])(ids)
+    assert ids.tolist() == [1, 2, 3]
+
+
+def test_it_travels_to_loader_workers(bytewise: Any) -> None:  # noqa: ANN401 - see above
+    keep = StopWords().build(bytewise)
+    ids = np.array(bytewise.encode("The sign is about, however, a KFC.", add_special_tokens=False))
+    assert pickle.loads(pickle.dumps(keep))(ids).tolist() == keep(ids).tolist()  # noqa: S301 - pickled a line above
+    assert not keep(ids).all()
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "kept"),
+    [
+        ([" the"], "the cat sat on the mat", "the cat sat on.... mat"),
+        (["the"], "the cat sat on the mat", "... cat sat on ... mat"),
+        ([" on the", " o"], "sits on the mat", "sits....... mat"),
+        (["\n"], "one\ntwo\n\n", "one.two.."),
+        ([" "], "a b  c", "a.b..c"),
+        (["é"], "café né", "caf.. n.."),
+        (["aa"], "aaa b aaaa", "... b ...."),
+        ([], "nothing is dropped", "nothing is dropped"),
+    ],
+)
+def test_words_are_dropped_wherever_they_stand(
+    tmp_path: Path,
+    bytewise: Any,  # noqa: ANN401 - see above
+    words: list[str],
+    text: str,
+    kept: str,
+) -> None:
+    """With a token for each byte, so that the tokens of a word are its letters."""
+    assert _kept(_words(tmp_path, json.dumps(words)), bytewise, text) == kept
+
+
+def test_a_line_break_is_found_by_a_tokenizer_that_joins_line_breaks(tmp_path: Path) -> None:
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {"a": 0, "\n": 1, "\n\n": 2}
+    joining = Tokenizer(models.BPE(vocab=vocabulary, merges=[("\n", "\n")]))
+    joining.pre_tokenizer = pre_tokenizers.Split(Regex(r"\n+"), "isolated")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=joining)
+    keep = _words(tmp_path, json.dumps(["\n"])).build(tokenizer)
+    assert keep(np.array(tokenizer.encode("a\na"))).tolist() == [True, False, True]
+
+
+def test_our_list_drops_all_of_a_plain_sentence_and_nothing_of_names(bytewise: Any) -> None:  # noqa: ANN401 - see above
+    words = StopWords()
+    assert set(_kept(words, bytewise, "The image is, however, about it.")) == {"."}
+    assert _kept(words, bytewise, "KFC Walmart 42") == "KFC.Walmart.42"
+
+
+def test_an_empty_answer_has_nothing_to_drop(bytewise: Any) -> None:  # noqa: ANN401 - see above
+    assert StopWords().build(bytewise)(np.array([], dtype=np.int64)).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "stop words cannot be read; Expecting value"),
+        ('["a", ', "stop words cannot be read; Expecting value"),
+        (b'["\xff"]', "stop words cannot be read; 'utf-8' codec can't decode"),
+        ('{"a": 1}', "must hold a JSON list of texts"),
+        ('"a"', "must hold a JSON list of texts"),
+        ('["a", 3]', "must hold a JSON list of texts"),
+        ('["a", ""]', "must hold a JSON list of texts"),
+    ],
+)
+def test_a_broken_list_is_an_error_that_names_its_file(
+    tmp_path: Path,
+    bytewise: Any,  # noqa: ANN401 - see above
+    content: str | bytes,
+    message: str,
+) -> None:
+    words = _words(tmp_path, content)
+    with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'words.json'}: {message}")):
+        words.build(bytewise)
+
+
+def test_a_missing_list_is_an_error_that_names_its_file(tmp_path: Path, bytewise: Any) -> None:  # noqa: ANN401 - see above
+    with pytest.raises(DataError, match=r"nowhere\.json: stop words cannot be read; .*No such file"):
+        StopWords(words=str(tmp_path / "nowhere.json")).build(bytewise)
