@@ -9,10 +9,11 @@ from typing import TypeAlias, TypeVar
 from attrs import frozen
 
 from remgcl.core.errors import DataError, Fault, FaultsError, RemgclError
-from remgcl.core.parts import Census, Dataset
+from remgcl.core.parts import Census, Dataset, Pretrained
 from remgcl.core.recipe import PARTS, Recipe, Stage
 
 T = TypeVar("T")
+P = TypeVar("P", bound=Pretrained)
 
 Censuses: TypeAlias = list[tuple[Dataset, Census | None]]
 
@@ -71,10 +72,8 @@ def make_plan(recipe: Recipe, name: str, *, parameters: bool = True) -> Plan:
             faults.append(Fault(name, key, str(error)))
         return None
 
-    tower = attempt("vision_tower", recipe.vision_tower.spec)
-    attempt("vision_tower", recipe.vision_tower.verify)
-    backbone = attempt("backbone", recipe.backbone.spec)
-    attempt("backbone", recipe.backbone.verify)
+    tower = attempt("vision_tower", lambda: _verified(recipe.vision_tower).spec())
+    backbone = attempt("backbone", lambda: _verified(recipe.backbone).spec())
     censuses: Censuses = []
     for key, stage in recipe.stages.items():
         held_out = {f"stages.{key}.validation.data": stage.validation.data} if stage.validation else {}
@@ -99,6 +98,12 @@ def make_plan(recipe: Recipe, name: str, *, parameters: bool = True) -> Plan:
         image_tokens=tower.tokens,
         stages={key: _planned(stage, censuses) for key, stage in recipe.stages.items()},
     )
+
+
+def _verified(part: P) -> P:
+    """Make sure of a part's weights, before anything is asked of them."""
+    part.verify()
+    return part
 
 
 def _planned(stage: Stage, censuses: Censuses) -> StagePlan:

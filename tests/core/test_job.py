@@ -193,11 +193,19 @@ def test_the_parts_that_learn_are_those_that_the_stage_names(read: Read, make_jo
         assert learns == {part in train}
 
 
-def test_gradient_checkpointing_is_on_where_the_stage_asks_for_it(read: Read, make_job: MakeJob) -> None:
-    plain = make_job(read(), "pretrain").build_model()
-    saving = make_job(read("stages.pretrain.gradient_checkpointing=true"), "pretrain").build_model()
-    assert not plain.backbone.is_gradient_checkpointing
-    assert saving.backbone.is_gradient_checkpointing
+@pytest.mark.parametrize(("asked", "times"), [("false", 1), ("true", 2)])
+def test_activations_are_computed_again_where_the_stage_asks_for_it(
+    read: Read, make_job: MakeJob, asked: str, times: int
+) -> None:
+    recipe = read(f"stages.pretrain.gradient_checkpointing={asked}", "stages.pretrain.train=['projector', 'backbone']")
+    job = make_job(recipe, "pretrain")
+    model = job.build_model().train()
+    calls: list[object] = []
+    model.backbone.model.layers[0].mlp.register_forward_pre_hook(lambda *_: calls.append(None))
+    examples = job.build_examples()
+    total, _ = job.build_objective(model)(job.collator([examples[0], examples[1]]))
+    total.backward()
+    assert len(calls) == times
 
 
 def test_a_backbone_that_cannot_recompute_activations_is_told(
