@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def parts(
-    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="One kind of part, such as losses.")] = None,
+    kind: Annotated[str | None, typer.Argument(metavar="KIND", help="One kind of part, such as losses.")] = None,
 ) -> None:
     """List every part with its plugin, its purpose, and its fields with their defaults."""
     from rich.console import Console

@@ -105,8 +105,14 @@ class Registry:
 
         Args:
             part: An instance of a registered class.
+
+        Raises:
+            PluginError: No plugin registered it.
         """
-        return self._names[type(part)]
+        try:
+            return self._names[type(part)]
+        except KeyError:
+            raise PluginError(f"{_path(type(part))}: no plugin of this engine registers it") from None
 
     def _add_all(self, kind: str, hook: Callable[[], Any], plugin: str) -> None:
         where = f"plugin {plugin!r}: {hookspecs.PREFIX}{kind}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from remgcl.core.answers import Answered
 from remgcl.core.collate import Collator
 from remgcl.core.encode import Encoder
+from remgcl.core.samples import Turn
 
 if TYPE_CHECKING:
     from remgcl.core.model import Model
@@ -41,8 +42,9 @@ def answer_all(model: Model, samples: Samples, encoder: Encoder, settings: Valid
 
 def _ending(encoder: Encoder, sample: Sample) -> tuple[str, list[int]]:
     """Tell how the template ends an answer: the text, and the ids that stop generation."""
-    learned = [piece for piece in encoder.template.render(sample.turns, encoder.tokenizer) if piece.learned]
-    ending = learned[-1].text.strip(" ").removeprefix(sample.turns[-1].text.strip(" "))
+    turns = (*sample.turns[:-1], Turn("assistant", "a"))  # the true answer may itself end in space
+    learned = [piece for piece in encoder.template.render(turns, encoder.tokenizer) if piece.learned]
+    ending = learned[-1].text.strip(" ").removeprefix("a").strip(" ")
     inside = encoder.tokenizer("a" + ending, add_special_tokens=False, return_offsets_mapping=True)
     ids = [i for i, (at, _) in zip(inside["input_ids"], inside["offset_mapping"], strict=True) if at >= 1]
     stop = {encoder.tokenizer.eos_token_id, *(ids if len(ids) == 1 else ())}

@@ -40,17 +40,18 @@ class Counted(Dataset):
 
 @frozen(kw_only=True)
 class Lost(VisionTower):
-    """A tower whose weights are nowhere."""
+    """A tower whose weights are nowhere, or are not what they should be."""
 
-    spec_too: bool = True
+    there: bool = False
+
+    def verify(self) -> None:
+        """Fail, if there are none."""
+        if not self.there:
+            raise WeightsError("weights 'x': are not there")
 
     def spec(self) -> Any:  # noqa: ANN401 - it never answers
         """Fail."""
         raise WeightsError("weights 'x': cannot be read")
-
-    def verify(self) -> None:
-        """Fail, with other words or with the same."""
-        raise WeightsError("weights 'x': cannot be read" if self.spec_too else "weights 'x': are not there")
 
     def build(self, *, pretrained: bool = True) -> Any:  # noqa: ANN401 - it never answers
         """Fail: a plan builds nothing."""
@@ -215,7 +216,7 @@ def test_widths_that_the_projector_cannot_join_are_told(read: Read) -> None:
 
 def test_the_faults_of_weights_data_and_lengths_are_told_together(read: Read) -> None:
     records = FaultsError([Fault("x.json", "record 1", "is wrong"), Fault("x.json", "record 2", "is wrong")])
-    recipe = evolve(read(), vision_tower=Lost(spec_too=False))
+    recipe = evolve(read(), vision_tower=Lost())
     stages = {
         "pretrain": evolve(recipe.stages["pretrain"], data=Counted(samples=1, error=records)),
         "tune": evolve(
@@ -226,7 +227,6 @@ def test_the_faults_of_weights_data_and_lengths_are_told_together(read: Read) ->
         ),
     }
     assert faults_of(evolve(recipe, stages=stages)) == [
-        "a.toml: vision_tower: weights 'x': cannot be read",
         "a.toml: vision_tower: weights 'x': are not there",
         "x.json: record 1: is wrong",
         "x.json: record 2: is wrong",
@@ -237,12 +237,19 @@ def test_the_faults_of_weights_data_and_lengths_are_told_together(read: Read) ->
 
 
 def test_faults_are_told_even_if_parameters_are_not_counted(read: Read) -> None:
-    with pytest.raises(FaultsError, match=r"^a\.toml: vision_tower: weights 'x': cannot be read$"):
+    with pytest.raises(FaultsError, match=r"^a\.toml: vision_tower: weights 'x': are not there$"):
         make_plan(evolve(read(), vision_tower=Lost()), "a.toml", parameters=False)
 
 
+@pytest.mark.parametrize(("there", "told"), [(False, "are not there"), (True, "cannot be read")])
+def test_nothing_is_asked_of_weights_that_are_not_there(read: Read, there: bool, told: str) -> None:  # noqa: FBT001
+    """A library may make something up where it finds nothing."""
+    assert faults_of(evolve(read(), vision_tower=Lost(there=there))) == [f"a.toml: vision_tower: weights 'x': {told}"]
+
+
 def test_a_fault_that_is_found_twice_is_told_once(read: Read) -> None:
-    assert faults_of(evolve(read(), vision_tower=Lost())) == ["a.toml: vision_tower: weights 'x': cannot be read"]
+    one, other = (Counted(samples=samples, error=DataError("y.json: is empty")) for samples in (1, 2))
+    assert faults_of(with_data(read(), data=one, validation=Validation(data=other))) == ["y.json: is empty"]
 
 
 def test_weights_that_are_not_there_are_told_for_both_parts(read: Read) -> None:

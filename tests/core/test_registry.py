@@ -76,6 +76,13 @@ def test_a_part_tells_its_kind_name_and_plugin(plugin: Plugin) -> None:
     assert registry.entry(Zero(margin=2.0)) == Registered("losses", "zero", Zero, "mine")
 
 
+def test_a_part_that_no_plugin_registered_is_an_error_that_names_its_class(plugin: Plugin) -> None:
+    registry = Engine.of({"mine": plugin(losses={"zero": Zero})}).registry
+    with pytest.raises(PluginError) as raised:
+        registry.entry(Nought())
+    assert str(raised.value) == f"{__name__}.Nought: no plugin of this engine registers it"
+
+
 def test_parts_are_given_kind_after_kind_by_name(plugin: Plugin) -> None:
     registry = Engine.of(
         {"b": plugin(losses={"zero": Zero}), "a": plugin(losses={"nought": Nought}, projectors={"x": Halves})}

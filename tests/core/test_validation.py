@@ -99,19 +99,10 @@ def test_what_stands_after_the_end_of_a_sequence_or_on_padding_is_never_part_of_
     assert answers(model, [ask()] * 3, evolve(encoder, template=TEMPLATES[template])) == ["a stop"] * 3
 
 
-@pytest.mark.parametrize(
-    ("template", "stops"),
-    [("plain", ["\u010a", "</s>"]), ("v1", ["</s>"]), ("llama_2", ["</s>"]), ("chatml", ["</s>"])],
-)
+@pytest.mark.parametrize("template", TEMPLATES)
 @pytest.mark.parametrize("true", ["no", " no "])
 def test_generation_stops_at_an_ending_of_one_token_and_at_the_end_of_a_sequence(
-    true: str,
-    template: str,
-    stops: list[str],
-    encoder: Encoder,
-    ask: Ask,
-    parrot: Callable[..., Parrot],
-    bytewise: PreTrainedTokenizerBase,
+    true: str, template: str, encoder: Encoder, ask: Ask, parrot: Callable[..., Parrot]
 ) -> None:
     """Bytes write a line break as one token, and ChatML's ending as ten."""
     model = parrot("yes")
@@ -119,13 +110,11 @@ def test_generation_stops_at_an_ending_of_one_token_and_at_the_end_of_a_sequence
     answers(model, [ask(true)], evolve(encoder, template=TEMPLATES[template]))
 
     [(_, _, options)] = model.asked
-    assert options == {"eos_token_id": sorted(bytewise.convert_tokens_to_ids(stops)), "pad_token_id": 0}
+    line_break = encoder.tokenizer.encode("\n", add_special_tokens=False)
+    assert options == {"eos_token_id": [2, *line_break] if template == "plain" else [2], "pad_token_id": 0}
 
 
-def test_llamas_line_break_ends_an_answer_too(
-    llama: PreTrainedTokenizerBase, encoder: Encoder, ask: Ask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(llama, "pad_token", "<unk>")
+def test_llamas_line_break_ends_an_answer_too(llama: PreTrainedTokenizerBase, encoder: Encoder, ask: Ask) -> None:
     model = Parrot(llama, ["The store\nand more"])
 
     found = answers(model, [ask()], evolve(encoder, tokenizer=llama, template=Plain()))
@@ -139,12 +128,15 @@ def test_a_tokenizer_that_ends_no_sequence_stops_generation_at_nothing(
 ) -> None:
     endless = copy.deepcopy(bytewise)
     endless.eos_token = None
+    asks = evolve(encoder, tokenizer=endless, template=ChatML())
+    model = Parrot(endless, ["a stop<|im_end|>"])
 
-    [found] = answer_all(
-        build_model(), [ask()], evolve(encoder, tokenizer=endless, template=ChatML()), settings(max_new_tokens=3)
-    )
+    found = answers(model, [ask()], asks)
 
-    assert len(endless(found.answer, add_special_tokens=False).input_ids) <= 3
+    [(batch, _, options)] = model.asked
+    assert found == ["a stop"]
+    assert options == {"eos_token_id": [], "pad_token_id": 0}
+    assert build_model().eval().answer(batch, 3, **options).shape == (1, 3)  # which generation understands
 
 
 # -- what is asked, and what comes back
@@ -184,7 +176,7 @@ def test_prompts_end_where_the_answer_begins_and_are_padded_on_the_left(
         "<pad>" * 9 + "<s>USER: Who? ASSISTANT:",
         "<s>USER: Who is there? ASSISTANT:",
     ]
-    assert batch["attention_mask"].tolist() == [[0] * 9 + [1] * 24, [1] * 33]
+    assert batch["attention_mask"].tolist() == [[0] * 9 + [1] * 22, [1] * 31]
     assert len(batch["label_slots"]) == 0
 
 

@@ -5,12 +5,13 @@ import pickle
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from remgcl import DataError, Engine
 from remgcl.plugins.text_filters.stopwords import ENGLISH, Matcher, StopWords, _inside_a_text
@@ -19,16 +20,16 @@ TOKENIZER = ("tokenizer.model", "tokenizer_config.json", "special_tokens_map.jso
 
 
 @pytest.fixture(scope="module")
-def bytewise(engine: Engine) -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped
+def bytewise(engine: Engine) -> PreTrainedTokenizerBase:
     """A tokenizer with a token for each byte."""
     return engine.registry.find("backbones", "tiny")().build_tokenizer()
 
 
 @pytest.fixture(scope="module", params=["as Vicuna's", "as LLaVA's"])
-def llama(request: pytest.FixtureRequest, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:  # noqa: ANN401 - see above
+def llama(
+    request: pytest.FixtureRequest, shared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> PreTrainedTokenizerBase:
     """The published tokenizer, which transformers reads in another way beside a configuration of LLaVA."""
-    from transformers import AutoTokenizer
-
     folder = shared / "golden" / "p14" / "llava-tiny"
     if request.param == "as Vicuna's":
         alone = tmp_path_factory.mktemp("tokenizer")
@@ -45,7 +46,7 @@ def _words(folder: Path, content: str | bytes) -> StopWords:
     return StopWords(words=str(file))
 
 
-def _kept(words: StopWords, tokenizer: Any, text: str) -> str:  # noqa: ANN401 - see above
+def _kept(words: StopWords, tokenizer: PreTrainedTokenizerBase, text: str) -> str:
     """Write a text with a dot in place of each token that is dropped."""
     ids = np.array(tokenizer.encode(text, add_special_tokens=False))
     kept = words.build(tokenizer)(ids)
@@ -57,7 +58,7 @@ def test_our_list_is_the_published_one_each_word_once(shared: Path) -> None:
     assert json.loads(ENGLISH.read_text(encoding="utf-8")) == list(dict.fromkeys(entry["text"] for entry in published))
 
 
-def test_every_word_is_encoded_as_published(shared: Path, llama: Any) -> None:  # noqa: ANN401 - see above
+def test_every_word_is_encoded_as_published(shared: Path, llama: PreTrainedTokenizerBase) -> None:
     published = json.loads((shared / "golden" / "stopwords_list.json").read_text())
     assert len(published) == 918
     for entry in published:
@@ -65,7 +66,9 @@ def test_every_word_is_encoded_as_published(shared: Path, llama: Any) -> None:  
 
 
 @pytest.mark.parametrize("folder", ["p14", "p16"])
-def test_it_drops_what_the_published_filter_means_to_drop(shared: Path, llama: Any, folder: str) -> None:  # noqa: ANN401 - see above
+def test_it_drops_what_the_published_filter_means_to_drop(
+    shared: Path, llama: PreTrainedTokenizerBase, folder: str
+) -> None:
     keep = StopWords().build(llama)
     texts = json.loads((shared / "golden" / folder / "stopwords.json").read_text())
     batch = np.load(shared / "golden" / folder / "forward.npz")
@@ -106,7 +109,7 @@ def test_a_matcher_does_not_change_what_it_looks_at() -> None:
     assert ids.tolist() == [1, 2, 3]
 
 
-def test_it_travels_to_loader_workers(bytewise: Any) -> None:  # noqa: ANN401 - see above
+def test_it_travels_to_loader_workers(bytewise: PreTrainedTokenizerBase) -> None:
     keep = StopWords().build(bytewise)
     ids = np.array(bytewise.encode("The sign is about, however, a KFC.", add_special_tokens=False))
     assert pickle.loads(pickle.dumps(keep))(ids).tolist() == keep(ids).tolist()  # noqa: S301 - pickled a line above
@@ -128,7 +131,7 @@ def test_it_travels_to_loader_workers(bytewise: Any) -> None:  # noqa: ANN401 - 
 )
 def test_words_are_dropped_wherever_they_stand(
     tmp_path: Path,
-    bytewise: Any,  # noqa: ANN401 - see above
+    bytewise: PreTrainedTokenizerBase,
     words: list[str],
     text: str,
     kept: str,
@@ -138,9 +141,6 @@ def test_words_are_dropped_wherever_they_stand(
 
 
 def test_a_line_break_is_found_by_a_tokenizer_that_joins_line_breaks(tmp_path: Path) -> None:
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
     vocabulary = {"a": 0, "\n": 1, "\n\n": 2}
     joining = Tokenizer(models.BPE(vocab=vocabulary, merges=[("\n", "\n")]))
     joining.pre_tokenizer = pre_tokenizers.Split(Regex(r"\n+"), "isolated")
@@ -149,13 +149,13 @@ def test_a_line_break_is_found_by_a_tokenizer_that_joins_line_breaks(tmp_path: P
     assert keep(np.array(tokenizer.encode("a\na"))).tolist() == [True, False, True]
 
 
-def test_our_list_drops_all_of_a_plain_sentence_and_nothing_of_names(bytewise: Any) -> None:  # noqa: ANN401 - see above
+def test_our_list_drops_all_of_a_plain_sentence_and_nothing_of_names(bytewise: PreTrainedTokenizerBase) -> None:
     words = StopWords()
     assert set(_kept(words, bytewise, "The image is, however, about it.")) == {"."}
     assert _kept(words, bytewise, "KFC Walmart 42") == "KFC.Walmart.42"
 
 
-def test_an_empty_answer_has_nothing_to_drop(bytewise: Any) -> None:  # noqa: ANN401 - see above
+def test_an_empty_answer_has_nothing_to_drop(bytewise: PreTrainedTokenizerBase) -> None:
     assert StopWords().build(bytewise)(np.array([], dtype=np.int64)).tolist() == []
 
 
@@ -173,7 +173,7 @@ def test_an_empty_answer_has_nothing_to_drop(bytewise: Any) -> None:  # noqa: AN
 )
 def test_a_broken_list_is_an_error_that_names_its_file(
     tmp_path: Path,
-    bytewise: Any,  # noqa: ANN401 - see above
+    bytewise: PreTrainedTokenizerBase,
     content: str | bytes,
     message: str,
 ) -> None:
@@ -182,6 +182,6 @@ def test_a_broken_list_is_an_error_that_names_its_file(
         words.build(bytewise)
 
 
-def test_a_missing_list_is_an_error_that_names_its_file(tmp_path: Path, bytewise: Any) -> None:  # noqa: ANN401 - see above
+def test_a_missing_list_is_an_error_that_names_its_file(tmp_path: Path, bytewise: PreTrainedTokenizerBase) -> None:
     with pytest.raises(DataError, match=r"nowhere\.json: stop words cannot be read; .*No such file"):
         StopWords(words=str(tmp_path / "nowhere.json")).build(bytewise)

@@ -1,0 +1,106 @@
+"""``remgcl check``: what a recipe will do, told without doing it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import frozen
+
+from remgcl import Census, Dataset, Samples
+
+Call = Callable[..., Any]
+
+
+@frozen(kw_only=True)
+class Noted(Dataset):
+    """A dataset with something to say."""
+
+    note: str = "2 records of [/data/x] have no [bold] regions"
+
+    def census(self) -> Census:
+        """Count nothing but say something."""
+        return Census(samples=7, images=5, digest="0f", notes=(self.note,))
+
+    def build(self) -> Samples:
+        """Fail: a check builds nothing."""
+        raise AssertionError
+
+
+def rows(out: str) -> dict[str, list[str]]:
+    """Read the cells of a printed table by their row's first cell."""
+    cells = [[cell.strip() for cell in line.strip("│┃ ").replace("┃", "│").split("│")] for line in out.splitlines()]
+    return {row[0]: row[1:] for row in cells if len(row) > 1}
+
+
+@pytest.fixture
+def told(remgcl: Call, recipe: Path) -> Callable[..., str]:
+    """Check the small recipe with overrides."""
+
+    def told(*overrides: str) -> str:
+        ended = remgcl("check", recipe, *(f"--set={override}" for override in overrides))
+        assert (ended.code, ended.err) == (0, "")
+        return str(ended.out)
+
+    return told
+
+
+def test_the_run_is_told_by_name_seed_and_runner(told: Callable[..., str]) -> None:
+    assert told("seed=7").startswith("small, seed 7, run by local\n")
+
+
+def test_each_part_is_told_with_its_parameters_and_where_it_learns(told: Callable[..., str]) -> None:
+    """3 x 3 convolutions, two linear maps, and a Llama of one layer."""
+    tower = 9 * 3 * 4 + 2 * 4 + 9 * 4 * 8 + 2 * 8 + 2 * 8 + 4 * 8
+    projector = 8 * 16 + 16 + 16 * 16 + 16
+    backbone = 259 * 16 + (4 * 16 * 16 + 3 * 16 * 24 + 2 * 16) + 16
+    table = rows(told())
+    assert table["part"] == ["uses", "parameters", "pretrain", "tune"]
+    assert table["vision_tower"] == ["tiny", f"{tower:,}", "frozen", "frozen"]
+    assert table["projector"] == ["mlp2x_gelu", f"{projector:,}", "trainable", "trainable"]
+    assert table["backbone"] == ["tiny", f"{backbone:,}", "frozen", "trainable"]
+    assert table["all"] == ["", f"{tower + projector + backbone:,}", f"{projector:,}", f"{projector + backbone:,}"]
+
+
+def test_each_stage_is_told_with_what_it_will_do(told: Callable[..., str]) -> None:
+    table = rows(told())
+    assert table["starts from"] == ["the parts", "pretrain"]
+    assert table["data"] == ["synthetic", "synthetic"]
+    assert table["template"] == ["plain", "plain"]
+    assert table["samples"] == ["1,200 (1,200 with image)", "4 (4 with image)"]
+    assert table["held out"] == ["none", "2"]
+    assert table["losses"] == ["language x 1", "language x 1"]
+    assert table["samples a step"] == ["4 x 1", "16 x 3"]
+    assert table["steps"] == ["450 (1.5 epochs)", "1 (1 epochs)"]
+    assert table["learning rate"] == ["2e-05, cosine", "2e-05, cosine"]
+    assert table["tokens of an image"] == ["4", "4"]
+
+
+def test_each_loss_is_told_by_its_name_and_weight(told: Callable[..., str]) -> None:
+    out = told()
+    assert "refined-local x 1" in out
+    assert "mine x 0.25" in out
+
+
+def test_overrides_are_applied_in_order(told: Callable[..., str]) -> None:
+    assert rows(told("projector.depth=9", "projector=linear"))["projector"][0] == "linear"
+
+
+def test_nothing_is_written(told: Callable[..., str], tmp_path: Path) -> None:
+    told()
+    assert [path.name for path in tmp_path.iterdir()] == ["small.toml"]
+
+
+def test_what_a_dataset_has_to_say_is_told_as_it_is(told: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note may hold brackets, and held-out data have notes too."""
+    from remgcl.core.registry import Registered, Registry
+
+    find, entry = Registry.find, Registry.entry
+    monkeypatch.setattr(Registry, "find", lambda self, kind, name: Noted if name == "noted" else find(self, kind, name))
+    monkeypatch.setattr(
+        Registry,
+        "entry",
+        lambda self, part: Registered("datasets", "noted", Noted, "a") if type(part) is Noted else entry(self, part),
+    )
+    out = told("stages.pretrain.data.use=noted", "stages.tune.validation.data={ use = 'noted', note = 'held [out]' }")
+    assert out.splitlines()[-2:] == ["2 records of [/data/x] have no [bold] regions", "held [out]"]

@@ -1,0 +1,127 @@
+"""``remgcl parts``: every part there is, with what its recipe can set."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+import pytest
+from attrs import Factory, field, frozen
+
+from remgcl import Engine
+from remgcl.cli.parts import _default, _type
+from remgcl.core.registry import KINDS
+
+Call = Callable[..., Any]
+
+
+@frozen(kw_only=True)
+class Fields:
+    """Fields of every sort, annotated with types and not with their names."""
+
+    due: str
+    number: float = 0.5
+    mode: Literal["a", "b"] = "a"
+    perhaps: int | None = None
+    pair: tuple[int, ...] = (1, 2)
+    shares: dict[str, float] = Factory(dict)
+    names: list[str] = field(factory=lambda: ["x"])
+
+
+def test_every_kind_and_every_part_is_listed(remgcl: Call, engine: Engine) -> None:
+    ended = remgcl("parts")
+    assert (ended.code, ended.err) == (0, "")
+    lines = ended.out.splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == list(KINDS)
+    assert [line.strip() for line in lines if line.startswith("  ") and line[2] != " "] == [
+        f"{entry.name}  ({entry.plugin})" for entry in engine.registry
+    ]
+
+
+def test_each_part_is_told_with_its_purpose_and_all_its_fields(remgcl: Call, engine: Engine) -> None:
+    lines = remgcl("parts").out.splitlines()
+    for entry in engine.registry:
+        place = lines.index(f"  {entry.name}  ({entry.plugin})", lines.index(entry.kind))
+        told = [line.strip() for line in lines[place + 1 :]]
+        assert told[0] == (entry.part.__doc__ or "").partition("\n")[0]
+        names = [attribute.name for attribute in attrs.fields(entry.part)]
+        assert [line.partition(":")[0] for line in told[1 : len(names) + 1]] == names
+
+
+def test_one_kind_can_be_asked_for(remgcl: Call, engine: Engine) -> None:
+    ended = remgcl("parts", "losses")
+    headings = [line for line in ended.out.splitlines() if not line.startswith(" ")]
+    assert headings == ["losses"]
+    for name in engine.registry.names("losses"):
+        assert f"  {name}  (remgcl.losses)" in ended.out.splitlines()
+
+
+def test_a_field_is_told_with_type_and_default(remgcl: Call) -> None:
+    out = remgcl("parts", "losses").out
+    assert "      objective: Literal['alignment', 'infonce', 'sigmoid'] = 'infonce'\n" in out
+    assert "      temperature: float = 0.07\n" in out
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("loss", "error: no kind of part 'loss'; did you mean 'losses'?"),
+        ("xyz", "error: no kind of part 'xyz'; there is 'backbones', 'datasets', "),
+        ("", "error: no kind of part ''; there is 'backbones', "),
+    ],
+)
+def test_a_kind_that_is_not_known_is_met_with_what_there_is(remgcl: Call, kind: str, told: str) -> None:
+    ended = remgcl("parts", kind)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(told)
+
+
+def test_types_and_defaults_read_as_they_are_written() -> None:
+    told = {each.name: f"{_type(each)}{_default(each)}" for each in attrs.fields(Fields)}
+    assert told == {
+        "due": "str (required)",
+        "number": "float = 0.5",
+        "mode": "Literal['a', 'b'] = 'a'",
+        "perhaps": "int | None = None",
+        "pair": "tuple[int, ...] = (1, 2)",
+        "shares": "dict[str, float] = {}",
+        "names": "list[str] = ['x']",
+    }
+
+
+def test_an_installed_plugin_appears_with_its_parts(
+    remgcl: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "remgcl_sharp-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: remgcl-sharp\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[remgcl]\nsharp = remgcl_sharp\n")
+    (tmp_path / "remgcl_sharp.py").write_text(
+        '''
+from attrs import frozen
+from remgcl import TextFilter, hookimpl
+
+@frozen(kw_only=True)
+class Sharp(TextFilter):
+    """Keep what is [sharp].
+
+    And more.
+    """
+
+    edges: tuple[str, ...] = ("[a]",)
+
+    def build(self, tokenizer):
+        return None
+
+@hookimpl
+def remgcl_register_text_filters():
+    return {"sharp": Sharp}
+'''
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert remgcl("parts", "text_filters").out.splitlines()[:4] == [
+        "text_filters",
+        "  sharp  (sharp)",
+        "      Keep what is [sharp].",
+        "      edges: tuple[str, ...] = ('[a]',)",
+    ]

@@ -1,0 +1,88 @@
+"""``remgcl run``: stages trained into a folder, and not trained twice."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remgcl import Engine, RunFolder
+
+Call = Callable[..., Any]
+
+SMALL = [
+    "--set=stages.pretrain.data.samples=4",
+    "--set=stages.pretrain.epochs=1",
+    "--set=stages.tune.validation.pictures=1",
+]
+
+
+@pytest.fixture
+def folders(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Run nothing, but note the folders that runs were asked to go to."""
+    noted: list[Path] = []
+
+    def run(_: Engine, __: object, folder: RunFolder, *___: object) -> None:
+        noted.append(folder.path)
+
+    monkeypatch.setattr(Engine, "run", run)
+    return noted
+
+
+@pytest.mark.parametrize(
+    ("options", "folder"),
+    [
+        ([], "runs/small"),
+        (["--set=name=other"], "runs/other"),
+        (["--folder", "here/there"], "here/there"),
+        (["--folder", "here", "--set=name=other"], "here"),
+    ],
+)
+def test_a_run_goes_where_it_is_told_or_to_a_folder_of_its_name(
+    remgcl: Call, recipe: Path, folders: list[Path], options: list[str], folder: str
+) -> None:
+    assert remgcl("run", recipe, *options).code == 0
+    assert folders == [Path(folder)]
+
+
+def test_stages_are_trained_and_the_finished_ones_are_not_trained_again(remgcl: Call, recipe: Path) -> None:
+    first = remgcl("run", recipe, *SMALL)
+    assert first.code == 0, first.err
+    run = Path("runs/small")
+    assert {path.name for path in run.iterdir()} == {"recipe.toml", "about.json", "pretrain", "tune"}
+    record = json.loads((run / "tune" / "stage.json").read_text())
+    assert record["results"]["terms"].keys() == {"language", "refined-local", "mine"}
+    files = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+    again = remgcl("run", recipe, *SMALL)
+    assert again.code == 0
+    assert again.out.splitlines() == [
+        "pretrain: finished already, in runs/small/pretrain",
+        "tune: finished already, in runs/small/tune",
+    ]
+
+    changed = remgcl("run", recipe, *SMALL, "--set=stages.tune.epochs=2")
+    assert changed.code == 2
+    assert changed.err == (
+        "error: runs/small: stage 'tune' is finished with another recipe: stages.tune.epochs was 1.0 and is 2.0; "
+        "name another folder with --folder, or delete this one\n"
+    )
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == files
+
+
+def test_a_folder_that_cannot_be_written_is_told(remgcl: Call, recipe: Path) -> None:
+    Path("taken").write_text("mine")
+    ended = remgcl("run", recipe, *SMALL, "--folder", "taken")
+    assert ended.code == 2
+    assert ended.err.startswith("error: taken")
+    assert Path("taken").read_text() == "mine"
+
+
+def test_an_error_while_training_is_told_and_leaves_the_stage_unfinished(remgcl: Call, recipe: Path) -> None:
+    ended = remgcl(
+        "run", recipe, *SMALL, "--set=stages.pretrain.learning_rate=1e30", "--set=stages.pretrain.batch_size=1"
+    )
+    assert ended.code == 2
+    assert "error: stage 'pretrain': the objective is not a number at step" in ended.err
+    assert not Path("runs/small/pretrain/stage.json").exists()
