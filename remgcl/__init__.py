@@ -4,7 +4,6 @@ This is the public API: all that a plugin may import.
 """
 
 from remgcl.core.answers import Answered, exact_match
-from remgcl.core.checkpoint import RunFolder, StageFolder
 from remgcl.core.engine import Engine
 from remgcl.core.errors import (
     DataError,
@@ -37,6 +36,7 @@ from remgcl.core.parts import (
 )
 from remgcl.core.picture import draw
 from remgcl.core.recipe import Recipe, Stage
+from remgcl.core.run_folder import RunFolder, StageFolder
 from remgcl.core.samples import COUNTS, Batch, Piece, Point, Region, Sample, Turn
 from remgcl.core.weights import read_json, reading_weights, verify_weights
 

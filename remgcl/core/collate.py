@@ -13,9 +13,10 @@ import numpy.typing as npt
 import torch
 from attrs import frozen
 
-from remgcl.core.encode import IGNORED, IMAGE, Example, Ids, Image
+from remgcl.core.encode import Example, Image
 from remgcl.core.parts import TowerSpec
 from remgcl.core.samples import Batch
+from remgcl.core.tokens import IGNORED, IMAGE, Ids
 
 
 @frozen

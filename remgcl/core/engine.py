@@ -13,12 +13,12 @@ import pluggy
 from attrs import frozen
 
 from remgcl.core import document, plugins
-from remgcl.core.checkpoint import RunFolder
 from remgcl.core.errors import PluginError
 from remgcl.core.job import Job
 from remgcl.core.plan import Plan, make_plan
 from remgcl.core.recipe import PARTS, Recipe
 from remgcl.core.registry import Registry
+from remgcl.core.run_folder import RunFolder
 from remgcl.core.structure import Structure
 
 if TYPE_CHECKING:

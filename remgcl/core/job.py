@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
-from remgcl.core.checkpoint import StageFolder, load_part, save_parts, saved_parts
+from remgcl.core.checkpoint import load_part, save_parts, saved_parts
 from remgcl.core.errors import RunError
 from remgcl.core.recipe import PARTS, Recipe, Stage
+from remgcl.core.run_folder import StageFolder
 
 if TYPE_CHECKING:
     from rich.console import Console

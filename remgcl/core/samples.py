@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Point: TypeAlias = tuple[float, float]
+"""A place in an image: x to the right and y downwards, in pixels."""
 
 COUNTS = ("conversations cut", "samples replaced", "regions left out")
 """What the `counts` of a batch count."""

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from remgcl import Batch, Grid, Region, Sample, TowerSpec
 from remgcl.core.collate import Collator
-from remgcl.core.encode import IGNORED, IMAGE, Encoder, Example, Image, RegionTokens, Tokens
+from remgcl.core.encode import Encoder, Example, Image, RegionTokens
+from remgcl.core.tokens import IGNORED, IMAGE, Tokens
 
 CORNERS = ((0.0, 0.0), (20.0, 0.0), (20.0, 15.0), (0.0, 15.0))
 COLOURS = (0.5, 0.5, 0.5)

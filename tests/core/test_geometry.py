@@ -20,6 +20,7 @@ ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
 UNTOUCHED = Placement(scale=(1, 1), offset=(0, 0), original=(100, 100))
 ONE_PATCH = Grid(rows=1, columns=1, patch=(100, 100))
 
+Pair = tuple[float, float]
 Box = tuple[float, float, float, float]
 
 
@@ -161,6 +162,22 @@ def test_a_stretched_image_ends_where_the_input_ends(original: tuple[int, int], 
     corners = place(original, size, "stretch").apply([(0, 0), original])
 
     assert corners == pytest.approx(np.array([(0, 0), size[::-1]], dtype=np.float64))
+
+
+@pytest.mark.parametrize(
+    ("original", "size", "aspect", "scale", "offset"),
+    [
+        ((8, 5), (8, 8), "pad", (1, 1), (0, 1)),  # one row above, two below
+        ((5, 8), (16, 32), "pad", (4, 2), (4, 0)),
+        ((7, 4), (4, 4), "crop", (1, 1), (-1, 0)),  # one column is cut before, two after
+        ((4, 7), (8, 4), "crop", (2, 2), (-2, -3)),
+        ((4, 8), (16, 2), "stretch", (0.5, 2), (0, 0)),
+    ],
+)
+def test_an_odd_rest_is_one_pixel_more_on_the_far_side(
+    original: tuple[int, int], size: tuple[int, int], aspect: Aspect, scale: Pair, offset: Pair
+) -> None:
+    assert place(original, size, aspect) == Placement(scale=scale, offset=offset, original=original)
 
 
 @pytest.mark.parametrize("aspect", ASPECTS)

@@ -296,7 +296,7 @@ def test_random_parts_are_saved_even_if_they_learned_nothing(read: Read, make_jo
         (["vision_tower"], {"vision_tower", "projector"}),
         (["vision_tower", "backbone"], {"vision_tower", "projector", "backbone"}),
     ],
-    ids=" ".join,
+    ids=lambda names: " ".join(sorted(names)),
 )
 def test_parts_that_the_recipe_gives_again_are_saved_only_if_they_learned(
     recalled: Recipe, make_job: MakeJob, train: list[Any], saved: set[str]

@@ -59,7 +59,7 @@ class CausalLM(Backbone):
         with reading_weights(self.weights):
             if not pretrained:
                 return AutoModelForCausalLM.from_config(  # type: ignore[no-any-return]
-                    self._config(), attn_implementation=self.attention, trust_remote_code=False
+                    self._config(), attn_implementation=self.attention, dtype=torch.float32, trust_remote_code=False
                 )
             model, report = AutoModelForCausalLM.from_pretrained(
                 self.weights,

@@ -78,9 +78,9 @@ class HuggingFaceTower(VisionTower):
             raise WeightsError(f"weights {self.weights!r}: no hidden layer {self.layer}; there are 0 to {last}")
         # one layer more than needed: the last hidden state may be normalised
         config.num_hidden_layers = min(config.num_hidden_layers, wanted + 1)
-        if not pretrained:
-            return _module(model(config), wanted, self._drops)
         with reading_weights(self.weights):
+            if not pretrained:
+                return _module(model(config), wanted, self._drops)
             built, report = model.from_pretrained(
                 self.weights, config=config, dtype=torch.float32, output_loading_info=True
             )

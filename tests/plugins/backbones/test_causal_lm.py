@@ -93,10 +93,12 @@ def test_it_has_the_stored_weights_in_float32_each_time(stored: Path) -> None:
     assert torch.equal(_logits(model), _logits(backbone.build()))
 
 
-def test_without_pretraining_it_is_random_and_reads_no_weights(stored: Path, tmp_path: Path) -> None:
+def test_without_pretraining_it_is_random_in_float32_and_reads_no_weights(stored: Path, tmp_path: Path) -> None:
     shutil.copy(stored / "config.json", tmp_path)
     backbone = CausalLM(weights=str(tmp_path))
-    assert not torch.equal(_logits(backbone.build(pretrained=False)), _logits(backbone.build(pretrained=False)))
+    first, second = backbone.build(pretrained=False), backbone.build(pretrained=False)
+    assert {parameter.dtype for parameter in first.parameters()} == {torch.float32}
+    assert not torch.equal(_logits(first), _logits(second))
 
 
 def test_its_tokenizer_lies_beside_the_weights_or_is_named(

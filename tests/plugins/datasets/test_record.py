@@ -22,7 +22,7 @@ anything = st.recursive(
 )
 value = st.sampled_from(["<image>", "", "x"])
 turn = st.fixed_dictionaries({"from": st.sampled_from(["human", "gpt"]), "value": value})
-pair = st.tuples(st.fixed_dictionaries({"from": st.just("human"), "value": value}), turn)
+pair = st.tuples(*(st.fixed_dictionaries({"from": st.just(who), "value": value}) for who in ("human", "gpt")))
 conversation = st.lists(pair, min_size=1, max_size=2).map(lambda pairs: [turn for pair in pairs for turn in pair])
 region = st.fixed_dictionaries({"text": st.text(max_size=3), "quad": st.just(QUAD) | anything})
 nearly_records = st.fixed_dictionaries(

@@ -1,6 +1,7 @@
 """The projector that does nothing."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -17,8 +18,7 @@ def test_it_gives_what_it_is_given() -> None:
 
 
 @pytest.mark.parametrize("ask", [Identity().build, Identity().parameters])
-def test_two_widths_are_an_error_that_tells_both(ask: object) -> None:
+def test_two_widths_are_an_error_that_tells_both(ask: Callable[[int, int], object]) -> None:
     message = "projector: identity needs one width; the tower has 3, the backbone 5"
-    assert callable(ask)
     with pytest.raises(RemgclError, match=f"^{re.escape(message)}$"):
         ask(3, 5)

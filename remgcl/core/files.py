@@ -1,0 +1,72 @@
+"""Files that are written whole or not at all, and JSON objects in them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from remgcl.core.errors import RunError
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Args:
+        path: Where to.
+        content: What.
+    """
+    beside = path.with_name(f"{path.name}.part")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system raises on a folder that cannot be written into a clear error.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written; {(error.strerror or str(error)).lower()}") from error
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """Read a JSON object, or nothing if there is no such file.
+
+    Args:
+        path: Where from.
+
+    Raises:
+        RunError: It cannot be read, or is something else.
+    """
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read; {error}") from None
+    if not isinstance(held, dict):
+        raise RunError(f"{path}: is not a JSON object")
+    return held
+
+
+def as_json(value: Mapping[str, Any]) -> bytes:
+    """Write a table as JSON; what JSON does not know becomes a text.
+
+    Args:
+        value: The table.
+    """
+    return (json.dumps(value, indent=2, default=str) + "\n").encode()
