@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from remgcl.core.errors import WeightsError
@@ -28,12 +29,15 @@ def reading_weights(weights: str) -> Iterator[None]:
     Raises:
         WeightsError: The library could not find or read something there.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
+    broken = (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError)
     try:
         yield
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+    except (*broken, SafetensorError, StrictDataclassError, UnpicklingError) as error:
+        first, *more = str(error).splitlines() or [type(error).__name__]
+        reason = f"{first} {more[0].strip()}" if first.endswith(":") and more else first
         raise WeightsError(f"weights {weights!r}: cannot be read; {reason}; {_kind(weights)}") from error
 
 

@@ -234,6 +234,11 @@ def test_another_part_drops_the_old_parts_settings() -> None:
     assert table == {"projector": {"use": "linear"}}
 
 
+def test_settings_of_the_new_part_stay_wherever_its_use_stands() -> None:
+    table = laid({"projector": {"use": "mlp", "depth": 3}}, {"projector": {"width": 4, "use": "linear"}})
+    assert table == {"projector": {"width": 4, "use": "linear"}}
+
+
 def test_the_same_part_keeps_its_settings() -> None:
     table = laid({"projector": {"use": "mlp", "depth": 3}}, {"projector": {"use": "mlp", "bias": False}})
     assert table == {"projector": {"use": "mlp", "depth": 3, "bias": False}}

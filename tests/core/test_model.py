@@ -455,7 +455,8 @@ def test_an_answer_is_what_is_likeliest_one_token_after_the_other(
     model = build_model().eval()
     batch = Collator(encoder.tower, left=True)([encoder.prompt(ask())])
 
-    ids = model.answer(batch, 5, eos_token_id=None)
+    with calls_of(model.projector) as calls:
+        ids = model.answer(batch, 5, eos_token_id=None)
 
     embeddings, _ = model.embed(batch)
     expected: list[int] = []
@@ -464,7 +465,7 @@ def test_an_answer_is_what_is_likeliest_one_token_after_the_other(
         expected.append(int(best))
         embeddings = torch.cat([embeddings, model.backbone.get_input_embeddings()(best)[:, None]], dim=1)
     assert ids.tolist() == [expected]
-    assert not ids.requires_grad
+    assert [projected.requires_grad for _, projected in calls] == [False]  # no graph is kept
 
 
 def test_options_of_generation_are_handed_on(build_model: BuildModel, encoder: Encoder, ask: Ask) -> None:

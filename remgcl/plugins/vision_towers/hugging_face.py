@@ -93,16 +93,11 @@ class HuggingFaceTower(VisionTower):
         return _module(built, wanted, self._drops)
 
     def _config(self) -> Any:  # noqa: ANN401 - transformers' configurations are untyped
-        from huggingface_hub.errors import StrictDataclassError
-
         kind, _ = self._classes()
         if Path(self.weights).is_dir() and read_json(self.weights, "config.json") is None:
             raise WeightsError(f"weights {self.weights!r}: cannot be read; there is no config.json")
         with reading_weights(self.weights):
-            try:
-                return kind.from_pretrained(self.weights)
-            except StrictDataclassError as error:
-                raise ValueError(" ".join(str(error).split())) from error
+            return kind.from_pretrained(self.weights)
 
 
 def _module(model: nn.Module, layer: int, drops: int) -> nn.Module:

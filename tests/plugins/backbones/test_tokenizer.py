@@ -62,3 +62,9 @@ def test_the_code_of_a_tokenizer_is_never_run(folder: Path) -> None:
     with pytest.raises(WeightsError, match="contains custom code"):
         read_tokenizer(str(folder))
     assert not marker.exists()
+
+
+def test_a_folder_in_llavas_original_format_gives_llamas_tokens(shared: Path) -> None:
+    tokenizer = read_tokenizer(str(shared / "golden" / "p16" / "llava-tiny"))
+    assert tokenizer("KFC")["input_ids"] == [1, 476, 8610]
+    assert tokenizer.pad_token_id == 0
