@@ -416,6 +416,14 @@ def test_changed_records_under_the_same_settings_are_refused(run: Callable[..., 
         run(data)
 
 
+def test_a_run_waits_for_no_count_of_parameters(run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from remgcl.plugins.backbones.tiny import TinyBackbone
+
+    monkeypatch.setattr(TinyBackbone, "parameters", lambda _: 1 / 0)
+    run()
+    assert ran() == ["pretrain", "tune"]
+
+
 def test_a_recipe_that_cannot_be_run_leaves_no_folder(run: Callable[..., str], tmp_path: Path) -> None:
     with pytest.raises(FaultsError, match="leaves no room for text"):
         run("stages.tune.max_length=4")

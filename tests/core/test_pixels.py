@@ -97,13 +97,15 @@ def test_padding_has_the_mean_colour_rounded_down_and_an_odd_rest_comes_last(
     assert (upright == flat.transpose(0, 2, 1)).all()
 
 
+@pytest.mark.parametrize("aspect", ["pad", "crop", "stretch"])
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "I"])
-def test_an_image_of_any_mode_is_seen_in_colour(mode: str) -> None:
+def test_an_image_of_any_mode_is_seen_in_colour(mode: str, aspect: Aspect) -> None:
     image = noise(20, 12).convert(mode)
 
-    pixels, _ = prepare(image, (16, 16), "pad", GREY)
+    pixels, _ = prepare(image, (16, 16), aspect, GREY)
 
-    assert (pixels == prepare(image.convert("RGB"), (16, 16), "pad", GREY)[0]).all()
+    assert pixels.shape == (3, 16, 16)
+    assert (pixels == prepare(image.convert("RGB"), (16, 16), aspect, GREY)[0]).all()
 
 
 @pytest.mark.parametrize("aspect", ["pad", "crop", "stretch"])

@@ -160,7 +160,7 @@ def test_a_right_value_is_taken_and_a_whole_number_where_a_real_one_is_due(
     assert repr(got) == repr(made)
 
 
-@given(value=st.one_of(st.integers(), st.floats(), st.booleans(), st.text(max_size=3), st.none()))
+@given(value=st.one_of(st.integers(-(2**53), 2**53), st.floats(), st.booleans(), st.text(max_size=3), st.none()))
 def test_no_scalar_is_ever_coerced(engine: Engine, value: object) -> None:
     """Each scalar type takes its own values and no others, but for a whole number where a real one is due."""
     structure = Structure(engine.registry)

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from attrs import evolve
+from attrs import evolve, frozen
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
 
-from remgcl import Batch, Dataset, Sample, Template, Turn, exact_match
+from remgcl import Batch, Dataset, Piece, Sample, Template, Turn, exact_match
 from remgcl.core.collate import Collator
 from remgcl.core.encode import Encoder
 from remgcl.core.model import Model
@@ -112,6 +112,27 @@ def test_generation_stops_at_an_ending_of_one_token_and_at_the_end_of_a_sequence
     [(_, _, options)] = model.asked
     line_break = encoder.tokenizer.encode("\n", add_special_tokens=False)
     assert options == {"eos_token_id": [2, *line_break] if template == "plain" else [2], "pad_token_id": 0}
+
+
+@frozen(kw_only=True)
+class Spaced(Template):
+    """Writes a space before the line break that ends an answer."""
+
+    def render(self, turns: Sequence[Turn], tokenizer: PreTrainedTokenizerBase) -> tuple[Piece, ...]:
+        """Write the turns, a line each."""
+        del tokenizer
+        return tuple(piece for turn in turns for piece in _line(turn))
+
+
+def _line(turn: Turn) -> tuple[Piece, ...]:
+    return (Piece(f"{turn.text} \n", learned=True),) if turn.role == "assistant" else (*turn.pieces, Piece("\n"))
+
+
+def test_space_before_an_ending_is_no_part_of_it(encoder: Encoder, ask: Ask, parrot: Callable[..., Parrot]) -> None:
+    model = parrot("a stop\nand more", "a stop \nand more")
+
+    assert answers(model, [ask()] * 2, evolve(encoder, template=Spaced())) == ["a stop"] * 2
+    assert model.asked[0][2]["eos_token_id"] == [2, *encoder.tokenizer.encode("\n", add_special_tokens=False)]
 
 
 def test_llamas_line_break_ends_an_answer_too(llama: PreTrainedTokenizerBase, encoder: Encoder, ask: Ask) -> None:

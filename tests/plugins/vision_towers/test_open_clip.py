@@ -149,5 +149,8 @@ def test_weights_that_are_nowhere_are_told_before_they_are_read(open_clip_names:
 
 
 def test_colours_are_those_of_the_weights() -> None:
-    """Weights may be trained on other colours than their architecture's."""
-    assert OpenClip(model="ViT-B-16-SigLIP", pretrained="webli").spec().mean == (0.5, 0.5, 0.5)
+    """Weights may be trained on other colours than OpenAI's, which are the default."""
+    random, trained = (OpenClip(model="ViT-B-16-SigLIP", pretrained=tag).spec() for tag in (None, "webli"))
+    assert random.mean == pytest.approx((0.4815, 0.4578, 0.4082), abs=1e-4)
+    assert (trained.mean, trained.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert (random.grid, random.width) == (trained.grid, trained.width)
