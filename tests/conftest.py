@@ -4,10 +4,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from remgcl import Engine
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a network
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no fault
+settings.register_profile("ci", deadline=None, derandomize=True)  # what lands must not depend on luck
+settings.load_profile("ci" if "CI" in os.environ else "patient")
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -118,7 +118,8 @@ def patch_weights(quads: npt.ArrayLike, placement: Placement, grid: Grid) -> Flo
     across = _covered(low[:, 0], high[:, 0], grid.columns, grid.patch[1])
     down = _covered(low[:, 1], high[:, 1], grid.rows, grid.patch[0])
     area = down[:, :, None] * across[:, None, :]  # [R, rows, columns]
-    owned = (area >= COVERED).reshape(len(corners), grid.patches).astype(np.float64)
+    enough = area >= COVERED - 1e-9  # a product of shares may fall short of it by a rounding
+    owned = enough.reshape(len(corners), grid.patches).astype(np.float64)
     weights: Floats = owned / np.maximum(owned.sum(axis=1, keepdims=True), 1)
     return weights
 

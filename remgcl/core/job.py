@@ -14,6 +14,7 @@ from attrs import define
 
 from remgcl.core.checkpoint import load_part, save_parts, saved_parts
 from remgcl.core.errors import RunError
+from remgcl.core.files import writing
 from remgcl.core.recipe import PARTS, Recipe, Stage
 from remgcl.core.run_folder import StageFolder
 
@@ -202,9 +203,13 @@ class Job:
         Args:
             model: The trained model.
             results: What came out, for the record.
+
+        Raises:
+            RunError: The folder cannot be written.
         """
         learned = {name for stage in self.recipe.lineage(self.name) for name in self.recipe.stages[stage].train}
         again = {"vision_tower": self.recipe.vision_tower.restorable, "backbone": self.recipe.backbone.restorable}
         modules = {str(name): model.get_submodule(name) for name in PARTS if name in learned or not again.get(name)}
-        save_parts(modules, {name: self.inputs[name] for name in PARTS}, self.folder.model)
-        self.folder.finish(self.inputs, results)
+        with writing(self.folder.path):
+            save_parts(modules, {name: self.inputs[name] for name in PARTS}, self.folder.model)
+            self.folder.finish(self.inputs, results)

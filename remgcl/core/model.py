@@ -45,7 +45,9 @@ class Model(nn.Module):
     def train(self, mode: bool = True) -> Model:  # noqa: FBT001, FBT002 - the signature of torch
         """Switch between training and evaluation; frozen parts always evaluate.
 
-        So no dropout disturbs them, and no running statistics change.
+        So no dropout disturbs them, and no running statistics change. Layers
+        that recompute their activations are told that they train, as
+        transformers recomputes only then; what is inside them is not.
 
         Args:
             mode: Whether to train.
@@ -53,6 +55,9 @@ class Model(nn.Module):
         super().train(mode)
         for part in self.children():
             part.train(mode and _learns(part))
+            for layer in part.modules():
+                if getattr(layer, "gradient_checkpointing", False):
+                    layer.training = mode
         return self
 
     def project(self, pixels: Tensor) -> Tensor:

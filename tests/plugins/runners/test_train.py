@@ -304,3 +304,36 @@ def test_the_gradient_does_not_depend_on_accumulation(read: Callable[..., Recipe
         (line,) = _lines(job.folder.metrics)
         gradients.append(line["gradient_norm"])
     assert gradients[1:] == pytest.approx(gradients[:1] * 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("learns", ["'projector'", "'projector', 'backbone'"])
+def test_activations_are_computed_again_whether_the_backbone_learns_or_not(
+    read: Callable[..., Recipe], tmp_path: Path, learns: str
+) -> None:
+    job = _job(read("stages.first.gradient_checkpointing=true", f"stages.first.train=[{learns}]"), tmp_path)
+    model = job.build_model().train()
+    calls: list[bool] = []
+    layer = model.backbone.get_decoder().layers[0]
+    layer.mlp.register_forward_pre_hook(lambda *_: calls.append(torch.is_grad_enabled()))
+    examples = job.build_examples()
+    total, _ = job.build_objective(model)(job.collator([examples[0], examples[1]]))
+    assert len(calls) == 1
+    total.backward()
+    assert len(calls) == 2
+    assert layer.mlp.training is ("backbone" in learns)
+    model.eval()
+    assert not layer.training
+
+
+def test_a_disk_that_fills_up_while_the_model_is_saved_is_told(
+    read: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    job = _job(read(), tmp_path)
+    model = job.build_model()
+    monkeypatch.setattr("safetensors.torch.save_model", full)
+    with pytest.raises(RunError, match=r"first: cannot be written; no space left on device"):
+        job.finish(model, {})
+    assert job.folder.finished() is None
