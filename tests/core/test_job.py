@@ -269,13 +269,13 @@ def test_the_model_is_saved_before_the_stage_counts_as_finished(
     read: Read, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise OSError("no space left")
+        raise OSError(28, "No space left on device")
 
     job = make_job(read(), "pretrain")
     job.folder.begin()
     model = job.build_model()
     monkeypatch.setattr("safetensors.torch.save_model", fail)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(RunError, match="pretrain: cannot be written; no space left on device"):
         job.finish(model, {})
     assert job.folder.finished() is None
     assert not job.folder.model.exists()

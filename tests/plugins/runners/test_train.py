@@ -323,17 +323,3 @@ def test_activations_are_computed_again_whether_the_backbone_learns_or_not(
     assert layer.mlp.training is ("backbone" in learns)
     model.eval()
     assert not layer.training
-
-
-def test_a_disk_that_fills_up_while_the_model_is_saved_is_told(
-    read: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    job = _job(read(), tmp_path)
-    model = job.build_model()
-    monkeypatch.setattr("safetensors.torch.save_model", full)
-    with pytest.raises(RunError, match=r"first: cannot be written; no space left on device"):
-        job.finish(model, {})
-    assert job.folder.finished() is None
