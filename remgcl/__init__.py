@@ -17,6 +17,7 @@ from remgcl.core.errors import (
     listed,
 )
 from remgcl.core.features import Features, Regions
+from remgcl.core.gradients import GradientNorms
 from remgcl.core.hookspecs import hookimpl
 from remgcl.core.job import Job
 from remgcl.core.parts import (
@@ -35,6 +36,7 @@ from remgcl.core.parts import (
     VisionTower,
 )
 from remgcl.core.picture import draw
+from remgcl.core.ranks import gather
 from remgcl.core.recipe import Recipe, Stage
 from remgcl.core.run_folder import RunFolder, StageFolder
 from remgcl.core.samples import COUNTS, Batch, Piece, Point, Region, Sample, Turn
@@ -53,6 +55,7 @@ __all__ = [
     "Fault",
     "FaultsError",
     "Features",
+    "GradientNorms",
     "Grid",
     "Job",
     "Loss",
@@ -80,6 +83,7 @@ __all__ = [
     "WeightsError",
     "draw",
     "exact_match",
+    "gather",
     "hookimpl",
     "listed",
     "read_json",

@@ -35,8 +35,10 @@ def _features() -> Features:
         patch_mask=torch.ones(2, 4, dtype=torch.bool),
         grid=(2, 2),
         image_sample=torch.arange(2),
+        image_key=torch.arange(2),
         answer=torch.randn(2, 3, 8),
         answer_mask=torch.ones(2, 3, dtype=torch.bool),
+        answer_key=torch.arange(2),
         regions=regions,
     )
 

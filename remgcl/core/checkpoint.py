@@ -28,18 +28,29 @@ def save_parts(modules: Mapping[str, nn.Module], tables: Mapping[str, Any], fold
             built from them again.
         folder: Where to; replaced if it is there.
     """
-    from safetensors.torch import save_model
-
     beside = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     files = {name: f"{name}.safetensors" for name in modules}
     for name, module in modules.items():
-        save_model(module, str(beside / files[name]))
+        save_part(module, beside / files[name])
     parts = {name: {"recipe": table, "file": files.get(name)} for name, table in tables.items()}
     write(beside / PARTS_FILE, as_json(parts))
     shutil.rmtree(folder, ignore_errors=True)
     beside.rename(folder)
+
+
+def save_part(module: nn.Module, file: Path) -> None:
+    """Save the tensors of a module.
+
+    Args:
+        module: A part, or what a loss learns.
+        file: Where to; its folder is made.
+    """
+    from safetensors.torch import save_model
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_model(module, str(file))
 
 
 def saved_parts(folder: Path) -> dict[str, Path]:

@@ -52,6 +52,7 @@ class Collator:
             pixels=self._pixels(images),
             patch_mask=_stack([image.patch_mask for image in images], (patches,), np.bool_),
             image_sample=torch.tensor([i for i, e in enumerate(examples) if e.image is not None], dtype=torch.int64),
+            image_key=torch.tensor([image.key for image in images], dtype=torch.int64),
             image_slots=torch.from_numpy(np.flatnonzero(ids == IMAGE)),
             ids=torch.from_numpy(np.where(ids == IMAGE, 0, ids)),
             attention_mask=torch.from_numpy(present),
@@ -59,10 +60,12 @@ class Collator:
             label_slots=torch.from_numpy(np.flatnonzero(labels != IGNORED)),
             answer_slots=torch.from_numpy(answer_slots),
             answer_mask=torch.from_numpy(answer_mask),
+            answer_key=torch.tensor([example.key for example in examples]),
             region_image=_indices([len(each.keys) for each in regions]),
             region_patch_weights=_join([each.patch_weights for each in regions], (0, patches), np.float32),
             region_ids=_join(texts, (0,), np.int64),
             region_of_id=_indices([len(ids) for ids in texts]),
+            region_slots=_slots([len(ids) for ids in texts]),
             region_text_key=_join([each.keys for each in regions], (0,), np.int64),
             region_confidence=_join([each.confidence for each in regions], (0,), np.float32),
             counts=torch.tensor(
@@ -109,6 +112,13 @@ def _answers(labels: Ids, kept: npt.NDArray[np.bool_]) -> tuple[Ids, npt.NDArray
 def _indices(counts: Sequence[int]) -> torch.Tensor:
     """Repeat each place as often as its count says."""
     return torch.from_numpy(np.repeat(np.arange(len(counts)), np.array(counts, dtype=np.int64)))
+
+
+def _slots(counts: Sequence[int]) -> torch.Tensor:
+    """Place the tokens of each text in a row, -1 on padding; one empty row if there is no text."""
+    lengths = np.array([*counts] or [0])[:, None]
+    places = np.arange(max(lengths.max(), 1))
+    return torch.from_numpy(np.where(places < lengths, np.cumsum(lengths)[:, None] - lengths + places, -1))
 
 
 def _stack(arrays: Sequence[npt.NDArray[np.generic]], shape: tuple[int, ...], dtype: type[np.generic]) -> torch.Tensor:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from attrs import evolve, field, frozen
 
 from remgcl.core.errors import DataError
-from remgcl.core.geometry import content_mask, patch_weights
-from remgcl.core.parts import Aspect, Template, TowerSpec
+from remgcl.core.geometry import Placement, content_mask, patch_weights
+from remgcl.core.parts import Aspect, Grid, Template, TowerSpec
 from remgcl.core.pixels import prepare
 from remgcl.core.samples import Region, Sample
 from remgcl.core.tokens import IGNORED, Ids, Mask, Tokens, tokenize
@@ -27,7 +27,8 @@ class RegionTokens:
         ids: Token ids of each region's text.
         keys: Equal for equal texts `[R]`.
         confidence: Certainty of the texts, float32 `[R]`.
-        dropped: Regions left out: outside of the picture, or without a text.
+        dropped: Regions left out: outside of the picture, without a text, or
+            too many.
     """
 
     patch_weights: npt.NDArray[np.float32]
@@ -43,11 +44,13 @@ class Image:
 
     Attributes:
         pixels: Its pixels, uint8 `[3, H, W]`.
+        key: Equal for equal pixels.
         patch_mask: False on patches that show only padding `[P]`.
         regions: Where text stands in it.
     """
 
     pixels: npt.NDArray[np.uint8]
+    key: int
     patch_mask: Mask
     regions: RegionTokens
 
@@ -59,12 +62,14 @@ class Example:
     Attributes:
         tokens: The conversation.
         kept: True on learned tokens that the text filter kept `[T]`.
+        key: Equal for equal kept tokens.
         image: The picture, if there is one.
         replaced: How many unreadable samples this one stands in for.
     """
 
     tokens: Tokens
     kept: Mask
+    key: int
     image: Image | None
     replaced: int
 
@@ -80,6 +85,9 @@ class Encoder:
         aspect: How an image is made to fit the tower.
         max_length: Longest sequence in tokens, image included.
         keep: The built text filter: ids `[T]` to True where kept `[T]`.
+        max_regions: Most regions of an image; the surest are kept.
+        region_grid: Rows and columns that regions are laid on, whatever the
+            tower's grid; patch i of it is taken for patch i of the tower's.
     """
 
     tokenizer: Any
@@ -88,6 +96,8 @@ class Encoder:
     aspect: Aspect = "pad"
     max_length: int = field(default=2048)
     keep: Callable[[Ids], Mask] | None = None
+    max_regions: int = 256
+    region_grid: int | None = None
 
     def __call__(self, sample: Sample) -> Example:
         """Encode a sample.
@@ -104,7 +114,13 @@ class Encoder:
         kept = tokens.labels != IGNORED
         if self.keep is not None:
             kept[kept] = self.keep(tokens.labels[kept])
-        return Example(tokens=tokens, kept=kept, image=self._image(sample), replaced=sample.stands_in_for)
+        return Example(
+            tokens=tokens,
+            kept=kept,
+            key=_key(tokens.labels[kept].tobytes()),
+            image=self._image(sample),
+            replaced=sample.stands_in_for,
+        )
 
     def prompt(self, sample: Sample) -> Example:
         """Encode a sample without its last answer, for the model to give one.
@@ -131,25 +147,36 @@ class Encoder:
         if sample.image is None:
             return None
         pixels, placement = prepare(sample.image, self.tower.size, self.aspect, self.tower.mean)
-        weights = patch_weights([region.quad for region in sample.regions], placement, self.tower.grid)
         return Image(
             pixels=pixels,
+            key=_key(pixels.tobytes()),
             patch_mask=content_mask(placement, self.tower.grid),
-            regions=self._regions(sample.regions, weights.astype(np.float32)),
+            regions=self._regions(sample.regions, self._weights(sample.regions, placement)),
         )
+
+    def _weights(self, regions: Sequence[Region], placement: Placement) -> npt.NDArray[np.float32]:
+        """Lay regions on the tower's grid, or on the grid that is forced: `[R, P]`."""
+        grid, patches = self.tower.grid, self.tower.grid.patches
+        if self.region_grid is not None:
+            rows, columns = self.tower.size
+            edge = self.region_grid
+            grid = Grid(rows=edge, columns=edge, patch=(rows / edge, columns / edge))
+        weights = patch_weights([region.quad for region in regions], placement, grid)
+        return np.pad(weights, ((0, 0), (0, patches - grid.patches))).astype(np.float32)
 
     def _regions(self, regions: Sequence[Region], weights: npt.NDArray[np.float32]) -> RegionTokens:
         ids = [self.tokenizer.encode(region.text, add_special_tokens=False) for region in regions]
         good = [i for i in range(len(regions)) if ids[i] and weights[i].any()]
+        good = sorted(sorted(good, key=lambda i: -regions[i].confidence)[: self.max_regions])
         return RegionTokens(
             patch_weights=weights[good],
             ids=tuple(np.array(ids[i], dtype=np.int64) for i in good),
-            keys=np.array([_key(regions[i].text) for i in good], dtype=np.int64),
+            keys=np.array([_key(regions[i].text.encode()) for i in good], dtype=np.int64),
             confidence=np.array([regions[i].confidence for i in good], dtype=np.float32),
             dropped=len(regions) - len(good),
         )
 
 
-def _key(text: str) -> int:
-    """Make an int64 of a text, the same in every process."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
+def _key(content: bytes) -> int:
+    """Make an int64 of a content, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little", signed=True)

@@ -25,7 +25,8 @@ class Regions:
         image: Index of each region's image, int64 `[R]`.
         patch_weights: Share of each patch in its region, float `[R, P]`; each
             row sums to 1.
-        text: Mean input embedding of the region's text tokens `[R, D]`.
+        text: Mean of the region's text tokens `[R, D]`: of their input
+            embeddings, or of the language model's states at the loss's `text_layer`.
         text_key: Equal for equal texts, int64 `[R]`; such regions are not
             negatives of one another.
         confidence: Certainty of the recognised text, from 0 to 1, `[R]`.
@@ -50,8 +51,11 @@ class Features:
         patch_mask: False on patches that show only padding, bool `[N, P]`.
         grid: Rows and columns of the patches; their product is P.
         image_sample: Index of each image's sample, int64 `[N]`.
-        answer: Input embeddings of the supervised tokens, in order `[B, A, D]`.
+        image_key: Equal for equal images, int64 `[N]`.
+        answer: The supervised tokens, in order `[B, A, D]`: their input
+            embeddings, or the language model's states at the loss's `text_layer`.
         answer_mask: True on the tokens that the text filter kept, bool `[B, A]`.
+        answer_key: Equal for equal kept tokens, int64 `[B]`.
         regions: The text regions of the images.
     """
 
@@ -59,8 +63,10 @@ class Features:
     patch_mask: Tensor
     grid: tuple[int, int]
     image_sample: Tensor
+    image_key: Tensor
     answer: Tensor
     answer_mask: Tensor
+    answer_key: Tensor
     regions: Regions
 
     def zero(self) -> Tensor:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
-from remgcl.core.checkpoint import load_part, save_parts, saved_parts
+from remgcl.core.checkpoint import load_part, save_part, save_parts, saved_parts
 from remgcl.core.errors import RunError
 from remgcl.core.files import writing
 from remgcl.core.recipe import PARTS, Recipe, Stage
@@ -103,6 +103,8 @@ class Job:
             aspect=self.stage.image_aspect,
             max_length=self.stage.max_length,
             keep=chosen.build(self.tokenizer) if chosen else None,
+            max_regions=self.stage.max_regions,
+            region_grid=self.stage.region_grid,
         )
 
     @property
@@ -174,12 +176,23 @@ class Job:
     def build_objective(self, model: Model) -> Objective:
         """Join a model and the losses of the stage.
 
+        A loss that learns goes on with what it learned in the stage before,
+        where that had the same one.
+
         Args:
             model: The built model.
+
+        Raises:
+            RunError: What a loss learned cannot be read.
         """
         from remgcl.core.objective import Objective
 
-        return Objective(model, self.stage.losses)
+        objective = Objective(model, self.stage.losses)
+        before = self.recipe.stages[self.stage.after].losses if self.stage.after else {}
+        for name, module in objective.learned.items():
+            if self.start and type(before.get(name)) is type(self.stage.losses[name]):
+                load_part(module, self.start.loss(name))
+        return objective
 
     def validate(self, model: Model) -> Sequence[Answered]:
         """Answer the held-out samples, if the stage has any.
@@ -194,14 +207,14 @@ class Job:
             return []
         return list(answer_all(model, settings.data.build(), self.encoder, settings))
 
-    def finish(self, model: Model, results: Mapping[str, Any]) -> None:
+    def finish(self, objective: Objective, results: Mapping[str, Any]) -> None:
         """Save what the stage learned, and mark it as finished.
 
         Parts are left out that learned nothing so far and that their recipe
         gives again.
 
         Args:
-            model: The trained model.
+            objective: The trained model and its losses.
             results: What came out, for the record.
 
         Raises:
@@ -209,7 +222,10 @@ class Job:
         """
         learned = {name for stage in self.recipe.lineage(self.name) for name in self.recipe.stages[stage].train}
         again = {"vision_tower": self.recipe.vision_tower.restorable, "backbone": self.recipe.backbone.restorable}
-        modules = {str(name): model.get_submodule(name) for name in PARTS if name in learned or not again.get(name)}
+        kept = [str(name) for name in PARTS if name in learned or not again.get(name)]
+        modules = {name: objective.model.get_submodule(name) for name in kept}
         with writing(self.folder.path):
             save_parts(modules, {name: self.inputs[name] for name in PARTS}, self.folder.model)
+            for name, module in objective.learned.items():
+                save_part(module, self.folder.loss(name))
             self.folder.finish(self.inputs, results)

@@ -6,9 +6,9 @@ and scattered into the input embeddings at once, whatever the batch holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,15 @@ from torch import Tensor, nn
 from remgcl.core.features import Features, Regions
 
 if TYPE_CHECKING:
-    from remgcl.core.parts import TowerSpec
+    from remgcl.core.parts import Grid, TowerSpec
     from remgcl.core.samples import Batch
+
+Watch: TypeAlias = Callable[[Tensor], Tensor]
+"""Sees a tensor on its way, and gives it back."""
+
+
+def _as_it_is(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 class Model(nn.Module):
@@ -74,7 +81,7 @@ class Model(nn.Module):
             features = self.vision_tower(normalised)
         return self.projector(features)  # type: ignore[no-any-return]
 
-    def embed(self, batch: Batch) -> tuple[Tensor, Features]:
+    def embed(self, batch: Batch, watch: Watch = _as_it_is) -> tuple[Tensor, Features, Tensor]:
         """Make the input embeddings of a batch, and what the losses may look at.
 
         The embedding table is looked up once for text and regions together, so
@@ -82,9 +89,11 @@ class Model(nn.Module):
 
         Args:
             batch: The batch, on the model's device.
+            watch: Sees what goes on to the language model, and gives it back.
 
         Returns:
-            Embeddings `[B, T, D]` with the images in place, and the features.
+            Embeddings `[B, T, D]` with the images in place, the features, and
+            the embeddings of the regions' tokens `[K, D]`.
         """
         ids = batch["ids"]
         projected = self.project(batch["pixels"])
@@ -92,38 +101,70 @@ class Model(nn.Module):
         looked_up = self.backbone.get_input_embeddings()(torch.cat([ids.flatten(), batch["region_ids"]]))
         text, region_tokens = looked_up.split([ids.numel(), batch["region_ids"].shape[0]])
         images = images.to(text.dtype)
-        embeddings = text.index_copy(0, batch["image_slots"], images.flatten(0, 1))  # [B * T, D]
+        embeddings = watch(text).index_copy(0, batch["image_slots"], watch(images).flatten(0, 1))  # [B * T, D]
         embeddings = embeddings + projected[:0].sum()  # a zero: joins the dummy image to the graph
-        features = Features(
+        features = features_of(
+            batch,
+            self.tower.grid,
             patches=images[:, int(self.tower.class_token) :],
-            patch_mask=batch["patch_mask"],
-            grid=(self.tower.grid.rows, self.tower.grid.columns),
-            image_sample=batch["image_sample"],
             answer=text[batch["answer_slots"]],
-            answer_mask=batch["answer_mask"],
-            regions=Regions(
-                image=batch["region_image"],
-                patch_weights=batch["region_patch_weights"].to(text.dtype),
-                text=_means(region_tokens, batch["region_of_id"], batch["region_image"].shape[0]),
-                text_key=batch["region_text_key"],
-                confidence=batch["region_confidence"],
-            ),
+            region_text=_means(region_tokens, batch["region_of_id"], batch["region_image"].shape[0]),
         )
-        return embeddings.view(*ids.shape, -1), features
+        return embeddings.view(*ids.shape, -1), features, region_tokens
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Features]:
+    def forward(
+        self, batch: Batch, layers: Collection[int] = (), watch: Watch = _as_it_is
+    ) -> tuple[Tensor, dict[int, Features]]:
         """Predict the supervised tokens.
 
         Args:
             batch: The batch, on the model's device.
+            layers: Layers of the language model whose states are wanted as text
+                sides; 0 is its input embeddings, -1 its last layer.
+            watch: Sees what goes on to the language model, and gives it back.
 
         Returns:
-            Logits of the tokens at `label_slots` `[S, V]`, and the features.
+            Logits of the tokens at `label_slots` `[S, V]`, and the features by
+            layer, those of layer 0 among them.
         """
-        embeddings, features = self.embed(batch)
-        with _rows(self.backbone.get_output_embeddings(), batch["label_slots"] - 1):
-            output = self.backbone(inputs_embeds=embeddings, attention_mask=batch["attention_mask"], use_cache=False)
-        return output.logits[0], features
+        embeddings, features, region_tokens = self.embed(batch, watch)
+        inner = sorted({*layers} - {0})
+        output = self._run(embeddings, batch["attention_mask"], batch["label_slots"] - 1, inner)
+        by_layer = {0: features}
+        if inner:
+            texts = self._region_states(batch, region_tokens, inner)
+            for layer, text in zip(inner, texts, strict=True):
+                answer = output.hidden_states[layer].flatten(0, 1)[batch["answer_slots"]]
+                by_layer[layer] = features_of(
+                    batch, self.tower.grid, patches=features.patches, answer=answer, region_text=text
+                )
+        return output.logits[0], by_layer
+
+    def _region_states(self, batch: Batch, tokens: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        """Read each region's text by itself: mean states of its tokens at some layers, `[R, D]` each.
+
+        A batch without regions reads one empty text, so that every rank runs
+        the language model equally often.
+        """
+        slots = batch["region_slots"]  # [max(R, 1), L]
+        padded = torch.cat([tokens, tokens.new_zeros(1, tokens.shape[1])])[slots]
+        present = slots >= 0
+        attended = present | (torch.arange(slots.shape[1], device=slots.device) == 0)  # a row must hold a token
+        output = self._run(padded, attended.long(), slots.new_zeros(1), layers)
+        shares = present / present.sum(dim=1, keepdim=True).clamp(min=1)
+        count = batch["region_image"].shape[0]
+        states = [output.hidden_states[layer] for layer in layers]
+        return [(shares.to(state.dtype)[:, None] @ state)[:count, 0] for state in states]
+
+    def _run(self, embeddings: Tensor, attention_mask: Tensor, rows: Tensor, layers: Collection[int]) -> Any:  # noqa: ANN401 - transformers' models are untyped
+        """Run the language model, with logits of some rows only."""
+        with _rows(self.backbone.get_output_embeddings(), rows):
+            return self.backbone(
+                inputs_embeds=embeddings,
+                attention_mask=attention_mask,
+                use_cache=False,
+                output_hidden_states=bool(layers),
+            )
 
     @torch.no_grad()
     def answer(self, batch: Batch, max_new_tokens: int, **options: Any) -> Tensor:  # noqa: ANN401 - transformers' generation options
@@ -137,7 +178,7 @@ class Model(nn.Module):
         Returns:
             Ids of the answers `[B, up to max_new_tokens]`.
         """
-        embeddings, _ = self.embed(batch)
+        embeddings, _, _ = self.embed(batch)
         ids: Tensor = self.backbone.generate(
             inputs_embeds=embeddings,
             attention_mask=batch["attention_mask"],
@@ -146,6 +187,35 @@ class Model(nn.Module):
             **options,
         )
         return ids
+
+
+def features_of(batch: Batch, grid: Grid, *, patches: Tensor, answer: Tensor, region_text: Tensor) -> Features:
+    """Join what a model made of a batch with the batch's masks, keys and regions.
+
+    Args:
+        batch: The batch.
+        grid: The tower's patches.
+        patches: Projected patches `[N, P, D]`.
+        answer: The supervised tokens `[B, A, D]`.
+        region_text: Mean token of each region `[R, D]`.
+    """
+    return Features(
+        patches=patches,
+        patch_mask=batch["patch_mask"],
+        grid=(grid.rows, grid.columns),
+        image_sample=batch["image_sample"],
+        image_key=batch["image_key"],
+        answer=answer,
+        answer_mask=batch["answer_mask"],
+        answer_key=batch["answer_key"],
+        regions=Regions(
+            image=batch["region_image"],
+            patch_weights=batch["region_patch_weights"].to(patches.dtype),
+            text=region_text,
+            text_key=batch["region_text_key"],
+            confidence=batch["region_confidence"],
+        ),
+    )
 
 
 def _learns(part: nn.Module) -> bool:

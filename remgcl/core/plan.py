@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 from attrs import frozen
 
 from remgcl.core.errors import DataError, Fault, FaultsError, RemgclError
-from remgcl.core.parts import Census, Dataset, Pretrained
+from remgcl.core.parts import BackboneSpec, Census, Dataset, Pretrained, TowerSpec
 from remgcl.core.recipe import PARTS, Recipe, Stage
 
 T = TypeVar("T")
@@ -80,9 +80,7 @@ def make_plan(recipe: Recipe, name: str, *, parameters: bool = True) -> Plan:
         for path, data in {f"stages.{key}.data": stage.data, **held_out}.items():
             if all(data != other for other, _ in censuses):
                 censuses.append((data, attempt(path, data.census)))
-        faults += _length_faults(
-            name, key, stage, tower.tokens if tower else 0, backbone.max_length if backbone else None
-        )
+        faults += _stage_faults(name, key, stage, tower, backbone)
     counts: dict[str, int | None] = {}
     if tower and backbone and parameters:
         widths = tower.width, backbone.width
@@ -118,11 +116,24 @@ def _census(data: Dataset, censuses: Censuses) -> Census:
     return next(census for other, census in censuses if other == data and census is not None)
 
 
-def _length_faults(name: str, key: str, stage: Stage, image: int, longest: int | None) -> list[Fault]:
-    at, length = f"stages.{key}.max_length", stage.max_length
+def _stage_faults(
+    name: str, key: str, stage: Stage, tower: TowerSpec | None, backbone: BackboneSpec | None
+) -> list[Fault]:
+    """Tell the settings of a stage that its tower or backbone does not allow."""
     faults = []
-    if length <= image:
-        faults.append(Fault(name, at, f"{length} leaves no room for text; an image takes {image} tokens"))
-    if longest is not None and length > longest:
-        faults.append(Fault(name, at, f"{length} is more than the backbone can attend to; that is {longest}"))
+
+    def fault(at: str, what: str) -> None:
+        faults.append(Fault(name, f"stages.{key}.{at}", what))
+
+    length = stage.max_length
+    if tower and length <= tower.tokens:
+        fault("max_length", f"{length} leaves no room for text; an image takes {tower.tokens} tokens")
+    if backbone and backbone.max_length is not None and length > backbone.max_length:
+        fault("max_length", f"{length} is more than the backbone can attend to; that is {backbone.max_length}")
+    if tower and stage.region_grid and stage.region_grid**2 > tower.grid.patches:
+        grid = f"{tower.grid.rows} x {tower.grid.columns}"
+        fault("region_grid", f"{stage.region_grid} is more than the tower has; its patches are {grid}")
+    for loss, settings in stage.losses.items():
+        if backbone and not -backbone.layers <= settings.text_layer <= backbone.layers:
+            fault(f"losses.{loss}.text_layer", f"no layer {settings.text_layer}; the backbone has {backbone.layers}")
     return faults

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from attrs import field, frozen
-from attrs.validators import and_, deep_iterable, ge, gt, le, lt, matches_re
+from attrs.validators import and_, deep_iterable, ge, gt, le, lt, matches_re, optional
 
 from remgcl.core.errors import Hint, ValueFaultError, listed
 from remgcl.core.parts import (
@@ -102,6 +102,10 @@ class Stage:
             from the parts as they are built.
         validation: Held-out samples to answer before and after.
         image_aspect: How an image is made to fit the tower.
+        max_regions: Most text regions of an image that are used; the surest are.
+        region_grid: Rows and columns of the grid that regions are laid on; the
+            tower's own without it. The published code takes 14 whatever the
+            tower, and patch i of that grid for patch i of the tower's.
         max_length: Longest sequence in tokens, image included; the text of a
             longer one is cut at its end.
         group_by_modality: Whether batches hold samples of one kind (with image
@@ -119,6 +123,8 @@ class Stage:
         gradient_checkpointing: Whether to recompute activations to save memory.
         workers: Loader workers; 0 loads in the main process.
         log_steps: Optimizer steps between two log lines.
+        gradient_share_steps: Optimizer steps between two measurements of each
+            term's share of the gradient; 0 measures none.
     """
 
     data: Dataset
@@ -128,6 +134,8 @@ class Stage:
     after: str | None = None
     validation: Validation | None = None
     image_aspect: Aspect = "pad"
+    max_regions: int = field(default=256, validator=ge(1))
+    region_grid: int | None = field(default=None, validator=optional(ge(1)))
     max_length: int = field(default=2048, validator=ge(2))
     group_by_modality: bool = False
     epochs: float = field(default=1.0, validator=gt(0))
@@ -143,6 +151,7 @@ class Stage:
     gradient_checkpointing: bool = False
     workers: int = field(default=0, validator=ge(0))
     log_steps: int = field(default=10, validator=ge(1))
+    gradient_share_steps: int = field(default=0, validator=ge(0))
 
 
 @frozen(kw_only=True)

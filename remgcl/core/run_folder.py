@@ -8,6 +8,7 @@ A run folder holds::
     STAGE/metrics.jsonl      the terms, a line for each log step
     STAGE/answers.png        held-out images and answers
     STAGE/model/             parts.json, and the parts as safetensors
+    STAGE/losses/            what losses learned, as safetensors
 
 Nothing depends on the folder's own name.
 """
@@ -50,6 +51,14 @@ class StageFolder:
     def model(self) -> Path:
         """The folder of the saved model."""
         return self.path / "model"
+
+    def loss(self, name: str) -> Path:
+        """Name the file of what a loss learned.
+
+        Args:
+            name: The loss's key in the recipe.
+        """
+        return self.path / "losses" / f"{name}.safetensors"
 
     def finished(self) -> dict[str, Any] | None:
         """Read what went in and what came out, if the stage is finished.

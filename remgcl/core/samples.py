@@ -100,6 +100,7 @@ class Batch(TypedDict):
         pixels: Images as the tower sees them, uint8 `[max(N, 1), 3, H, W]`.
         patch_mask: False on patches that show only padding, bool `[N, P]`.
         image_sample: Index of each image's sample, int64 `[N]`.
+        image_key: Equal for equal images, int64 `[N]`.
         image_slots: Places of the image tokens in the flattened ids `[N * I]`,
             I tokens an image (patches, and a class token where there is one).
         ids: Token ids, 0 at image tokens, `[B, T]`.
@@ -108,20 +109,24 @@ class Batch(TypedDict):
         label_slots: Places of the supervised tokens in the flattened ids `[S]`.
         answer_slots: The same places a sample a row, 0 on padding, `[B, A]`.
         answer_mask: True where the text filter kept the token, bool `[B, A]`.
+        answer_key: Equal for equal kept tokens, int64 `[B]`.
         region_image: Index of each region's image, int64 `[R]`.
         region_patch_weights: Share of each patch in its region `[R, P]`.
         region_ids: Token ids of all regions' texts, joined, `[K]`.
         region_of_id: Index of each such token's region `[K]`.
+        region_slots: Places of each region's tokens among these, -1 on padding,
+            `[max(R, 1), L]`, L the most tokens of a region, at least 1.
         region_text_key: Equal for equal texts, int64 `[R]`.
         region_confidence: Certainty of the texts `[R]`.
         counts: How often something was left out of this batch, as `COUNTS`
             names it: conversations longer than the maximal length, samples that
-            could not be read, regions without a patch or a text; int64 `[3]`.
+            could not be read, regions without a patch or a text, or too many; int64 `[3]`.
     """
 
     pixels: Tensor
     patch_mask: Tensor
     image_sample: Tensor
+    image_key: Tensor
     image_slots: Tensor
     ids: Tensor
     attention_mask: Tensor
@@ -129,10 +134,12 @@ class Batch(TypedDict):
     label_slots: Tensor
     answer_slots: Tensor
     answer_mask: Tensor
+    answer_key: Tensor
     region_image: Tensor
     region_patch_weights: Tensor
     region_ids: Tensor
     region_of_id: Tensor
+    region_slots: Tensor
     region_text_key: Tensor
     region_confidence: Tensor
     counts: Tensor

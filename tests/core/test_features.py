@@ -21,8 +21,10 @@ def features(images: int = 2, answers: int = 3, regions: int = 4, dtype: torch.d
         patch_mask=torch.ones(images, patches, dtype=torch.bool),
         grid=(2, 3),
         image_sample=torch.zeros(images, dtype=torch.int64),
+        image_key=torch.arange(images),
         answer=torch.randn(samples, answers, width, dtype=dtype, requires_grad=True),
         answer_mask=torch.ones(samples, answers, dtype=torch.bool),
+        answer_key=torch.arange(samples),
         regions=Regions(
             image=torch.zeros(regions, dtype=torch.int64),
             patch_weights=torch.full((regions, patches), 1 / patches),

@@ -20,12 +20,14 @@ class BackboneSpec:
     Attributes:
         width: Width D of its embeddings.
         vocabulary: Number of rows of its embedding table.
+        layers: Number of its layers.
         max_length: Longest sequence it can attend to, in tokens; None if
             nothing bounds it.
     """
 
     width: int
     vocabulary: int
+    layers: int
     max_length: int | None = None
 
 
@@ -35,7 +37,7 @@ class Backbone(Pretrained):
 
     @abstractmethod
     def spec(self) -> BackboneSpec:
-        """Declare width and vocabulary.
+        """Declare width, vocabulary and layers.
 
         Raises:
             WeightsError: Its configuration cannot be found or read.

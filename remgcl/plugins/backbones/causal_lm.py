@@ -30,11 +30,12 @@ class CausalLM(Backbone):
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
 
     def spec(self) -> BackboneSpec:
-        """Read width and vocabulary from the configuration beside the weights."""
+        """Read width, vocabulary and layers from the configuration beside the weights."""
         config = self._config()
         return BackboneSpec(
             width=config.hidden_size,
             vocabulary=config.vocab_size,
+            layers=config.num_hidden_layers,
             max_length=getattr(config, "max_position_embeddings", None),
         )
 

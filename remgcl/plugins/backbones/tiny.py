@@ -50,9 +50,9 @@ class TinyBackbone(Backbone):
             raise ValueError(f"width {self.width} is no multiple of twice the heads; there are {self.heads}")
 
     def spec(self) -> BackboneSpec:
-        """Declare width and vocabulary."""
+        """Declare width, vocabulary and layers."""
         vocabulary = BYTES + len(SPECIAL) if self.tokenizer is None else len(self.build_tokenizer())
-        return BackboneSpec(width=self.width, vocabulary=vocabulary, max_length=self.max_length)
+        return BackboneSpec(width=self.width, vocabulary=vocabulary, layers=self.layers, max_length=self.max_length)
 
     def parameters(self) -> int:
         """Count embeddings, layers (attention, gated MLP, two norms), last norm and output."""

@@ -1,21 +1,49 @@
 """What the three granularities share: the objective on a table of similarities.
 
-A loss brings M pairs of image and text sides and their similarities, the
-pairs on the diagonal. The objective makes a scalar of them.
+A loss brings M pairs of an image side and a text side and says how similar any
+two sides are. The objective makes a scalar of that.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
 from attrs.validators import gt
 
-from remgcl import Features, Loss
+from remgcl import Features, Loss, gather
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+@frozen(eq=False, kw_only=True)
+class Pairs:
+    """M pairs of an image side and a text side, right ones at the same place.
+
+    Attributes:
+        images: Tensors of the image sides, each `[M, ...]`.
+        texts: Tensors of the text sides, each `[M, ...]`.
+        weight: What each pair counts; 0 if it lacks a side `[M]`.
+        keys: Numbers `[M]` each; pairs that agree in one are the same thing,
+            and not each other's negatives.
+    """
+
+    images: tuple[Tensor, ...]
+    texts: tuple[Tensor, ...]
+    weight: Tensor
+    keys: tuple[Tensor, ...]
+
+    def of_all_ranks(self) -> tuple[Pairs, slice]:
+        """Join the pairs of all ranks; tell the place of this rank's own."""
+        joined, own = gather(*self.images, *self.texts, self.weight, *self.keys)
+        if joined[0] is self.images[0]:
+            return self, own
+        images, rest = joined[: len(self.images)], joined[len(self.images) :]
+        texts, (weight, *keys) = rest[: len(self.texts)], rest[len(self.texts) :]
+        return Pairs(images=tuple(images), texts=tuple(texts), weight=weight, keys=tuple(keys)), own
 
 
 @frozen(kw_only=True)
@@ -31,50 +59,133 @@ class ContrastiveLoss(Loss):
       and -1 elsewhere.
 
     Attributes:
-        weight: What the loss is multiplied by in the total.
+        weight: What the loss is multiplied by in the total, at its highest.
+        schedule: Shape of the weight over the stage, after its warm-up.
+        warmup_ratio: Share of the stage in which the weight rises from 0.
+        text_layer: Layer of the language model whose states are the text side;
+            0 is its input embeddings, -1 its last layer.
         objective: What is made of the similarities.
         temperature: What similarities are divided by.
         bias: Added to every pair's logit by ``sigmoid``; no other uses it.
+        learned: Whether temperature and bias are learned, from these values on.
+        across_ranks: Whether the pairs of other ranks are negatives too.
     """
 
     objective: Literal["alignment", "infonce", "sigmoid"] = "infonce"
     temperature: float = field(default=0.07, validator=gt(0))
     bias: float = -10.0
+    learned: bool = False
+    across_ranks: bool = True
 
-    def __call__(self, features: Features) -> Tensor:
-        """Compare both sides in their own precision, which autocast would round."""
-        import torch
-
-        with torch.autocast(features.patches.device.type, enabled=False):
-            return self.contrast(*self.compare(features)) + features.zero()
+    def __attrs_post_init__(self) -> None:
+        """Refuse a temperature that would be learned to be 0."""
+        if self.learned and self.objective == "alignment":
+            raise ValueError("learned: alignment has no negatives, so its temperature would fall without end")
 
     @abstractmethod
-    def compare(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
-        """Give what `contrast` takes: similarities, valid pairs, pairs of the same text.
+    def weights(self, features: Features) -> Tensor:
+        """Tell what each pair counts `[M]`, from masks alone; 0 if it lacks a side.
 
         Args:
             features: The features of a batch.
         """
 
-    def contrast(self, similarity: Tensor, valid: Tensor, same: Tensor) -> Tensor:
-        """Make a scalar of similarities; 0 if no pair is valid.
+    @abstractmethod
+    def pairs(self, features: Features) -> Pairs:
+        """Make the pairs of a batch.
 
         Args:
-            similarity: Cosines of image sides (rows) and text sides `[M, M]`.
-            valid: False on pairs that lack a side, bool `[M]`.
-            same: True where two pairs' texts are the same, bool `[M, M]`; they
-                are not each other's negatives.
+            features: The features of a batch.
         """
-        logits = similarity.float() / self.temperature
-        right = logits.diagonal()
-        negative = valid[:, None] & valid[None, :] & ~same
+
+    def similarity(self, images: tuple[Tensor, ...], texts: tuple[Tensor, ...]) -> Tensor:
+        """Compare image sides with text sides `[M, K]`; by default the cosine of their vectors.
+
+        Args:
+            images: Tensors of M image sides.
+            texts: Tensors of K text sides.
+        """
+        return cosine(images[0], texts[0])
+
+    def __call__(self, features: Features) -> Tensor:
+        """Compare both sides in their own precision, which autocast would round."""
+        return self.score(features, self.temperature, self.bias)
+
+    def build(self, width: int) -> Callable[[Features], Tensor]:
+        """Make a module that learns temperature and bias, or answer the loss itself."""
+        if not self.learned:
+            return super().build(width)
+        from remgcl.plugins.losses.learned import Learned
+
+        return Learned(self)
+
+    def count(self, features: Features) -> Tensor:
+        """Add up what the pairs count."""
+        return self.weights(features).sum()
+
+    def score(self, features: Features, temperature: Tensor | float, bias: Tensor | float) -> Tensor:
+        """Compute the loss `[]` at a temperature and a bias.
+
+        Args:
+            features: The features of a batch.
+            temperature: What similarities are divided by.
+            bias: Added to every pair's logit by ``sigmoid``.
+        """
+        import torch
+
+        with torch.autocast(features.patches.device.type, enabled=False):
+            pairs = self.pairs(features)
+            alone = self.objective == "alignment" or not self.across_ranks
+            others, own = (pairs, slice(0, len(pairs.weight))) if alone else pairs.of_all_ranks()
+            rows = self.similarity(pairs.images, others.texts)  # [M, all]
+            columns = rows  # [M, all], own texts in rows
+            if self.objective == "infonce":
+                columns = (rows if others is pairs else self.similarity(others.images, pairs.texts)).T
+            negative = (pairs.weight > 0)[:, None] & (others.weight > 0) & ~_same(pairs, others)
+            each = self.contrast(rows.float() / temperature, columns.float() / temperature, own, negative, bias)
+            return mean(each, pairs.weight) + features.zero()
+
+    def contrast(self, rows: Tensor, columns: Tensor, own: slice, negative: Tensor, bias: Tensor | float) -> Tensor:
+        """Judge each pair `[M]`.
+
+        Args:
+            rows: Similarities over temperature of own image sides with the text
+                sides of all ranks `[M, all]`.
+            columns: The same of own text sides with the image sides of all ranks.
+            own: The place of own sides among all.
+            negative: True on wrong pairs, bool `[M, all]`.
+            bias: Added to every logit by ``sigmoid``.
+        """
+        from torch.nn.functional import softplus
+
+        right = rows[:, own].diagonal()
         if self.objective == "alignment":
-            each = -right
-        elif self.objective == "infonce":
-            each = (_cross_entropy(logits, right, negative) + _cross_entropy(logits.T, right, negative.T)) / 2
-        else:
-            each = _sigmoid(logits + self.bias, negative)
-        return (each * valid).sum() / valid.sum().clamp(min=1)
+            return -right
+        if self.objective == "infonce":
+            return (_cross_entropy(rows, right, negative) + _cross_entropy(columns, right, negative)) / 2
+        return softplus(-right - bias) + (softplus(rows + bias) * negative).sum(dim=1)
+
+    def diagnose(self, features: Features) -> Mapping[str, Tensor]:
+        """Tell whether right pairs find each other, and whether wrong pairs fall together.
+
+        ``retrieval@1`` is the share of sides whose nearest side of the other
+        kind, among this rank's pairs, is the right one; ``cosine`` and
+        ``negative_cosine`` are the mean similarities of right and wrong pairs:
+        both high is collapse.
+        """
+        from torch.nn.functional import pad
+
+        pairs = self.pairs(features)
+        similarity = self.similarity(pairs.images, pairs.texts).float()
+        right, valid = similarity.diagonal(), pairs.weight > 0
+        negative = valid[:, None] & valid & ~_same(pairs, pairs)
+        others = pad(similarity.masked_fill(~negative, float("-inf")), (0, 1, 0, 1), value=float("-inf"))
+        found = ((right > others.amax(dim=1)[:-1]).float() + (right > others.amax(dim=0)[:-1]).float()) / 2
+        return {
+            "retrieval@1": mean(found, valid),
+            "cosine": mean(right, valid),
+            "negative_cosine": mean(similarity, negative),
+        }
 
 
 def cosine(left: Tensor, right: Tensor) -> Tensor:
@@ -89,6 +200,16 @@ def cosine(left: Tensor, right: Tensor) -> Tensor:
     return normalize(left.float(), dim=-1) @ normalize(right.float(), dim=-1).transpose(-1, -2)
 
 
+def mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Average values by their weights, `[...]` and `[...]` to `[]`; 0 where all weigh nothing.
+
+    Args:
+        values: Finite numbers.
+        weights: What each counts; not negative.
+    """
+    return (values * weights).sum() / weights.float().sum().clamp(min=1e-6)
+
+
 def masked_mean(rows: Tensor, mask: Tensor) -> Tensor:
     """Average the rows where a mask is true: `[M, K, D]`, bool `[M, K]` to `[M, D]`.
 
@@ -101,13 +222,12 @@ def masked_mean(rows: Tensor, mask: Tensor) -> Tensor:
     return (shares[:, None] @ rows)[:, 0]
 
 
-def same_rows(rows: Tensor) -> Tensor:
-    """Tell the rows that point one way, as those of equal texts do: `[M, D]` to bool `[M, M]`.
+def _same(pairs: Pairs, others: Pairs) -> Tensor:
+    """Tell the pairs that agree in a key: bool `[M, all]`."""
+    import torch
 
-    Args:
-        rows: Rows.
-    """
-    return cosine(rows.detach(), rows.detach()) > 1 - 1e-5
+    agree = [mine[:, None] == theirs for mine, theirs in zip(pairs.keys, others.keys, strict=True)]
+    return torch.stack(agree).any(dim=0)
 
 
 def _cross_entropy(logits: Tensor, right: Tensor, negative: Tensor) -> Tensor:
@@ -116,10 +236,3 @@ def _cross_entropy(logits: Tensor, right: Tensor, negative: Tensor) -> Tensor:
 
     others = logits.masked_fill(~negative, torch.finfo(logits.dtype).min)
     return torch.cat([right[:, None], others], dim=1).logsumexp(dim=1) - right
-
-
-def _sigmoid(logits: Tensor, negative: Tensor) -> Tensor:
-    """Sigmoid loss of each row's right pair and negatives `[M]`."""
-    from torch.nn.functional import softplus
-
-    return softplus(-logits.diagonal()) + (softplus(logits) * negative).sum(dim=1)

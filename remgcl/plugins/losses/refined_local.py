@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
 from remgcl import Features
-from remgcl.plugins.losses.contrastive import ContrastiveLoss, cosine
+from remgcl.plugins.losses.contrastive import ContrastiveLoss, Pairs, mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,16 +18,47 @@ class RefinedLocal(ContrastiveLoss):
     """The mean patch of a text region against the mean token of its text.
 
     Source: REMGCL, refined local contrastive loss; there with ``objective =
-    "alignment"``, ``temperature = 0.5`` and ``weight = 0.01``.
+    "alignment"``, ``temperature = 0.5`` and ``weight = 0.01``, and with
+    ``confidence = "centred"`` in a variant that was switched off.
+
+    Attributes:
+        weight: What the loss is multiplied by in the total, at its highest.
+        schedule: Shape of the weight over the stage, after its warm-up.
+        warmup_ratio: Share of the stage in which the weight rises from 0.
+        text_layer: Layer of the language model whose states are the text side;
+            0 is its input embeddings, -1 its last layer.
+        objective: What is made of the similarities.
+        temperature: What similarities are divided by.
+        bias: Added to every pair's logit by ``sigmoid``; no other uses it.
+        learned: Whether temperature and bias are learned, from these values on.
+        across_ranks: Whether the pairs of other ranks are negatives too.
+        confidence: What a region counts: 1 (``equal``), the certainty c of its
+            text (``certainty``), or ``c + 1 - mean(c)`` over the batch
+            (``centred``).
     """
 
-    def compare(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
-        """Compare each region's patches with its text."""
+    confidence: Literal["equal", "certainty", "centred"] = "equal"
+
+    def weights(self, features: Features) -> Tensor:
+        """Weigh the regions that own a patch."""
         regions = features.regions
-        texts = regions.text_key
-        same = texts[:, None] == texts[None, :]
-        valid = regions.patch_weights.sum(dim=1) > 0
-        return cosine(region_patches(features), regions.text), valid, same
+        valid = (regions.patch_weights.sum(dim=1) > 0).float()
+        if self.confidence == "equal":
+            return valid
+        certainty = regions.confidence.float()
+        if self.confidence == "certainty":
+            return valid * certainty
+        return valid * (certainty + 1 - mean(certainty, valid))
+
+    def pairs(self, features: Features) -> Pairs:
+        """Take the mean of each region's patches, and its text."""
+        regions = features.regions
+        return Pairs(
+            images=(region_patches(features),),  # [R, D]
+            texts=(regions.text,),  # [R, D]
+            weight=self.weights(features),
+            keys=(regions.text_key,),
+        )
 
 
 def region_patches(features: Features) -> Tensor:

@@ -8,7 +8,7 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, gt, le
 
 from remgcl import Features
-from remgcl.plugins.losses.contrastive import ContrastiveLoss, cosine, masked_mean, same_rows
+from remgcl.plugins.losses.contrastive import ContrastiveLoss, Pairs, cosine, masked_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,10 +23,16 @@ class SlidingWindow(ContrastiveLoss):
     answer's windows.
 
     Attributes:
-        weight: What the loss is multiplied by in the total.
+        weight: What the loss is multiplied by in the total, at its highest.
+        schedule: Shape of the weight over the stage, after its warm-up.
+        warmup_ratio: Share of the stage in which the weight rises from 0.
+        text_layer: Layer of the language model whose states are the text side;
+            0 is its input embeddings, -1 its last layer.
         objective: What is made of the similarities.
         temperature: What similarities are divided by.
         bias: Added to every pair's logit by ``sigmoid``; no other uses it.
+        learned: Whether temperature and bias are learned, from these values on.
+        across_ranks: Whether the pairs of other ranks are negatives too.
         patches: Height and width of an image window in patches.
         patch_stride: Patches from one image window to the next.
         tokens: Tokens in a text window.
@@ -42,18 +48,30 @@ class SlidingWindow(ContrastiveLoss):
     content: float = field(default=0.5, validator=and_(ge(0), le(1)))
     sharpness: float = field(default=0.05, validator=gt(0))
 
-    def compare(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
-        """Compare the windows of both sides."""
-        windows, whole = self._image_windows(features)  # [N, Wi, D], [N, Wi]
-        phrases, spoken = self._text_windows(features)  # [B, Wt, D], [B, Wt]
-        similarity = cosine(phrases.flatten(0, 1), windows.flatten(0, 1))  # [B * Wt, N * Wi]
-        similarity = similarity.view(*spoken.shape, *whole.shape)  # [B, Wt, N, Wi]
-        weights = (similarity / self.sharpness).masked_fill(~whole, float("-inf")).softmax(dim=-1)
-        best = (weights * similarity).sum(dim=-1)  # [B, Wt, N]
-        pairs = masked_mean(best, spoken)[features.image_sample]  # [N, N], text by image
-        answers = masked_mean(features.answer, features.answer_mask)[features.image_sample]
-        valid = features.patch_mask.any(dim=1) & spoken.any(dim=1)[features.image_sample]
-        return pairs.T, valid, same_rows(answers)
+    def weights(self, features: Features) -> Tensor:
+        """Count the images with content whose answer has a token."""
+        answered = features.answer_mask.any(dim=1)[features.image_sample]
+        return (features.patch_mask.any(dim=1) & answered).float()
+
+    def pairs(self, features: Features) -> Pairs:
+        """Take the windows of both sides, each with a mask."""
+        phrases, spoken = self._text_windows(features)
+        of = features.image_sample
+        return Pairs(
+            images=self._image_windows(features),  # [N, Wi, D], [N, Wi]
+            texts=(phrases[of], spoken[of]),  # [N, Wt, D], [N, Wt]
+            weight=self.weights(features),
+            keys=(features.image_key, features.answer_key[of]),
+        )
+
+    def similarity(self, images: tuple[Tensor, ...], texts: tuple[Tensor, ...]) -> Tensor:
+        """Average, over the windows of a text, that of its best window in the image `[M, K]`."""
+        (windows, whole), (phrases, spoken) = images, texts
+        table = cosine(phrases.flatten(0, 1), windows.flatten(0, 1))  # [K * Wt, M * Wi]
+        table = table.view(*spoken.shape, *whole.shape)  # [K, Wt, M, Wi]
+        weights = (table / self.sharpness).masked_fill(~whole, float("-inf")).softmax(dim=-1)
+        best = (weights * table).sum(dim=-1)  # [K, Wt, M]
+        return masked_mean(best, spoken).T
 
     def _image_windows(self, features: Features) -> tuple[Tensor, Tensor]:
         """Average the content of each window of patches; tell which hold enough of it."""

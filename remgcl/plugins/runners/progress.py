@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 from torch import Tensor
 from transformers import TrainerCallback
 
-from remgcl import Job
+from remgcl import GradientNorms, Job
 
 PRINTED = 10
 """Lines that are printed of a stage where there is no terminal to draw a bar on."""
@@ -25,6 +25,7 @@ class Progress(TrainerCallback):
         logged: The averaged terms of each log step.
         samples: Samples seen so far.
         seconds: Duration of the training so far.
+        norms: The last measurement of gradients since the last log step.
     """
 
     def __init__(self, job: Job) -> None:
@@ -36,9 +37,10 @@ class Progress(TrainerCallback):
         self.logged: list[dict[str, float]] = []
         self.samples = 0
         self.seconds = 0.0
+        self.norms: GradientNorms | None = None
         self._job = job
-        self._sums: dict[str, Tensor] = {}
-        self._batches = self._new_samples = self._printed = 0
+        self._sums: dict[str, dict[str, Tensor]] = {}
+        self._new_samples = self._printed = 0
         self._begun = 0.0
         self._bar = Bar(
             TextColumn(f"[bold]{job.name}"),
@@ -51,16 +53,19 @@ class Progress(TrainerCallback):
         )
         self._task = self._bar.add_task("", total=None)
 
-    def add(self, terms: Mapping[str, Tensor], samples: int) -> None:
+    def add(self, terms: Mapping[str, Mapping[str, Tensor]], samples: int) -> None:
         """Add the terms of a batch, without waiting for the accelerator.
 
         Args:
-            terms: Scalars by name.
+            terms: Scalars of each term by name; `loss` is a mean over `count`.
             samples: Samples of the batch.
         """
         for name, term in terms.items():
-            self._sums[name] = self._sums[name] + term if name in self._sums else term
-        self._batches += 1
+            told = {"sum": term["loss"] * term["count"], **{key: term[key] for key in term if key != "loss"}}
+            sums = self._sums.setdefault(name, {})
+            for key, value in told.items():
+                new = key in {"sum", "count"} and key in sums
+                sums[key] = sums[key] + value if new else value
         self._new_samples += samples
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
@@ -78,28 +83,45 @@ class Progress(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
         """Average, write down and show the terms since the last log step."""
         del args, control
-        if not self._batches:
+        if not self._new_samples:
             return
         now = time.monotonic() - self._begun
         speed = self._new_samples / max(now - self.seconds, 1e-9)
-        terms = {name: float(total) / self._batches for name, total in self._sums.items()}
+        terms = self._terms(state.global_step / state.max_steps)
         line = {
             "step": state.global_step,
             "epoch": state.epoch,
             "learning_rate": logs.get("learning_rate"),
             "gradient_norm": logs.get("grad_norm"),
             "samples_per_second": speed,
-            **terms,
+            "terms": terms,
         }
         with self._job.folder.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        losses = {name: term["loss"] for name, term in terms.items()}
         self._show(
-            state, "  ".join(f"{name} {value:.3f}" for name, value in terms.items()) + f"  {speed:.0f} samples/s"
+            state, "  ".join(f"{name} {value:.3f}" for name, value in losses.items()) + f"  {speed:.0f} samples/s"
         )
-        self.logged.append(terms)
+        self.logged.append(losses)
         self.samples += self._new_samples
         self.seconds = now
-        self._sums, self._batches, self._new_samples = {}, 0, 0
+        self._sums, self._new_samples, self.norms = {}, 0, None
+
+    def _terms(self, progress: float) -> dict[str, dict[str, float]]:
+        """Give each term's mean loss, its weight, its share of the gradient, and its diagnosis."""
+        shares = self.norms.shares() if self.norms else {}
+        terms = {}
+        for name, sums in self._sums.items():
+            told = {key: float(value) for key, value in sums.items()}
+            count = told.pop("count")
+            loss = self._job.stage.losses.get(name)
+            terms[name] = {
+                "loss": told.pop("sum") / max(count, 1e-6),
+                "weight": loss.weight_at(progress) if loss else 1.0,
+                **({"gradient_share": shares.get(name, 0.0)} if shares else {}),
+                **told,
+            }
+        return terms
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
         """Take the bar down."""

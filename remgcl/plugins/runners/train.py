@@ -11,7 +11,7 @@ from torch.utils.data import Dataset, Sampler
 from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.utils import logging
 
-from remgcl import COUNTS, Batch, DataError, Job, RunError, Samples
+from remgcl import COUNTS, Batch, DataError, GradientNorms, Job, RunError, Samples
 from remgcl.plugins.runners.outcome import outcome, tell
 from remgcl.plugins.runners.progress import Progress
 
@@ -34,9 +34,10 @@ def train(job: Job, *, cpu: bool) -> None:
     logging.disable_progress_bar()  # the stage has one of its own
     job.folder.begin()
     model = job.build_model()
-    trainer = StageTrainer(job, job.build_objective(model), cpu=cpu)
+    objective = job.build_objective(model)
+    trainer = StageTrainer(job, objective, cpu=cpu)
     model.to(trainer.args.device)
-    learns = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    learns = sum(parameter.numel() for parameter in objective.parameters() if parameter.requires_grad)
     told = f"{len(trainer.train_dataset):,} samples, {learns:,} parameters learn, on {trainer.args.device}"
     job.console.print(f"[bold]{job.name}[/]: {told}")
     before = job.validate(model)
@@ -47,7 +48,7 @@ def train(job: Job, *, cpu: bool) -> None:
         raise DataError(str(error).rpartition(f"{DataError.__name__}: ")[2].strip()) from error
     after = job.validate(model)
     record = outcome(trainer.progress, trainer.counts, before, after)
-    job.finish(model, record)
+    job.finish(objective, record)
     tell(job, record, after)
 
 
@@ -69,6 +70,8 @@ class StageTrainer(Trainer):
         self.job = job
         self.progress = Progress(job)
         self._counts = torch.zeros(len(COUNTS), dtype=torch.int64)
+        self._totals: dict[str, Tensor] | None = None
+        self._norms: GradientNorms | None = None
         super().__init__(
             model=objective,
             args=arguments(job, cpu=cpu),
@@ -97,16 +100,24 @@ class StageTrainer(Trainer):
             model: The objective, wrapped or not.
             inputs: The batch.
             return_outputs: Whether to give the terms too.
-            num_items_in_batch: Supervised tokens of all batches and ranks whose
-                gradients are added up.
+            num_items_in_batch: Not used; each term has a total of its own.
 
         Raises:
             RunError: The total is not a number.
         """
-        tokens = None if num_items_in_batch is None else num_items_in_batch / self.accelerator.num_processes
-        total, terms = model(inputs, tokens=tokens, parts=self.current_gradient_accumulation_steps)
+        del num_items_in_batch  # the totals hold it, and those of the other terms
+        stage, state = self.job.stage, self.state
+        last = self.accelerator.sync_gradients
+        logged = (state.global_step + 1) % stage.log_steps == 0
+        total, terms = model(
+            inputs,
+            totals=self._totals,
+            progress=state.global_step / max(state.max_steps, 1),
+            norms=self._norms,
+            diagnose=last and logged,
+        )
         if not torch.isfinite(total):
-            told = ", ".join(f"{name} {float(term):g}" for name, term in terms.items())
+            told = ", ".join(f"{name} {float(term['loss']):g}" for name, term in terms.items())
             raise RunError(
                 f"stage {self.job.name!r}: the objective is not a number at step {self.state.global_step}; {told}"
             )
@@ -115,9 +126,20 @@ class StageTrainer(Trainer):
         return (total, terms) if return_outputs else total
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> Tensor | None:
-        """Count the supervised tokens of all batches and ranks whose gradients are added up."""
-        own = torch.tensor(sum(len(batch["label_slots"]) for batch in batch_samples), device=device)
-        return self.accelerator.gather(own).sum().clamp(min=1)  # type: ignore[no-any-return]
+        """Count what each term is a mean over, in all batches and ranks whose gradients are added up.
+
+        Ranks average their gradients, so each takes its share of what all of them hold.
+        """
+        objective = self.accelerator.unwrap_model(self.model)
+        counts = [objective.counts(batch) for batch in batch_samples]
+        own = torch.stack([torch.stack([count[name] for count in counts]).sum() for name in counts[0]]).to(device)
+        ranks = self.accelerator.num_processes
+        totals = self.accelerator.gather(own).view(ranks, -1).sum(dim=0) / ranks
+        self._totals = dict(zip(counts[0], totals, strict=True))
+        every = self.job.stage.gradient_share_steps
+        self._norms = GradientNorms() if every and (self.state.global_step + 1) % every == 0 else None
+        self.progress.norms = self._norms or self.progress.norms
+        return totals[0]  # type: ignore[no-any-return]
 
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int]:
         """Order the samples by the recipe's seed."""

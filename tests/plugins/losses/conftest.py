@@ -88,8 +88,10 @@ def _features(  # noqa: PLR0913 - each shape varies by itself
         patch_mask=shown_patches,
         grid=grid,
         image_sample=torch.tensor(image_sample, dtype=torch.int64),
+        image_key=torch.arange(count),
         answer=torch.cat([answer, torch.full((len(answers), padding, width), 100.0)], dim=1),
         answer_mask=torch.cat([mask, torch.zeros(len(answers), padding, dtype=torch.bool)], dim=1),
+        answer_key=torch.arange(len(answers)),
         regions=Regions(
             image=torch.tensor(regions, dtype=torch.int64),
             patch_weights=owner / owner.sum(dim=1, keepdim=True).clamp(min=1),
@@ -181,8 +183,10 @@ def _published(folder: Path, told: dict[str, Any]) -> Features:
         patch_mask=torch.zeros(patches.shape[:2], dtype=torch.bool),  # the published mean takes in padding
         grid=(edge, edge),
         image_sample=torch.arange(len(patches)),
+        image_key=torch.arange(len(patches)),
         answer=table[labels.clamp(min=0)],
         answer_mask=torch.from_numpy(held["stop_mask_exact"]) & (labels >= 0),
+        answer_key=torch.arange(len(labels)),
         regions=Regions(
             image=torch.tensor([image for image, _, _ in lines]),
             patch_weights=torch.stack([weights for _, weights, _ in lines]),

@@ -1,0 +1,57 @@
+"""A contrastive loss whose temperature and bias are learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import log
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from remgcl import Features
+
+if TYPE_CHECKING:
+    from remgcl.plugins.losses.contrastive import ContrastiveLoss
+
+COLDEST = 0.01
+"""Lowest temperature that is used (CLIP; Radford et al. 2021, section 2.5)."""
+
+
+class Learned(nn.Module):
+    """Learns the temperature as its logarithm and, for ``sigmoid``, the bias."""
+
+    def __init__(self, loss: ContrastiveLoss) -> None:
+        """Begin with the settings of the loss.
+
+        Args:
+            loss: The loss.
+        """
+        super().__init__()
+        self.loss = loss
+        self.log_temperature = nn.Parameter(torch.tensor(log(loss.temperature)))
+        if loss.objective == "sigmoid":
+            self.bias = nn.Parameter(torch.tensor(loss.bias))
+
+    @property
+    def temperature(self) -> Tensor:
+        """What similarities are divided by now `[]`."""
+        return self.log_temperature.exp().clamp(min=COLDEST)
+
+    def forward(self, features: Features) -> Tensor:
+        """Compute the loss `[]`.
+
+        Args:
+            features: The features of a batch.
+        """
+        return self.loss.score(features, self.temperature, getattr(self, "bias", self.loss.bias))
+
+    def diagnose(self, features: Features) -> Mapping[str, Tensor]:
+        """Give what the loss itself tells, and what was learned.
+
+        Args:
+            features: The features of a batch.
+        """
+        learned = {"temperature": self.temperature, **dict(self.named_parameters(recurse=False))}
+        learned.pop("log_temperature")
+        return {**self.loss.diagnose(features), **learned}
