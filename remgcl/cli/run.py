@@ -16,10 +16,12 @@ def run(
     folder: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where the run goes; runs/NAME by default.")
     ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin interrupted stages anew.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Train the stages of a recipe, one after the other.
 
-    A stage that is finished in the folder already is not run again.
+    A stage that is finished in the folder already is not run again; one that
+    was interrupted goes on from its newest checkpoint.
     """
     from rich.console import Console
 
@@ -28,4 +30,4 @@ def run(
     engine = Engine.installed()
     read = engine.read(recipe, overrides)
     console = Console(soft_wrap=True, highlight=False)
-    engine.run(read, RunFolder(folder or Path("runs") / read.name), console, str(recipe))
+    engine.run(read, RunFolder(folder or Path("runs") / read.name), console, str(recipe), restart=restart)

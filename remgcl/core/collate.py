@@ -68,6 +68,7 @@ class Collator:
             region_slots=_slots([len(ids) for ids in texts]),
             region_text_key=_join([each.keys for each in regions], (0,), np.int64),
             region_confidence=_join([each.confidence for each in regions], (0,), np.float32),
+            index=torch.tensor([example.index for example in examples]),
             counts=torch.tensor(
                 [
                     sum(example.tokens.cut > 0 for example in examples),

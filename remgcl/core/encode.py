@@ -65,6 +65,7 @@ class Example:
         key: Equal for equal kept tokens.
         image: The picture, if there is one.
         replaced: How many unreadable samples this one stands in for.
+        index: The sample's place in its dataset, for messages.
     """
 
     tokens: Tokens
@@ -72,6 +73,7 @@ class Example:
     key: int
     image: Image | None
     replaced: int
+    index: int = -1
 
 
 @frozen(kw_only=True)

@@ -106,7 +106,7 @@ class Engine:
         """
         return make_plan(recipe, name)
 
-    def run(self, recipe: Recipe, folder: RunFolder, console: Console, name: str) -> None:
+    def run(self, recipe: Recipe, folder: RunFolder, console: Console, name: str, *, restart: bool = False) -> None:
         """Train every stage that is not finished yet.
 
         Args:
@@ -114,6 +114,7 @@ class Engine:
             folder: Where the run's files go.
             console: Where to tell how it goes.
             name: The recipe's file, for errors.
+            restart: Whether interrupted stages begin anew.
 
         Raises:
             RemgclError: The recipe cannot be run, or a stage failed. Nothing
@@ -130,6 +131,7 @@ class Engine:
             if finished[key]:
                 console.print(f"[bold]{key}[/]: finished already, in {escape(str(folder.stage(key).path))}")
                 continue
+            folder.stage(key).begin(inputs[key], restart=restart)
             job = Job(
                 recipe=recipe,
                 name=key,

@@ -27,6 +27,19 @@ def write(path: Path, content: bytes) -> None:
     beside.replace(path)
 
 
+def sync(path: Path) -> None:
+    """Wait until a file or a folder's list of names is on the disk.
+
+    Args:
+        path: The file or folder.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what the system raises on a folder that cannot be written into a clear error.

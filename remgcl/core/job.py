@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from attrs import define
+from attrs import define, evolve
 
 from remgcl.core.checkpoint import load_part, save_part, save_parts, saved_parts
 from remgcl.core.errors import RunError
@@ -30,17 +30,27 @@ if TYPE_CHECKING:
 
 
 class Examples:
-    """The samples of a dataset, encoded when they are asked for."""
+    """The samples of a dataset, encoded when they are asked for.
 
-    def __init__(self, samples: Samples, encoder: Encoder) -> None:
+    What a dataset does at random (augmentation) depends on the seed, the epoch
+    and the sample's place alone, not on the worker that reads it.
+
+    Attributes:
+        epoch: Passes over the data so far.
+    """
+
+    def __init__(self, samples: Samples, encoder: Encoder, seed: int) -> None:
         """Join samples and encoder.
 
         Args:
             samples: What to encode.
             encoder: How.
+            seed: Seed of what is random in a sample.
         """
         self.samples = samples
         self.encoder = encoder
+        self.seed = seed
+        self.epoch = 0
 
     def __len__(self) -> int:
         """Count the samples."""
@@ -52,7 +62,10 @@ class Examples:
         Args:
             index: From 0 to the length.
         """
-        return self.encoder(self.samples[index])
+        from remgcl.core.order import seeded
+
+        with seeded(self.seed, self.epoch, index):
+            return evolve(self.encoder(self.samples[index]), index=index)
 
 
 @define(kw_only=True, eq=False, slots=False)
@@ -120,7 +133,7 @@ class Job:
         Raises:
             DataError: The data cannot be read.
         """
-        return Examples(self.stage.data.build(), self.encoder)
+        return Examples(self.stage.data.build(), self.encoder, self.recipe.seed)
 
     def order(self, samples: Samples, batch_size: int, epoch: int) -> list[int]:
         """Order the samples of an epoch by the recipe's seed, and by kind and length if the stage wants it.

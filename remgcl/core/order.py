@@ -1,8 +1,10 @@
-"""The order in which samples are seen: shuffled, or grouped by kind and length."""
+"""The order in which samples are seen, and what is random in each of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -36,17 +38,41 @@ def grouped(modality_lengths: Sequence[int], batch_size: int, seed: int, epoch: 
         seed: Seed of the run.
         epoch: Passes over the data so far; each has an order of its own.
     """
-    random = np.random.default_rng((seed, epoch))
+    generator = np.random.default_rng((seed, epoch))
     lengths = np.asarray(modality_lengths)
     full: list[list[int]] = []
     rest: list[int] = []
     for kind in (lengths > 0, lengths <= 0):
-        places = random.permutation(np.flatnonzero(kind))
+        places = generator.permutation(np.flatnonzero(kind))
         for start in range(0, len(places), POOL * batch_size):
             pool = places[start : start + POOL * batch_size]
             pool = pool[np.argsort(-np.abs(lengths[pool]), kind="stable")]
             batches = [pool[i : i + batch_size].tolist() for i in range(0, len(pool), batch_size)]
             rest += batches.pop() if len(batches[-1]) < batch_size else []
             full += batches
-    shuffle = random.permutation(len(full))
+    shuffle = generator.permutation(len(full))
     return [place for batch in shuffle for place in full[batch]] + rest
+
+
+@contextmanager
+def seeded(seed: int, epoch: int, index: int) -> Iterator[None]:
+    """Seed Python, numpy and torch for one sample, and leave them as they were.
+
+    Args:
+        seed: Seed of the run.
+        epoch: Passes over the data so far.
+        index: The sample's place.
+    """
+    import torch
+
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002 - what datasets may use
+    sown = int(np.random.SeedSequence((seed, epoch, index)).generate_state(1)[0])
+    random.seed(sown)
+    np.random.seed(sown)  # noqa: NPY002
+    torch.default_generator.manual_seed(sown)  # those of accelerators stay as they are
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        torch.set_rng_state(before[2])

@@ -121,6 +121,12 @@ class Stage:
         max_grad_norm: Gradients are scaled down to this norm.
         precision: Arithmetic of the forward pass.
         gradient_checkpointing: Whether to recompute activations to save memory.
+        save_steps: Optimizer steps between two checkpoints; without it, there
+            is one at the end of each epoch.
+        save_keep: Newest checkpoints that are kept.
+        non_finite: What to do when the objective or a gradient is not a number:
+            stop, or skip the step.
+        max_skipped: Most steps that are skipped before the run stops after all.
         workers: Loader workers; 0 loads in the main process.
         log_steps: Optimizer steps between two log lines.
         gradient_share_steps: Optimizer steps between two measurements of each
@@ -149,6 +155,10 @@ class Stage:
     max_grad_norm: float = field(default=1.0, validator=gt(0))
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     gradient_checkpointing: bool = False
+    save_steps: int | None = field(default=None, validator=optional(ge(1)))
+    save_keep: int = field(default=1, validator=ge(1))
+    non_finite: Literal["stop", "skip"] = "stop"
+    max_skipped: int = field(default=10, validator=ge(0))
     workers: int = field(default=0, validator=ge(0))
     log_steps: int = field(default=10, validator=ge(1))
     gradient_share_steps: int = field(default=0, validator=ge(0))

@@ -5,6 +5,9 @@ A run folder holds::
     recipe.toml              the resolved recipe
     about.json               versions of the project, its plugins and libraries
     STAGE/stage.json         what went in and what came out; there when finished
+    STAGE/begun.json         what went in; there as soon as the stage has begun
+    STAGE/before.json        how the held-out samples were answered before
+    STAGE/checkpoints/       where an interrupted stage goes on
     STAGE/metrics.jsonl      the terms, a line for each log step
     STAGE/answers.png        held-out images and answers
     STAGE/model/             parts.json, and the parts as safetensors
@@ -20,11 +23,13 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from attrs import frozen
 
 from remgcl.core.errors import RunError
 from remgcl.core.files import as_json, read, write, writing
+from remgcl.core.manifest import Checkpoints
 
 
 @frozen
@@ -41,6 +46,11 @@ class StageFolder:
     def metrics(self) -> Path:
         """The file of logged terms."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def before(self) -> Path:
+        """The file of how the held-out samples were answered before the stage."""
+        return self.path / "before.json"
 
     @property
     def pictures(self) -> Path:
@@ -72,16 +82,61 @@ class StageFolder:
             raise RunError(f"{file}: is no record of a stage; there is no table 'inputs' or no table 'results'")
         return record
 
-    def begin(self) -> None:
-        """Make the folder, and clear what an interrupted attempt left there.
+    def begun(self) -> dict[str, Any] | None:
+        """Read what the stage was begun with, if it was begun.
+
+        Raises:
+            RunError: The record is not what this project writes.
+        """
+        file = self.path / "begun.json"
+        record = read(file)
+        if record is not None and not (isinstance(record.get("inputs"), dict) and isinstance(record.get("run"), str)):
+            raise RunError(f"{file}: is no record of a stage; there is no table 'inputs' or no text 'run'")
+        return record
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints of a stage that was begun."""
+        return Checkpoints(self.path / "checkpoints", (self.begun() or {}).get("run", ""))
+
+    def begin(self, inputs: Mapping[str, Any], *, restart: bool = False) -> None:
+        """Make the folder, or go on in the one that an interrupted attempt left.
+
+        Args:
+            inputs: What the stage is made of.
+            restart: Whether to clear what an interrupted attempt left.
+
+        Raises:
+            RunError: The folder cannot be written, or the stage was begun with
+                other inputs; the error says which changed.
+        """
+        record = None if restart else self.begun()
+        if record is not None:
+            changed = _changed(record["inputs"], inputs)
+            if changed:
+                raise RunError(
+                    f"{self.path}: stage {self.path.name!r} was begun with another recipe: {changed}; "
+                    "name another folder with --folder, or begin it anew with --restart"
+                )
+            return
+        with writing(self.path):
+            if self.path.exists():
+                shutil.rmtree(self.path)
+            self.path.mkdir(parents=True)
+            write(self.path / "begun.json", as_json({"run": uuid4().hex, "inputs": inputs}))
+
+    def write(self, file: Path, record: Mapping[str, Any]) -> None:
+        """Write a record, whole or not at all.
+
+        Args:
+            file: One of the folder's files.
+            record: What to write, as JSON.
 
         Raises:
             RunError: The folder cannot be written.
         """
         with writing(self.path):
-            if self.path.exists():
-                shutil.rmtree(self.path)
-            self.path.mkdir(parents=True)
+            write(file, as_json(record))
 
     def finish(self, inputs: Mapping[str, Any], results: Mapping[str, Any]) -> None:
         """Mark the stage as finished.
@@ -139,15 +194,20 @@ class RunFolder:
         record = self.stage(stage).finished()
         if record is None:
             return False
-        old, new = dict(_flat(record["inputs"])), dict(_flat(json.loads(as_json(inputs))))
-        changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+        changed = _changed(record["inputs"], inputs)
         if not changed:
             return True
-        told = "; ".join(f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in changed[:5])
         raise RunError(
-            f"{self.path}: stage {stage!r} is finished with another recipe: {told}; "
+            f"{self.path}: stage {stage!r} is finished with another recipe: {changed}; "
             "name another folder with --folder, or delete this one"
         )
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say which inputs changed, the first five of them; nothing if none did."""
+    old, new = dict(_flat(before)), dict(_flat(json.loads(as_json(now))))
+    keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    return "; ".join(f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in keys[:5])
 
 
 def _flat(table: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - nested JSON

@@ -118,6 +118,7 @@ class Batch(TypedDict):
             `[max(R, 1), L]`, L the most tokens of a region, at least 1.
         region_text_key: Equal for equal texts, int64 `[R]`.
         region_confidence: Certainty of the texts `[R]`.
+        index: Place of each sample in its dataset, for messages, int64 `[B]`.
         counts: How often something was left out of this batch, as `COUNTS`
             names it: conversations longer than the maximal length, samples that
             could not be read, regions without a patch or a text, or too many; int64 `[3]`.
@@ -142,4 +143,5 @@ class Batch(TypedDict):
     region_slots: Tensor
     region_text_key: Tensor
     region_confidence: Tensor
+    index: Tensor
     counts: Tensor

@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 
 def outcome(
-    progress: Progress, counts: Mapping[str, int], before: Sequence[Answered], after: Sequence[Answered]
+    progress: Progress, counts: Mapping[str, int], before: float | None, after: Sequence[Answered]
 ) -> dict[str, Any]:
     """Make the record of a stage.
 
     Args:
         progress: What was logged.
         counts: How often something was left out, by what it was.
-        before: Held-out samples answered before the training, if there are any.
+        before: Share of held-out samples answered right before the training, if
+            there are any.
         after: The same samples answered after it.
     """
     first, last = progress.logged[0], progress.logged[-1]
@@ -33,7 +34,7 @@ def outcome(
         "left_out": dict(counts),
     }
     if after:
-        record["exact_match"] = {"held_out": len(after), "before": exact_match(before), "after": exact_match(after)}
+        record["exact_match"] = {"held_out": len(after), "before": before, "after": exact_match(after)}
     return record
 
 

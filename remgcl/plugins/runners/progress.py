@@ -68,11 +68,38 @@ class Progress(TrainerCallback):
                 sums[key] = sums[key] + value if new else value
         self._new_samples += samples
 
+    def state(self) -> dict[str, Any]:
+        """Give all that a resumed training goes on from."""
+        return {
+            "logged": [self.logged[0], self.logged[-1]] if self.logged else [],
+            "samples": self.samples,
+            "seconds": self.seconds,
+            "sums": {name: dict(sums) for name, sums in self._sums.items()},
+            "new_samples": self._new_samples,
+            "printed": self._printed,
+        }
+
+    def resume(self, state: Mapping[str, Any], step: int) -> None:
+        """Go on, and forget what was logged after a step.
+
+        Args:
+            state: What `state` gave.
+            step: The step it was given at.
+        """
+        self.logged = list(state["logged"])
+        self.samples, self.seconds = state["samples"], state["seconds"]
+        self._sums = {name: dict(sums) for name, sums in state["sums"].items()}
+        self._new_samples, self._printed = state["new_samples"], state["printed"]
+        metrics = self._job.folder.metrics
+        lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.exists() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        metrics.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
         """Start the clock and the bar."""
         del args, control
-        self._begun = time.monotonic()
-        self._bar.update(self._task, total=state.max_steps)
+        self._begun = time.monotonic() - self.seconds
+        self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
         self._bar.start()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
@@ -105,6 +132,7 @@ class Progress(TrainerCallback):
         self.logged.append(losses)
         self.samples += self._new_samples
         self.seconds = now
+        state.log_history.clear()  # the file of metrics holds it
         self._sums, self._new_samples, self.norms = {}, 0, None
 
     def _terms(self, progress: float) -> dict[str, dict[str, float]]:

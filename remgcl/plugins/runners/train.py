@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import threading
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
 
 import torch
+from rich.markup import escape
 from torch import Tensor, nn
 from torch.utils.data import Dataset, Sampler
-from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.utils import logging
 
-from remgcl import COUNTS, Batch, DataError, GradientNorms, Job, RunError, Samples
+from remgcl import COUNTS, Batch, DataError, GradientNorms, Job, RunError, Samples, exact_match
+from remgcl.plugins.runners import state
+from remgcl.plugins.runners.guard import Guard
 from remgcl.plugins.runners.outcome import outcome, tell
 from remgcl.plugins.runners.progress import Progress
 
@@ -22,17 +30,22 @@ SCHEDULES = {"constant": "constant_with_warmup", "cosine": "cosine", "linear": "
 def train(job: Job, *, cpu: bool) -> None:
     """Answer the held-out samples, train, answer them again, and save.
 
+    An interrupted training goes on from its newest valid checkpoint.
+
     Args:
         job: The stage.
         cpu: Whether to leave an accelerator alone.
 
     Raises:
         DataError: A sample cannot be used.
-        RunError: The objective is not a number any more.
+        RunError: The objective is not a number any more, a checkpoint cannot be
+            written or read, or the training was interrupted.
     """
     logging.set_verbosity_error()
     logging.disable_progress_bar()  # the stage has one of its own
-    job.folder.begin()
+    checkpoint, left = job.folder.checkpoints.newest()
+    for reason in left:
+        job.console.print(f"[yellow]{escape(reason)}[/]")
     model = job.build_model()
     objective = job.build_objective(model)
     trainer = StageTrainer(job, objective, cpu=cpu)
@@ -40,16 +53,29 @@ def train(job: Job, *, cpu: bool) -> None:
     learns = sum(parameter.numel() for parameter in objective.parameters() if parameter.requires_grad)
     told = f"{len(trainer.train_dataset):,} samples, {learns:,} parameters learn, on {trainer.args.device}"
     job.console.print(f"[bold]{job.name}[/]: {told}")
-    before = job.validate(model)
+    before = _answered_before(job, model)
     try:
-        trainer.train()
+        with Interrupts() as interrupts:
+            trainer.add_callback(interrupts)
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except DataError as error:
         # from a loader worker it comes with the worker's traceback in its text
         raise DataError(str(error).rpartition(f"{DataError.__name__}: ")[2].strip()) from error
+    if interrupts.caught:
+        raise RunError(f"stage {job.name!r}: interrupted at step {trainer.state.global_step}; run it again to go on")
     after = job.validate(model)
     record = outcome(trainer.progress, trainer.counts, before, after)
     job.finish(objective, record)
     tell(job, record, after)
+
+
+def _answered_before(job: Job, model: Any) -> float | None:  # noqa: ANN401 - a model of the core
+    """Answer the held-out samples before the training, or recall how they were answered."""
+    file = job.folder.before
+    if not file.exists():
+        answered = job.validate(model)
+        job.folder.write(file, {"exact_match": exact_match(answered) if answered else None})
+    return json.loads(file.read_text(encoding="utf-8"))["exact_match"]  # type: ignore[no-any-return]
 
 
 class StageTrainer(Trainer):
@@ -57,6 +83,7 @@ class StageTrainer(Trainer):
 
     Attributes:
         progress: Shows and records the terms.
+        guard: Keeps from the parameters what is not a number.
     """
 
     def __init__(self, job: Job, objective: nn.Module, *, cpu: bool) -> None:
@@ -69,18 +96,21 @@ class StageTrainer(Trainer):
         """
         self.job = job
         self.progress = Progress(job)
+        examples = job.build_examples()
+        self.guard = Guard(job, examples.samples)
         self._counts = torch.zeros(len(COUNTS), dtype=torch.int64)
         self._totals: dict[str, Tensor] | None = None
         self._norms: GradientNorms | None = None
         super().__init__(
             model=objective,
             args=arguments(job, cpu=cpu),
-            train_dataset=job.build_examples(),
+            train_dataset=examples,
             data_collator=job.collator,
             callbacks=[self.progress],
         )
         self.remove_callback(PrinterCallback)
         self.loss_is_scaled_for_ga = True  # the objective divides by all tokens and batches itself
+        self._order = Order(job, self.args.train_batch_size * self.accelerator.num_processes, examples.samples)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -90,7 +120,7 @@ class StageTrainer(Trainer):
     def compute_loss(
         self,
         model: nn.Module,
-        inputs: dict[str, Any],
+        inputs: Batch,
         return_outputs: bool = False,  # noqa: FBT001, FBT002 - the signature of transformers
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:  # noqa: ANN401 - the signature of transformers
@@ -101,9 +131,6 @@ class StageTrainer(Trainer):
             inputs: The batch.
             return_outputs: Whether to give the terms too.
             num_items_in_batch: Not used; each term has a total of its own.
-
-        Raises:
-            RunError: The total is not a number.
         """
         del num_items_in_batch  # the totals hold it, and those of the other terms
         stage, state = self.job.stage, self.state
@@ -116,11 +143,7 @@ class StageTrainer(Trainer):
             norms=self._norms,
             diagnose=last and logged,
         )
-        if not torch.isfinite(total):
-            told = ", ".join(f"{name} {float(term['loss']):g}" for name, term in terms.items())
-            raise RunError(
-                f"stage {self.job.name!r}: the objective is not a number at step {self.state.global_step}; {told}"
-            )
+        self.guard.see(inputs, terms)
         self.progress.add(terms, len(inputs["ids"]))
         self._counts = self._counts.to(inputs["counts"].device) + inputs["counts"]
         return (total, terms) if return_outputs else total
@@ -130,6 +153,7 @@ class StageTrainer(Trainer):
 
         Ranks average their gradients, so each takes its share of what all of them hold.
         """
+        self.guard.begin()
         objective = self.accelerator.unwrap_model(self.model)
         counts = [objective.counts(batch) for batch in batch_samples]
         own = torch.stack([torch.stack([count[name] for count in counts]).sum() for name in counts[0]]).to(device)
@@ -141,10 +165,148 @@ class StageTrainer(Trainer):
         self.progress.norms = self._norms or self.progress.norms
         return totals[0]  # type: ignore[no-any-return]
 
+    def _clip_grad_norm(self, model: nn.Module) -> Tensor:
+        """Scale gradients down, and leave the parameters alone where one is not a number."""
+        norm = super()._clip_grad_norm(model)
+        scaled = self.accelerator.scaler is not None  # then its own check skips steps
+        finite = self.guard.finite() if scaled else self.guard.finite() & torch.as_tensor(norm).isfinite()
+        if not finite:
+            model.zero_grad()  # without gradients the optimizer changes nothing
+            self.guard.judge(self.state.global_step, None if scaled else self.accelerator.unwrap_model(model))
+            model.zero_grad()
+        return norm  # type: ignore[no-any-return]
+
+    def _run_epoch(self, **kwargs: Any) -> None:  # noqa: ANN401 - the signature of transformers
+        """Tell order and samples which pass over the data this is, resumed or not."""
+        self._order.set_epoch(kwargs["epoch"])
+        self.train_dataset.epoch = kwargs["epoch"]
+        super()._run_epoch(**kwargs)
+
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[int]:
         """Order the samples by the recipe's seed."""
         del train_dataset
-        return Order(self.job, self.args.train_batch_size * self.accelerator.num_processes, self.train_dataset.samples)
+        return self._order
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:  # noqa: ANN401 - the signature of transformers
+        """Write a checkpoint that is whole or not there."""
+        del model, trial
+        checkpoints = self.job.folder.checkpoints
+        with checkpoints.whole_or_not():
+            if self.is_world_process_zero():
+                checkpoints.clear_part()
+            self.accelerator.wait_for_everyone()
+            self._fill(checkpoints.part)
+            self.accelerator.wait_for_everyone()
+            if self.is_world_process_zero():
+                checkpoints.commit(self.state.global_step, self.job.stage.save_keep)
+
+    def _fill(self, folder: Path) -> None:
+        """Write all that a resumed training goes on from."""
+        state.save(folder, f"rank-{self.args.process_index}", {"random": state.random_state()})
+        if not self.is_world_process_zero():
+            return
+        scaler = self.accelerator.scaler
+        held = {
+            "ranks": self.args.world_size,
+            "schedule": self.lr_scheduler.state_dict(),
+            "scaler": scaler.state_dict() if scaler else None,
+            "progress": self.progress.state(),
+            "counts": self._counts,
+            "skipped": self.guard.skipped,
+        }
+        state.save(folder, "training", held)
+        self._fill_learned(folder)
+        self.state.save_to_json(str(folder / "trainer_state.json"))
+
+    def _fill_learned(self, folder: Path) -> None:
+        """Write what was learned, and the optimizer."""
+        state.save(folder, "objective", state.learned(self.model))
+        state.save(folder, "optimizer", self.optimizer.state_dict())
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        """Load what was learned."""
+        del model
+        state.restore(self.model, state.load(Path(resume_from_checkpoint), "objective"))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Load optimizer, schedule, scaler and what was logged."""
+        if checkpoint is None:
+            return
+        folder = Path(checkpoint)
+        held = state.load(folder, "training")
+        if held["ranks"] != self.args.world_size:
+            raise RunError(
+                f"{folder}: was written by {held['ranks']} ranks; there are {self.args.world_size} now; "
+                "run it on as many as before, or begin the stage anew with --restart"
+            )
+        self._load_optimizer(folder)
+        self.lr_scheduler.load_state_dict(held["schedule"])
+        if held["scaler"] is not None:
+            self.accelerator.scaler.load_state_dict(held["scaler"])
+        self.progress.resume(held["progress"], self.state.global_step)
+        self._counts, self.guard.skipped = held["counts"], held["skipped"]
+        self.job.console.print(f"[bold]{self.job.name}[/]: goes on from step {self.state.global_step}")
+
+    def _load_optimizer(self, folder: Path) -> None:
+        self.optimizer.load_state_dict(state.load(folder, "optimizer"))
+
+    def _load_scaler(self, checkpoint: str | None) -> None:
+        """Do nothing: it was loaded with the schedule."""
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        """Put the random numbers where they were."""
+        if checkpoint is not None:
+            held = state.load(Path(checkpoint), f"rank-{self.args.process_index}")
+            state.set_random_state(held["random"])
+
+
+class Interrupts(TrainerCallback):
+    """Lets Ctrl-C and SIGTERM end a training after its step, with a checkpoint.
+
+    A second one ends it at once.
+
+    Attributes:
+        caught: Whether there was one.
+    """
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self.caught = False
+
+    def __enter__(self) -> Self:
+        """Catch signals from now on."""
+        kinds = (signal.SIGINT, signal.SIGTERM)
+        self._before = {kind: signal.signal(kind, self._catch) for kind in kinds} if _in_main_thread() else {}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave signals to whom they were before."""
+        for kind, handler in self._before.items():
+            signal.signal(kind, handler)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
+        """Save and stop, if there was a signal on any rank."""
+        del state
+        if _any_rank(self.caught, args.device):
+            self.caught = control.should_save = control.should_training_stop = True
+
+    def _catch(self, kind: int, frame: FrameType | None) -> None:
+        if self.caught:
+            signal.default_int_handler(kind, frame)
+        self.caught = True
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _any_rank(flag: bool, device: torch.device) -> bool:  # noqa: FBT001 - private
+    """Tell whether a flag is up on any rank."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return flag
+    up = torch.tensor(float(flag), device=device)
+    torch.distributed.all_reduce(up)
+    return bool(up)
 
 
 class Order(Sampler[int]):
@@ -204,7 +366,8 @@ def arguments(job: Job, *, cpu: bool) -> TrainingArguments:
         dataloader_pin_memory=not cpu and torch.cuda.is_available(),
         logging_steps=stage.log_steps,
         logging_nan_inf_filter=False,
-        save_strategy="no",
+        save_strategy="steps" if stage.save_steps else "epoch",
+        save_steps=stage.save_steps or 1,
         report_to=[],
         disable_tqdm=True,
         remove_unused_columns=False,
