@@ -47,10 +47,13 @@ def save_part(module: nn.Module, file: Path) -> None:
         module: A part, or what a loss learns.
         file: Where to; its folder is made.
     """
-    from safetensors.torch import save_model
+    from safetensors.torch import save_file
 
+    every = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+    buffers = {name: tensor for name, tensor in module.state_dict().items() if name not in every}
+    tensors = {**dict(module.named_parameters()), **buffers}  # tied parameters once
     file.parent.mkdir(parents=True, exist_ok=True)
-    save_model(module, str(file))
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, str(file))
 
 
 def saved_parts(folder: Path) -> dict[str, Path]:

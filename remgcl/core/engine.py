@@ -13,7 +13,7 @@ import pluggy
 from attrs import frozen
 
 from remgcl.core import document, plugins
-from remgcl.core.errors import PluginError
+from remgcl.core.errors import PluginError, RunError
 from remgcl.core.job import Job
 from remgcl.core.plan import Plan, make_plan
 from remgcl.core.recipe import PARTS, Recipe
@@ -127,20 +127,37 @@ class Engine:
         inputs = self._inputs(recipe, plan)
         finished = {stage: folder.finished(stage, inputs[stage]) for stage in recipe.stages}
         folder.describe(tomli_w.dumps(self.table(recipe)), _about())
-        for key, stage in recipe.stages.items():
+        for key in recipe.stages:
             if finished[key]:
                 console.print(f"[bold]{key}[/]: finished already, in {escape(str(folder.stage(key).path))}")
                 continue
             folder.stage(key).begin(inputs[key], restart=restart)
-            job = Job(
-                recipe=recipe,
-                name=key,
-                folder=folder.stage(key),
-                start=folder.stage(stage.after) if stage.after else None,
-                inputs=inputs[key],
-                console=console,
-            )
-            recipe.runner.run(job)
+            recipe.runner.run(self.job(recipe, key, folder, console))
+
+    def job(self, recipe: Recipe, stage: str, folder: RunFolder, console: Console) -> Job:
+        """Make the job of a stage that was begun; in whatever process a runner wants it.
+
+        Args:
+            recipe: The recipe.
+            stage: The stage's key.
+            folder: The run's folder.
+            console: Where to tell how it goes.
+
+        Raises:
+            RunError: The stage was not begun there.
+        """
+        record = folder.stage(stage).begun()
+        if record is None:
+            raise RunError(f"{folder.path}: stage {stage!r} was not begun")
+        after = recipe.stages[stage].after
+        return Job(
+            recipe=recipe,
+            name=stage,
+            run=folder,
+            start=folder.stage(after) if after else None,
+            inputs=record["inputs"],
+            console=console,
+        )
 
     def _inputs(self, recipe: Recipe, plan: Plan) -> dict[str, dict[str, Any]]:
         """Give what each stage is made of: parts, settings, data, and the stages before it."""

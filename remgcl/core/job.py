@@ -16,7 +16,7 @@ from remgcl.core.checkpoint import load_part, save_part, save_parts, saved_parts
 from remgcl.core.errors import RunError
 from remgcl.core.files import writing
 from remgcl.core.recipe import PARTS, Recipe, Stage
-from remgcl.core.run_folder import StageFolder
+from remgcl.core.run_folder import RunFolder, StageFolder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,7 +75,7 @@ class Job:
     Attributes:
         recipe: The whole recipe.
         name: The stage's key in it.
-        folder: Where the stage's files go.
+        run: The folder of the run.
         start: The folder of the stage it starts from, if any.
         inputs: What the stage is made of, as tables.
         console: Where to tell how it goes.
@@ -83,10 +83,15 @@ class Job:
 
     recipe: Recipe
     name: str
-    folder: StageFolder
+    run: RunFolder
     start: StageFolder | None
     inputs: Mapping[str, Any]
     console: Console
+
+    @property
+    def folder(self) -> StageFolder:
+        """Where the stage's files go."""
+        return self.run.stage(self.name)
 
     @property
     def stage(self) -> Stage:

@@ -44,10 +44,7 @@ class Model(nn.Module):
         self.projector = projector
         self.backbone = backbone
         self.tower = tower
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", 255 * torch.tensor(tower.mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(tower.std).view(3, 1, 1), persistent=False)
+        self._colours: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     def train(self, mode: bool = True) -> Model:  # noqa: FBT001, FBT002 - the signature of torch
         """Switch between training and evaluation; frozen parts always evaluate.
@@ -76,10 +73,18 @@ class Model(nn.Module):
         Returns:
             Embeddings `[N, I, D]`; the class token, if any, comes first.
         """
-        normalised = (pixels - self.mean) / self.std
+        mean, std = self._mean_and_std(pixels.device)
+        normalised = ((pixels - mean) / std).to(next(self.vision_tower.parameters()).dtype)
         with torch.set_grad_enabled(torch.is_grad_enabled() and _learns(self.vision_tower)):
             features = self.vision_tower(normalised)
         return self.projector(features)  # type: ignore[no-any-return]
+
+    def _mean_and_std(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Give the colours of normalisation `[3, 1, 1]`: no buffers, which a cast of the model would round."""
+        if device not in self._colours:
+            mean, std = (torch.tensor(colour, device=device) for colour in (self.tower.mean, self.tower.std))
+            self._colours[device] = 255 * mean.view(3, 1, 1), 255 * std.view(3, 1, 1)
+        return self._colours[device]
 
     def embed(self, batch: Batch, watch: Watch = _as_it_is) -> tuple[Tensor, Features, Tensor]:
         """Make the input embeddings of a batch, and what the losses may look at.

@@ -74,6 +74,7 @@ def make_plan(recipe: Recipe, name: str, *, parameters: bool = True) -> Plan:
 
     tower = attempt("vision_tower", lambda: _verified(recipe.vision_tower).spec())
     backbone = attempt("backbone", lambda: _verified(recipe.backbone).spec())
+    attempt("runner", lambda: recipe.runner.verify(recipe))
     censuses: Censuses = []
     for key, stage in recipe.stages.items():
         held_out = {f"stages.{key}.validation.data": stage.validation.data} if stage.validation else {}

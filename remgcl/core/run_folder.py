@@ -158,6 +158,11 @@ class RunFolder:
 
     path: Path
 
+    @property
+    def recipe(self) -> Path:
+        """The file of the resolved recipe."""
+        return self.path / "recipe.toml"
+
     def stage(self, name: str) -> StageFolder:
         """Give the folder of a stage.
 
@@ -178,7 +183,7 @@ class RunFolder:
         """
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            write(self.path / "recipe.toml", recipe.encode())
+            write(self.recipe, recipe.encode())
             write(self.path / "about.json", as_json(about))
 
     def finished(self, stage: str, inputs: Mapping[str, Any]) -> bool:

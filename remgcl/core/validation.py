@@ -27,11 +27,12 @@ def answer_all(model: Model, samples: Samples, encoder: Encoder, settings: Valid
         settings: How many at once, and how long an answer may be.
     """
     model.eval()
+    device = next(model.parameters()).device
     collate = Collator(encoder.tower, left=True)
     for start in range(0, len(samples), settings.batch_size):
         asked = [samples[i] for i in range(start, min(start + settings.batch_size, len(samples)))]
         batch = collate([encoder.prompt(sample) for sample in asked])
-        batch = {name: tensor.to(model.mean.device) for name, tensor in batch.items()}  # type: ignore[assignment, attr-defined]
+        batch = {name: tensor.to(device) for name, tensor in batch.items()}  # type: ignore[assignment, attr-defined]
         ending, stop = _ending(encoder, asked[0])
         ids = model.answer(
             batch, settings.max_new_tokens, eos_token_id=stop, pad_token_id=encoder.tokenizer.pad_token_id

@@ -11,11 +11,22 @@ from remgcl.core.parts.part import Part
 
 if TYPE_CHECKING:
     from remgcl.core.job import Job
+    from remgcl.core.recipe import Recipe
 
 
 @frozen(kw_only=True)
 class Runner(Part):
     """Train the stages of a recipe on some machine."""
+
+    def verify(self, recipe: Recipe) -> None:
+        """Make sure of what the settings name, without starting anything.
+
+        Args:
+            recipe: The recipe that it will run.
+
+        Raises:
+            RemgclError: A file is missing, or contradicts the recipe.
+        """
 
     @abstractmethod
     def run(self, job: Job) -> None:

@@ -19,7 +19,10 @@ COLDEST = 0.01
 
 
 class Learned(nn.Module):
-    """Learns the temperature as its logarithm and, for ``sigmoid``, the bias."""
+    """Learns the temperature as its logarithm and, for ``sigmoid``, the bias.
+
+    Both are vectors of one number, as DeepSpeed knows no scalars.
+    """
 
     def __init__(self, loss: ContrastiveLoss) -> None:
         """Begin with the settings of the loss.
@@ -29,14 +32,14 @@ class Learned(nn.Module):
         """
         super().__init__()
         self.loss = loss
-        self.log_temperature = nn.Parameter(torch.tensor(log(loss.temperature)))
+        self.log_temperature = nn.Parameter(torch.tensor([log(loss.temperature)]))
         if loss.objective == "sigmoid":
-            self.bias = nn.Parameter(torch.tensor(loss.bias))
+            self.bias = nn.Parameter(torch.tensor([loss.bias]))
 
     @property
     def temperature(self) -> Tensor:
         """What similarities are divided by now `[]`."""
-        return self.log_temperature.exp().clamp(min=COLDEST)
+        return self.log_temperature[0].exp().clamp(min=COLDEST)
 
     def forward(self, features: Features) -> Tensor:
         """Compute the loss `[]`.
@@ -44,7 +47,7 @@ class Learned(nn.Module):
         Args:
             features: The features of a batch.
         """
-        return self.loss.score(features, self.temperature, getattr(self, "bias", self.loss.bias))
+        return self.loss.score(features, self.temperature, self.bias[0] if hasattr(self, "bias") else self.loss.bias)
 
     def diagnose(self, features: Features) -> Mapping[str, Tensor]:
         """Give what the loss itself tells, and what was learned.
@@ -52,6 +55,5 @@ class Learned(nn.Module):
         Args:
             features: The features of a batch.
         """
-        learned = {"temperature": self.temperature, **dict(self.named_parameters(recurse=False))}
-        learned.pop("log_temperature")
-        return {**self.loss.diagnose(features), **learned}
+        bias = {"bias": self.bias[0]} if hasattr(self, "bias") else {}
+        return {**self.loss.diagnose(features), "temperature": self.temperature, **bias}

@@ -24,8 +24,9 @@ class Local(Runner):
         """Train the stage with the Trainer of transformers."""
         import torch
 
-        from remgcl.plugins.runners.train import train
+        from remgcl.plugins.runners.train import StageTrainer, arguments, train
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        train(job, cpu=self.cpu)
+        args = arguments(job, cpu=self.cpu)
+        train(job, lambda job, objective: StageTrainer(job, objective, args))

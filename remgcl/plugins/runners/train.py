@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -27,14 +28,14 @@ SCHEDULES = {"constant": "constant_with_warmup", "cosine": "cosine", "linear": "
 """The schedules of a recipe in the words of transformers."""
 
 
-def train(job: Job, *, cpu: bool) -> None:
+def train(job: Job, build: Callable[[Job, nn.Module], StageTrainer]) -> None:
     """Answer the held-out samples, train, answer them again, and save.
 
     An interrupted training goes on from its newest valid checkpoint.
 
     Args:
         job: The stage.
-        cpu: Whether to leave an accelerator alone.
+        build: Makes the trainer of an objective.
 
     Raises:
         DataError: A sample cannot be used.
@@ -48,12 +49,10 @@ def train(job: Job, *, cpu: bool) -> None:
         job.console.print(f"[yellow]{escape(reason)}[/]")
     model = job.build_model()
     objective = job.build_objective(model)
-    trainer = StageTrainer(job, objective, cpu=cpu)
-    model.to(trainer.args.device)
+    trainer = build(job, objective)
     learns = sum(parameter.numel() for parameter in objective.parameters() if parameter.requires_grad)
-    told = f"{len(trainer.train_dataset):,} samples, {learns:,} parameters learn, on {trainer.args.device}"
+    told = f"{len(trainer.train_dataset):,} samples, {learns:,} parameters learn, {trainer.where}"
     job.console.print(f"[bold]{job.name}[/]: {told}")
-    before = _answered_before(job, model)
     try:
         with Interrupts() as interrupts:
             trainer.add_callback(interrupts)
@@ -64,18 +63,11 @@ def train(job: Job, *, cpu: bool) -> None:
     if interrupts.caught:
         raise RunError(f"stage {job.name!r}: interrupted at step {trainer.state.global_step}; run it again to go on")
     after = job.validate(model)
-    record = outcome(trainer.progress, trainer.counts, before, after)
-    job.finish(objective, record)
-    tell(job, record, after)
-
-
-def _answered_before(job: Job, model: Any) -> float | None:  # noqa: ANN401 - a model of the core
-    """Answer the held-out samples before the training, or recall how they were answered."""
-    file = job.folder.before
-    if not file.exists():
-        answered = job.validate(model)
-        job.folder.write(file, {"exact_match": exact_match(answered) if answered else None})
-    return json.loads(file.read_text(encoding="utf-8"))["exact_match"]  # type: ignore[no-any-return]
+    with trainer.whole_parameters():
+        if trainer.is_world_process_zero():
+            record = outcome(trainer.progress, trainer.counts, trainer.answered_before, after)
+            job.finish(objective, record)
+            tell(job, record, after)
 
 
 class StageTrainer(Trainer):
@@ -84,15 +76,17 @@ class StageTrainer(Trainer):
     Attributes:
         progress: Shows and records the terms.
         guard: Keeps from the parameters what is not a number.
+        answered_before: Share of the held-out samples that were answered right
+            before the training, if there are any.
     """
 
-    def __init__(self, job: Job, objective: nn.Module, *, cpu: bool) -> None:
+    def __init__(self, job: Job, objective: nn.Module, args: TrainingArguments) -> None:
         """Translate a stage's settings.
 
         Args:
             job: The stage.
             objective: The built objective.
-            cpu: Whether to leave an accelerator alone.
+            args: The stage's settings as `arguments` writes them.
         """
         self.job = job
         self.progress = Progress(job)
@@ -103,14 +97,38 @@ class StageTrainer(Trainer):
         self._norms: GradientNorms | None = None
         super().__init__(
             model=objective,
-            args=arguments(job, cpu=cpu),
+            args=args,
             train_dataset=examples,
             data_collator=job.collator,
             callbacks=[self.progress],
         )
         self.remove_callback(PrinterCallback)
         self.loss_is_scaled_for_ga = True  # the objective divides by all tokens and batches itself
+        self.answered_before: float | None = None
         self._order = Order(job, self.args.train_batch_size * self.accelerator.num_processes, examples.samples)
+
+    @property
+    def where(self) -> str:
+        """Say where the training runs."""
+        return f"on {self.args.device}"
+
+    def whole_parameters(self) -> AbstractContextManager[None]:
+        """Hold the parameters whole, for saving them."""
+        return nullcontext()
+
+    def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the signature of transformers
+        """Answer the held-out samples as soon as the model is where it trains, or recall how they were answered."""
+        prepared = super()._prepare_for_training(*args, **kwargs)
+        file = self.job.folder.before
+        known = file.exists()
+        self.accelerator.wait_for_everyone()  # before any rank writes it
+        if not known:
+            answered = self.job.validate(self.model.model)
+            if self.is_world_process_zero():
+                self.job.folder.write(file, {"exact_match": exact_match(answered) if answered else None})
+            self.accelerator.wait_for_everyone()
+        self.answered_before = json.loads(file.read_text(encoding="utf-8"))["exact_match"]
+        return prepared
 
     @property
     def counts(self) -> dict[str, int]:
@@ -199,6 +217,7 @@ class StageTrainer(Trainer):
             self.accelerator.wait_for_everyone()
             if self.is_world_process_zero():
                 checkpoints.commit(self.state.global_step, self.job.stage.save_keep)
+            self.accelerator.wait_for_everyone()
 
     def _fill(self, folder: Path) -> None:
         """Write all that a resumed training goes on from."""
@@ -340,12 +359,13 @@ class Order(Sampler[int]):
         self._epoch = epoch
 
 
-def arguments(job: Job, *, cpu: bool) -> TrainingArguments:
+def arguments(job: Job, *, cpu: bool, **more: Any) -> TrainingArguments:  # noqa: ANN401 - the arguments of transformers
     """Write a stage's settings as the Trainer wants them.
 
     Args:
         job: The stage.
         cpu: Whether to leave an accelerator alone.
+        **more: Arguments of transformers that a runner adds.
     """
     stage = job.stage
     return TrainingArguments(
@@ -373,4 +393,5 @@ def arguments(job: Job, *, cpu: bool) -> TrainingArguments:
         remove_unused_columns=False,
         seed=job.recipe.seed,
         use_cpu=cpu,
+        **more,
     )

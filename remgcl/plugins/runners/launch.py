@@ -1,0 +1,152 @@
+"""DeepSpeed's launcher, started and watched: one process for each GPU."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from remgcl import Job, RunError
+
+if TYPE_CHECKING:
+    from remgcl.plugins.runners.deepspeed import DeepSpeed
+
+RANK = "remgcl.plugins.runners.rank"
+"""The module that each process runs."""
+
+INTERRUPTED = (signal.SIGINT, signal.SIGTERM)
+
+
+def launch(runner: DeepSpeed, job: Job) -> None:
+    """Run a stage in processes of its own.
+
+    Ctrl-C and SIGTERM are handed to rank 0, which lets all ranks save and end;
+    a second one ends them at once.
+
+    Args:
+        runner: The runner's settings.
+        job: The stage.
+
+    Raises:
+        RunError: There is no GPU, no DeepSpeed, no such port; or a process
+            failed: the error says which rank and why.
+    """
+    _ready(runner)
+    told = job.folder.path / "ranks"
+    shutil.rmtree(told, ignore_errors=True)
+    told.mkdir(parents=True)
+    command = [*_command(runner), RANK, str(job.run.path.resolve()), job.name]
+    process = subprocess.Popen(command, env=_environment(runner, told), start_new_session=True)  # noqa: S603 - our own
+    with _handing_on(process, told):
+        code = process.wait()
+    errors = _errors(told)
+    if errors:
+        raise RunError("\n".join(errors))
+    if code:
+        raise RunError(f"stage {job.name!r}: DeepSpeed's launcher ended with code {code}; its output says why")
+
+
+def _ready(runner: DeepSpeed) -> None:
+    """Make sure that DeepSpeed, GPUs and port are there."""
+    if importlib.util.find_spec("deepspeed") is None:
+        raise RunError("runner: DeepSpeed is not installed; install it with: pip install 'remgcl[deepspeed]'")
+    if not runner.cpu and runner.hostfile is None:
+        import torch
+
+        there = torch.cuda.device_count()
+        if there == 0:
+            raise RunError(
+                "runner: there is no GPU on this machine; a small model trains on the CPU with: "
+                "remgcl run recipes/quickstart.toml"
+            )
+        for gpu in _gpus(runner.include or ""):
+            if gpu >= there:
+                raise RunError(f"runner.include: there is no GPU {gpu}; there are {there}, from 0 to {there - 1}")
+        if runner.processes and runner.processes > there:
+            raise RunError(f"runner.processes: {runner.processes} are more than the GPUs; there are {there}")
+    if runner.port is not None:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", runner.port))
+            except OSError as error:
+                raise RunError(f"runner.port: {runner.port} cannot be used; {(error.strerror or '').lower()}") from None
+
+
+def _gpus(include: str) -> Iterator[int]:
+    """Name the GPUs of this machine that are asked for."""
+    for host in include.split("@"):
+        name, _, gpus = host.partition(":")
+        if name == "localhost":
+            yield from (int(gpu) for gpu in gpus.split(",") if gpu.isdecimal())
+
+
+def _command(runner: DeepSpeed) -> list[str]:
+    """Write the launcher's command line."""
+    port = runner.port
+    if port is None:
+        with socket.socket() as free:
+            free.bind(("", 0))
+            port = free.getsockname()[1]
+    command = [sys.executable, "-m", "deepspeed.launcher.runner", "--log_level", "error", "--no_local_rank"]
+    command += [f"--master_port={port}", "--module"]
+    processes = runner.processes or (2 if runner.cpu else None)
+    options = {
+        "--include": runner.include,
+        "--num_accelerators": processes,
+        "--hostfile": runner.hostfile or os.devnull,
+    }
+    return command + [f"{name}={value}" for name, value in options.items() if value is not None]
+
+
+def _environment(runner: DeepSpeed, told: Path) -> dict[str, str]:
+    """Give every process what it needs to know; DeepSpeed exports the file's variables to other machines."""
+    own = dict(runner.environment)
+    if runner.cpu:
+        own |= {"DS_ACCELERATOR": "cpu"}
+        own.setdefault("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
+    file = told / "environment"
+    file.write_text("".join(f"{name}={value}\n" for name, value in own.items()), encoding="utf-8")
+    return {**os.environ, **own, "DS_ENV_FILE": str(file)}
+
+
+@contextmanager
+def _handing_on(process: subprocess.Popen[bytes], told: Path) -> Iterator[None]:
+    """Hand signals on: the first to rank 0, the second to the launcher, which ends all."""
+    seen: list[int] = []
+
+    def hand_on(kind: int, frame: FrameType | None) -> None:
+        del frame
+        seen.append(kind)
+        pid = told / "rank-0.pid"
+        if len(seen) == 1 and pid.exists():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid.read_text()), signal.SIGTERM)
+        else:
+            process.terminate()
+
+    before = {kind: signal.signal(kind, hand_on) for kind in INTERRUPTED}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+        if process.poll() is None:
+            process.terminate()
+
+
+def _errors(told: Path) -> list[str]:
+    """Read what the ranks told; what all of them say is said once."""
+    by_text: dict[str, list[str]] = {}
+    for file in sorted(told.glob("rank-*.error"), key=lambda path: int(path.stem.partition("-")[2])):
+        by_text.setdefault(file.read_text(encoding="utf-8"), []).append(file.stem.partition("-")[2])
+    return [f"rank {', '.join(ranks)}: {text}" for text, ranks in by_text.items()]
