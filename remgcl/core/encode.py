@@ -23,6 +23,7 @@ class RegionTokens:
     """The regions of one image that own a patch and have a text.
 
     Attributes:
+        places: Index of each region among the sample's `[R]`.
         patch_weights: Share of each patch in each region, float32 `[R, P]`.
         ids: Token ids of each region's text.
         keys: Equal for equal texts `[R]`.
@@ -30,6 +31,7 @@ class RegionTokens:
         dropped: Regions left out: outside of the picture, or without a text.
     """
 
+    places: Ids
     patch_weights: npt.NDArray[np.float32]
     ids: tuple[Ids, ...]
     keys: Ids
@@ -142,6 +144,7 @@ class Encoder:
         ids = [self.tokenizer.encode(region.text, add_special_tokens=False) for region in regions]
         good = [i for i in range(len(regions)) if ids[i] and weights[i].any()]
         return RegionTokens(
+            places=np.array(good, dtype=np.int64),
             patch_weights=weights[good],
             ids=tuple(np.array(ids[i], dtype=np.int64) for i in good),
             keys=np.array([_key(regions[i].text) for i in good], dtype=np.int64),
