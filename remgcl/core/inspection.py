@@ -110,8 +110,10 @@ class Inspection:
 
     def tokens(self) -> tuple[tuple[str, Mark], ...]:
         """Tell the tokens of the conversation, each with its text and what becomes of it."""
-        held = zip(self.example.tokens.ids, self.example.tokens.labels, self.example.kept, strict=True)
-        return tuple((self._text(int(token)), _mark(token, label, kept)) for token, label, kept in held)
+        tokens = self.example.tokens
+        texts = {token: self._text(int(token)) for token in {*tokens.ids}}
+        held = zip(tokens.ids, tokens.labels, self.example.kept, strict=True)
+        return tuple((texts[token], _mark(token, label, kept)) for token, label, kept in held)
 
     def _reason(self, region: Region, placement: Placement) -> str:
         """Say why the encoder left a region out."""
