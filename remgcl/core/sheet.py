@@ -7,37 +7,24 @@ is written as an escape, such as `\u4e2d`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from remgcl.core.inspection import Inspection, SeenRegion
-from remgcl.core.parts import Grid
+from remgcl.core.overlay import COLOURS, DIMMED, GREY, SHADE, WHITE, WIDTH, Colour, draw_image, draw_tag, font
 from remgcl.core.picture import INK, RED
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
-    from PIL.ImageFont import FreeTypeFont, ImageFont
-
-Colour: TypeAlias = tuple[int, int, int]
 
 MARGIN, GAP = 32, 24
-LEFT, RIGHT = 896, 520
+LEFT, RIGHT = WIDTH, 520
 """Width of the left column, at least, and of the right one, in pixels."""
 
-LINE, CHIP, TAG = 26, 22, 18
-"""Height of a line, of a token in it, and of a region's number, in pixels."""
+LINE, CHIP = 26, 22
+"""Height of a line and of a token in it, in pixels."""
 
-GREY, PALE, WHITE = (130, 130, 130), (242, 242, 242), (255, 255, 255)
-DIMMED = 0.6
-"""How dark padding is, and what no patch sees."""
-
-SHADE = 80
-"""How much of a region's colour its patches have, of 255."""
-
-COLOURS = ((230, 25, 75), (0, 110, 220), (20, 150, 60), (240, 120, 0), (150, 40, 190), (0, 150, 160), (220, 50, 200))
-"""Of the regions, in turn."""
+PALE = (242, 242, 242)
 
 MARKS: dict[str, tuple[Colour, Colour, str]] = {
     "kept": ((196, 236, 204), INK, "learned"),
@@ -68,59 +55,6 @@ def draw_sheet(seen: Inspection) -> Image:
     return picture
 
 
-def draw_image(seen: Inspection) -> Image:
-    """Draw the tower's input, enlarged: its patches, the padding dimmed, the regions with the patches they own.
-
-    Args:
-        seen: An inspected sample with an image.
-    """
-    from PIL import Image, ImageDraw
-
-    if seen.example.image is None:
-        raise TypeError("the sample has no image")
-    (height, width), zoom, regions = seen.encoder.tower.size, zoom_of(seen.encoder.tower.size), seen.regions()
-    boxes = patch_boxes(seen.encoder.tower.grid, zoom)
-    pixels = Image.fromarray(seen.example.image.pixels.transpose(1, 2, 0))
-    pixels = pixels.resize((width * zoom, height * zoom), Image.Resampling.BICUBIC)
-    picture = Image.blend(pixels, Image.new("RGB", pixels.size), DIMMED)
-    for box, shown in zip(boxes, seen.example.image.patch_mask, strict=True):
-        if shown:
-            picture.paste(pixels.crop(box), box)
-    pen = ImageDraw.Draw(picture, "RGBA")  # blends
-    for region in regions:
-        for left, top, right, bottom in (boxes[patch] for patch in region.patches):
-            pen.rectangle((left, top, right - 1, bottom - 1), fill=(*_colour(region), SHADE))
-    for left, top, right, bottom in boxes:
-        pen.line((left, bottom - 1, right - 1, bottom - 1, right - 1, top), fill=(128, 128, 128, 110))
-    for region in regions:
-        pen.polygon([(x * zoom, y * zoom) for x, y in region.quad], outline=_colour(region), width=4)
-    for region in regions:
-        x, y = region.quad[0] * zoom
-        _tag(pen, (min(max(x, 0), picture.width - TAG), min(max(y - TAG, 0), picture.height - TAG)), region)
-    return picture
-
-
-def patch_boxes(grid: Grid, zoom: int) -> list[tuple[int, int, int, int]]:
-    """Say where the patches are in the enlarged input: left, top, right and bottom.
-
-    Args:
-        grid: The patches.
-        zoom: Pixels of the picture that a pixel of the input takes, each way.
-    """
-    across = [round(column * grid.patch[1] * zoom) for column in range(grid.columns + 1)]
-    down = [round(row * grid.patch[0] * zoom) for row in range(grid.rows + 1)]
-    return [(left, top, right, bottom) for top, bottom in pairwise(down) for left, right in pairwise(across)]
-
-
-def zoom_of(size: tuple[int, int]) -> int:
-    """Say how many pixels of the picture a pixel of the input takes, each way.
-
-    Args:
-        size: Height and width of the tower's input.
-    """
-    return max(1, round(LEFT / max(size)))
-
-
 def _title(seen: Inspection, width: int) -> Image:
     block, pen = _blank(width, 50)
     _write(pen, (0, 0), f"{seen.recipe} / {seen.stage} / {seen.sample.id}", width=width, size=28)
@@ -143,7 +77,7 @@ def _regions(regions: Sequence[SeenRegion]) -> Image:
         _write(pen, (x, 0), name, GREY, anchor=anchor)
     for place, each in enumerate(regions, start=1):
         ink = GREY if each.reason else INK
-        _tag(pen, (0, place * LINE + 1), each)
+        draw_tag(pen, (0, place * LINE + 1), each)
         _write(pen, (40, place * LINE), each.region.text, ink, width=220)
         _write(pen, (360, place * LINE), f"{each.region.confidence:.2f}", ink, anchor="ra")
         told = f"left out: {each.reason}" if each.reason else str(len(each.patches))
@@ -195,25 +129,13 @@ def _chip(pen: ImageDraw, at: tuple[int, int], text: str, mark: str) -> None:
     """Draw a token."""
     (x, y), (paper, ink, _), width = at, MARKS[mark], _chip_width(text)
     pen.rectangle((x, y, x + width - 1, y + CHIP - 1), fill=paper)
-    pen.text((x + 2, y), text, fill=ink, font=_font(16))
+    pen.text((x + 2, y), text, fill=ink, font=font(16))
     if mark == "filtered":
         pen.line((x, y + CHIP // 2 + 1, x + width - 1, y + CHIP // 2 + 1), fill=ink)
 
 
 def _chip_width(text: str) -> int:
-    return 4 + round(_font(16).getlength(text))
-
-
-def _tag(pen: ImageDraw, at: tuple[float, float], region: SeenRegion) -> None:
-    """Draw a region's number in its colour."""
-    (x, y), number = at, str(region.number)
-    width = max(TAG, 8 + round(_font(13).getlength(number)))
-    pen.rectangle((x, y, x + width - 1, y + TAG - 1), fill=_colour(region))
-    pen.text((x + width / 2, y + TAG / 2), number, fill=WHITE, font=_font(13), anchor="mm")
-
-
-def _colour(region: SeenRegion) -> Colour:
-    return GREY if region.reason else COLOURS[(region.number - 1) % len(COLOURS)]
+    return 4 + round(font(16).getlength(text))
 
 
 def _write(  # noqa: PLR0913 - how a text is written
@@ -227,7 +149,7 @@ def _write(  # noqa: PLR0913 - how a text is written
     anchor: str = "la",
 ) -> None:
     """Write one line, cut to a width; the font's space is narrow."""
-    pen.text(at, _cut(_plain(text).replace(" ", "  "), width, size), fill=ink, font=_font(size), anchor=anchor)
+    pen.text(at, _cut(_plain(text).replace(" ", "  "), width, size), fill=ink, font=font(size), anchor=anchor)
 
 
 def _plain(text: str) -> str:
@@ -237,19 +159,12 @@ def _plain(text: str) -> str:
 
 def _cut(line: str, width: int, size: int = 16) -> str:
     """Cut a line that is wider than its place."""
-    if _font(size).getlength(line) <= width:
+    if font(size).getlength(line) <= width:
         return line
     line = line[:width]
-    while line and _font(size).getlength(f"{line}...") > width:
+    while line and font(size).getlength(f"{line}...") > width:
         line = line[:-1]
     return f"{line}..."
-
-
-@cache
-def _font(size: int) -> FreeTypeFont | ImageFont:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size)
 
 
 def _blank(width: int, height: int) -> tuple[Image, ImageDraw]:

@@ -254,6 +254,17 @@ def ask() -> Callable[..., Sample]:
 
 
 @pytest.fixture(scope="session")
+def plain(ask: Callable[..., Sample]) -> Callable[..., Sample]:
+    """Make a sample whose image is light grey all over."""
+    from PIL import Image
+
+    def make(size: tuple[int, int] = (40, 30), *, regions: tuple[Region, ...] = (), answer: str = "yes") -> Sample:
+        return evolve(ask(answer, regions=regions), image=Image.new("RGB", size, (200, 200, 200)))
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def see(encoder: Encoder) -> Callable[..., Inspection]:
     """Inspect a sample, encoded by the small encoder or by another."""
     from remgcl.core.inspection import Inspection
