@@ -23,6 +23,7 @@ class RegionTokens:
     """The regions of one image that own a patch and have a text.
 
     Attributes:
+        places: Index of each region among the sample's `[R]`.
         patch_weights: Share of each patch in each region, float32 `[R, P]`.
         ids: Token ids of each region's text.
         keys: Equal for equal texts `[R]`.
@@ -31,6 +32,7 @@ class RegionTokens:
             too many.
     """
 
+    places: Ids
     patch_weights: npt.NDArray[np.float32]
     ids: tuple[Ids, ...]
     keys: Ids
@@ -171,6 +173,7 @@ class Encoder:
         good = [i for i in range(len(regions)) if ids[i] and weights[i].any()]
         good = sorted(sorted(good, key=lambda i: -regions[i].confidence)[: self.max_regions])
         return RegionTokens(
+            places=np.array(good, dtype=np.int64),
             patch_weights=weights[good],
             ids=tuple(np.array(ids[i], dtype=np.int64) for i in good),
             keys=np.array([_key(regions[i].text.encode()) for i in good], dtype=np.int64),

@@ -13,7 +13,8 @@ import pluggy
 from attrs import frozen
 
 from remgcl.core import document, plugins
-from remgcl.core.errors import PluginError, RunError
+from remgcl.core.errors import Fault, Hint, PluginError, RecipeError, RunError
+from remgcl.core.inspection import Inspection, inspect
 from remgcl.core.job import Job
 from remgcl.core.plan import Plan, make_plan
 from remgcl.core.recipe import PARTS, Recipe
@@ -105,6 +106,31 @@ class Engine:
             FaultsError: All that would stop the run.
         """
         return make_plan(recipe, name)
+
+    def inspect(self, recipe: Recipe, stage: str | None, sample: int, name: str) -> Inspection:
+        """Encode one sample as a stage would, and keep all that tells how.
+
+        No model is built and nothing is written.
+
+        Args:
+            recipe: The recipe.
+            stage: The stage's key; the last stage without it.
+            sample: The sample's index in the stage's data.
+            name: The recipe's file, for errors.
+
+        Raises:
+            RecipeError: There is no such stage.
+            DataError: There is no such sample, or it cannot be read or encoded.
+            WeightsError: Tower or tokenizer cannot be found or read.
+        """
+        from rich.console import Console
+
+        key = list(recipe.stages)[-1] if stage is None else stage
+        if key not in recipe.stages:
+            raise RecipeError([Fault(name, "stages", f"no stage {key!r}; {Hint(key, tuple(recipe.stages))}")])
+        run = RunFolder(Path())  # a job has one; nothing is written there
+        job = Job(recipe=recipe, name=key, run=run, start=None, inputs={}, console=Console(quiet=True))
+        return inspect(job, sample)
 
     def run(self, recipe: Recipe, folder: RunFolder, console: Console, name: str, *, restart: bool = False) -> None:
         """Train every stage that is not finished yet.

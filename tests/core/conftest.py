@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from remgcl.core.encode import Encoder
+    from remgcl.core.inspection import Inspection
     from remgcl.core.model import Model
     from remgcl.plugins.vision_towers.tiny import TinyTower
 
@@ -248,6 +249,37 @@ def ask() -> Callable[..., Sample]:
             image = Image.fromarray(pixels)
         turns = (Turn("user", question, image=image is not None), Turn("assistant", answer))
         return Sample(name, turns, image, regions)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def plain(ask: Callable[..., Sample]) -> Callable[..., Sample]:
+    """Make a sample whose image is light grey all over."""
+    from PIL import Image
+
+    def make(size: tuple[int, int] = (40, 30), *, regions: tuple[Region, ...] = (), answer: str = "yes") -> Sample:
+        return evolve(ask(answer, regions=regions), image=Image.new("RGB", size, (200, 200, 200)))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def see(encoder: Encoder) -> Callable[..., Inspection]:
+    """Inspect a sample, encoded by the small encoder or by another."""
+    from remgcl.core.inspection import Inspection
+
+    def make(sample: Sample, chosen: Encoder | None = None) -> Inspection:
+        chosen = chosen or encoder
+        return Inspection(
+            recipe="small",
+            stage="tune",
+            index=2,
+            samples=5000,
+            sample=sample,
+            example=chosen(sample),
+            encoder=chosen,
+        )
 
     return make
 

@@ -36,6 +36,7 @@ def picture(seed: int, regions: int) -> Image:
         pixels=random.integers(0, 256, (3, 4, 6), dtype=np.uint8),
         patch_mask=random.random(6) < 0.5,
         regions=RegionTokens(
+            places=np.arange(regions),
             patch_weights=random.random((regions, 6)).astype(np.float32),
             ids=tuple(random.integers(1, 99, random.integers(1, 4)) for _ in range(regions)),
             keys=random.integers(-(2**63), 2**63 - 1, regions),

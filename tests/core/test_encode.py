@@ -186,6 +186,7 @@ def test_regions_without_a_patch_or_a_text_are_dropped_and_counted(
     assert image is not None
     found = image.regions
     assert found.dropped == 2
+    assert found.places.tolist() == [0, 3]
     assert [bytewise.decode(ids) for ids in found.ids] == ["one", "two \N{GRINNING FACE}"]
     assert found.confidence.tolist() == [0.25, 1.0]
     assert found.patch_weights.shape == (2, 16)

@@ -122,7 +122,8 @@ class LlavaSamples:
             index: From 0 to the length.
 
         Raises:
-            DataError: The image cannot be read and such are not skipped, or no image can.
+            DataError: The record breaks the format, the image cannot be read and
+                such are not skipped, or no image can.
             IndexError: It is not in that range.
         """
         if not 0 <= index < len(self):
@@ -130,6 +131,7 @@ class LlavaSamples:
         for skipped in range(len(self)):
             place = (index + skipped) % len(self)
             record = self._records[place]
+            self._verify(place)
             name = str(record.get("id", place))
             try:
                 image = self._image(record)
@@ -144,6 +146,12 @@ class LlavaSamples:
     def modality_lengths(self) -> Sequence[int]:
         """Count the words of each conversation; negative without an image."""
         return [words_of(record) * (1 if "image" in record else -1) for record in self._records]
+
+    def _verify(self, place: int) -> None:
+        """Raise if a record breaks the format; nobody may have counted the data before."""
+        for what in faults_of(record := self._records[place]):
+            name = record.get("id", place) if isinstance(record, dict) else place
+            raise DataError(f"{self._dataset.path}: record {name}: {what}")
 
     def _image(self, record: dict[str, Any]) -> Image | None:
         return self._dataset.folder.load(record["image"]) if "image" in record else None

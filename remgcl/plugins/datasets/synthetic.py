@@ -82,6 +82,7 @@ class Synthetic(Dataset):
 
     def build(self) -> SyntheticSamples:
         """Make the samples; each is drawn when it is asked for."""
+        self.census()  # what cannot be drawn would be tried forever
         return SyntheticSamples(self)
 
     def belongs(self, text: str) -> bool:

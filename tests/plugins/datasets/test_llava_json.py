@@ -3,6 +3,7 @@
 import json
 import logging
 import pickle
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,24 @@ def test_all_faults_are_told_at_once_each_with_its_record(dataset: Write, record
         f"{data.path}: record 4: image 'bad.png': cannot be read; cannot identify image file",
         f"{data.path}: record 5: image '../red.png': leaves the folder '{folder}'",
     ]
+
+
+@pytest.mark.parametrize("unreadable", ["stop", "skip"])
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (7, "record 1: must be an object; it is int"),
+        ({"id": "a"}, "record a: conversations: must be a list of turns; it is missing"),
+    ],
+)
+def test_a_record_at_fault_is_told_where_nobody_counted_the_data_before(
+    given: object, told: str, unreadable: str, dataset: Write, record: Make
+) -> None:
+    data = dataset([record("one", "two"), given], unreadable=unreadable)
+    samples = data.build()
+    assert samples[0].id == "0"
+    with pytest.raises(DataError, match=f"^{re.escape(data.path)}: {told}$"):
+        samples[1]
 
 
 @pytest.mark.parametrize("count", [20, 21, 50])

@@ -242,6 +242,8 @@ def test_what_does_not_fit_is_told_before_it_is_drawn(change: dict[str, Any]) ->
         f"{data.size} x {data.size}; take a smaller font, fewer characters or a larger size$",
     ):
         data.census()
+    with pytest.raises(DataError, match="do not fit"):
+        data.build()
 
 
 def test_the_widest_letters_and_the_tallest_are_reckoned_with() -> None:
