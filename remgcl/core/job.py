@@ -101,6 +101,7 @@ class Job:
             template=self.stage.template,
             tower=self.tower,
             aspect=self.stage.image_aspect,
+            resampling=self.stage.resampling,
             max_length=self.stage.max_length,
             keep=chosen.build(self.tokenizer) if chosen else None,
         )

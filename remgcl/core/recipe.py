@@ -18,6 +18,7 @@ from remgcl.core.parts import (
     Dataset,
     Loss,
     Projector,
+    Resampling,
     Runner,
     Template,
     TextFilter,
@@ -102,6 +103,8 @@ class Stage:
             from the parts as they are built.
         validation: Held-out samples to answer before and after.
         image_aspect: How an image is made to fit the tower.
+        resampling: How an image is resized: as CLIP's processor does, or within
+            two grey levels of it and faster.
         max_length: Longest sequence in tokens, image included; the text of a
             longer one is cut at its end.
         group_by_modality: Whether batches hold samples of one kind (with image
@@ -128,6 +131,7 @@ class Stage:
     after: str | None = None
     validation: Validation | None = None
     image_aspect: Aspect = "pad"
+    resampling: Resampling = "exact"
     max_length: int = field(default=2048, validator=ge(2))
     group_by_modality: bool = False
     epochs: float = field(default=1.0, validator=gt(0))

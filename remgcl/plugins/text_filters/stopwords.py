@@ -67,10 +67,11 @@ class StopWords(TextFilter):
 class Matcher:
     """Finds sequences of ids in a longer one, all at once.
 
-    A table by id tells whether an id is a sequence of its own (1), the first of
-    a longer one (2), or both (3); that settles most places of a text. From the
-    others a trie is walked, one step for all places: a node is a beginning of a
-    sequence, an edge is the number ``node * size + id``, the edges are sorted.
+    A table by id tells whether an id is a sequence of its own (1), the second of
+    a longer one (2), the first of a longer one (4); that settles nearly all
+    places of a text. From the others a trie is walked, one step for all places:
+    a node is a beginning of a sequence, an edge is the number ``node * size +
+    id``, the edges are sorted.
     """
 
     def __init__(self, sequences: list[list[int]]) -> None:
@@ -84,7 +85,8 @@ class Matcher:
         self._size = 2 + max((max(sequence) for sequence in ends), default=-1)  # the last stands for all other ids
         self._roles = np.zeros(self._size, dtype=np.uint8)
         for first, *others in ends:
-            self._roles[first] |= 2 if others else 1
+            self._roles[first] |= 4 if others else 1
+            self._roles[others[:1]] |= 2
         longer = sorted({sequence[:end] for sequence in ends for end in range(2, len(sequence) + 1)}, key=len)
         nodes = {beginning: self._size + i for i, beginning in enumerate(longer)}  # that of a single id is the id
         edges = np.array([nodes.get(b[:-1], b[0]) * self._size + b[-1] for b in longer], dtype=np.int64)
@@ -104,7 +106,8 @@ class Matcher:
         """
         roles = self._roles.take(ids, mode="clip")
         kept: npt.NDArray[np.bool_] = (roles & 1) == 0
-        starts = (roles >= 2).nonzero()[0]
+        starts = (roles[:-1] >= 4).nonzero()[0]  # noqa: PLR2004 - as in the table
+        starts = starts[(roles[starts + 1] & 2) > 0]
         nodes = ids[starts]
         for length in range(2, self._longest + 1):
             inside = starts <= len(ids) - length
