@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ def main() -> None:
     torch.set_num_threads(threads)
     rows = []
     for measured in (preprocessing, stop_words, training_step, local_loss):
+        print(measured.__name__, file=sys.stderr)
         rows += measured.measure(measured.make(quick=quick), quick=quick)
     text = page(rows, threads)
     print(text)

@@ -90,7 +90,7 @@ def measure(case: Case, *, quick: bool) -> list[Row]:
         case: What to train.
         quick: Whether to time as little as possible.
     """
-    times = alternate(case.ways, 2 if quick else 100, warm_up=1 if quick else 10)
+    times = alternate(case.ways, 2 if quick else 60, warm_up=1 if quick else 5)
     return [
         Row(
             what=f"step of the quickstart, {len(case.batch['ids'])} samples: without and with the three losses",
