@@ -34,11 +34,11 @@ def prepare(
     """Fit an image to a tower's input, and record how.
 
     Resampling is bicubic. The exact one is Pillow's, bit for bit what CLIP's
-    image processor does. The fast one is torch's, on bytes too; no pixel differs from the exact one by more than `FAST_BOUND`. It
-    is used where an image is not taller than wide and loses at least as much of
-    its width as of its height: padded to a square, or cropped from a landscape.
-    Others are resized exactly, as Pillow may begin with their height, which
-    clips other pixels.
+    image processor does. The fast one is torch's, on bytes too; no pixel differs
+    from the exact one by more than `FAST_BOUND`. It is used where an image is
+    not taller than wide and loses at least as much of its width as of its
+    height: padded to a square, or cropped from a landscape. Others are resized
+    exactly, as Pillow may begin with their height, which clips other pixels.
 
     Args:
         image: The original, of any mode.
