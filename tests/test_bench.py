@@ -49,7 +49,7 @@ def test_both_masks_of_stop_words_are_the_exact_one() -> None:
     assert (case.naive() == exact).all()
 
 
-def test_a_tokenizer_trained_on_the_spot_gives_the_exact_mask_too() -> None:
+def test_the_tokenizer_trained_on_the_spot_gives_a_text_back() -> None:
     text = "The sign is about, however, a cafe; it isn't open. " * 4
     tokenizer = stop_words.trained(text)
     assert tokenizer.decode(tokenizer.encode(text)) == text
