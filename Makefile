@@ -1,6 +1,7 @@
 # make quickstart   install, then learn to read drawn numbers (CPU, minutes)
 # make test         install, then run all tests
 # make test-slow    the tests that take minutes: the quickstart, and a killed run
+# make bench        install, then measure for some minutes; writes docs/performance.md
 # make lint         install, then ruff, mypy and import-linter
 # make format       put the code into its canonical form
 
@@ -8,7 +9,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: quickstart test test-slow lint format clean
+.PHONY: quickstart test test-slow bench lint format clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/remgcl run recipes/quickstart.toml
@@ -18,6 +19,9 @@ test: $(VENV)/installed-test
 
 test-slow: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m slow -rP
+
+bench: $(VENV)/installed
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m bench
 
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 
 from remgcl.core.errors import DataError
 from remgcl.core.geometry import Placement, content_mask, patch_weights
-from remgcl.core.parts import Aspect, Grid, Template, TowerSpec
+from remgcl.core.parts import Aspect, Grid, Resampling, Template, TowerSpec
 from remgcl.core.pixels import prepare
 from remgcl.core.samples import Region, Sample
 from remgcl.core.tokens import IGNORED, Ids, Mask, Tokens, tokenize
@@ -87,6 +87,7 @@ class Encoder:
         template: How a conversation is written.
         tower: What the vision tower declares.
         aspect: How an image is made to fit the tower.
+        resampling: How an image is resized.
         max_length: Longest sequence in tokens, image included.
         keep: The built text filter: ids `[T]` to True where kept `[T]`.
         max_regions: Most regions of an image; the surest are kept.
@@ -98,6 +99,7 @@ class Encoder:
     template: Template
     tower: TowerSpec
     aspect: Aspect = "pad"
+    resampling: Resampling = "exact"
     max_length: int = field(default=2048)
     keep: Callable[[Ids], Mask] | None = None
     max_regions: int = 256
@@ -150,7 +152,7 @@ class Encoder:
     def _image(self, sample: Sample) -> Image | None:
         if sample.image is None:
             return None
-        pixels, placement = prepare(sample.image, self.tower.size, self.aspect, self.tower.mean)
+        pixels, placement = prepare(sample.image, self.tower.size, self.aspect, self.tower.mean, self.resampling)
         return Image(
             pixels=pixels,
             key=_key(pixels.tobytes()),

@@ -119,6 +119,7 @@ class Job:
             template=self.stage.template,
             tower=self.tower,
             aspect=self.stage.image_aspect,
+            resampling=self.stage.resampling,
             max_length=self.stage.max_length,
             keep=chosen.build(self.tokenizer) if chosen else None,
             max_regions=self.stage.max_regions,

@@ -18,6 +18,7 @@ from remgcl.core.parts import (
     Dataset,
     Loss,
     Projector,
+    Resampling,
     Runner,
     Template,
     TextFilter,
@@ -106,6 +107,8 @@ class Stage:
         region_grid: Rows and columns of the grid that regions are laid on; the
             tower's own without it. The published code takes 14 whatever the
             tower, and patch i of that grid for patch i of the tower's.
+        resampling: How an image is resized: as CLIP's processor does, or within
+            two grey levels of it and faster.
         max_length: Longest sequence in tokens, image included; the text of a
             longer one is cut at its end.
         group_by_modality: Whether batches hold samples of one kind (with image
@@ -142,6 +145,7 @@ class Stage:
     image_aspect: Aspect = "pad"
     max_regions: int = field(default=256, validator=ge(1))
     region_grid: int | None = field(default=None, validator=optional(ge(1)))
+    resampling: Resampling = "exact"
     max_length: int = field(default=2048, validator=ge(2))
     group_by_modality: bool = False
     epochs: float = field(default=1.0, validator=gt(0))

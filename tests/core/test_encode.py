@@ -157,6 +157,18 @@ def test_an_image_is_prepared_for_the_tower_and_the_aspect(
     assert image.regions.patch_weights.dtype == np.float32
 
 
+def test_an_image_is_resized_as_the_encoder_says(encoder: Encoder, ask: Callable[..., Sample]) -> None:
+    sample = ask(size=(90, 61))
+    tower = encoder.tower
+
+    image = evolve(encoder, resampling="fast")(sample).image
+
+    assert sample.image is not None
+    assert image is not None
+    assert (image.pixels == prepare(sample.image, tower.size, "pad", tower.mean, "fast")[0]).all()
+    assert (image.pixels != prepare(sample.image, tower.size, "pad", tower.mean)[0]).any()
+
+
 def test_a_conversation_without_an_image_has_none_whatever_else_it_has(
     encoder: Encoder, ask: Callable[..., Sample]
 ) -> None:

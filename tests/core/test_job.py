@@ -137,10 +137,11 @@ def test_what_a_job_reads_it_reads_once(read: Read, make_job: MakeJob) -> None:
 
 
 def test_the_encoder_follows_the_stage(read: Read, make_job: MakeJob) -> None:
-    recipe = read("stages.tune.image_aspect=crop", "stages.tune.max_length=77")
+    recipe = read("stages.tune.image_aspect=crop", "stages.tune.max_length=77", "stages.tune.resampling=fast")
     job = make_job(recipe, "tune")
     encoder = job.encoder
     assert (encoder.aspect, encoder.max_length, encoder.keep) == ("crop", 77, None)
+    assert encoder.resampling == "fast"
     assert encoder.template == recipe.stages["tune"].template
     assert encoder.tower == recipe.vision_tower.spec()
     assert encoder.tokenizer is job.tokenizer

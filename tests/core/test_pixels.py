@@ -12,7 +12,7 @@ from PIL.Image import Resampling
 
 from remgcl.core.geometry import place
 from remgcl.core.parts import Aspect
-from remgcl.core.pixels import prepare
+from remgcl.core.pixels import FAST_BOUND, prepare
 
 GREY = (0.5, 0.5, 0.5)
 
@@ -145,6 +145,52 @@ def test_what_stands_in_the_image_is_found_where_the_placement_says(
     down, across = np.flatnonzero(black.any(axis=1)), np.flatnonzero(black.any(axis=0))
     assert (across[0], down[0]) == pytest.approx(tuple(low), abs=1)
     assert (across[-1] + 1, down[-1] + 1) == pytest.approx(tuple(high), abs=1)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    st.tuples(st.integers(1, 400), st.integers(1, 400)).filter(lambda size: max(size) <= 20 * min(size)),
+    st.sampled_from([(64, 64), (48, 96), (96, 48)]),
+    st.sampled_from(["pad", "crop", "stretch"]),
+    st.sampled_from(["noise", "black and white", "smooth"]),
+    st.integers(0, 9),
+)
+def test_fast_resampling_is_within_its_bound_of_the_exact_one(
+    original: tuple[int, int], size: tuple[int, int], aspect: Aspect, kind: str, seed: int
+) -> None:
+    """On noise, on noise of the two extremes, and on soft spots as in a photograph."""
+    image = noise(*original, seed)
+    if kind == "black and white":
+        image = image.point(lambda value: 255 * (value > 127))
+    elif kind == "smooth":
+        image = noise(1 + original[0] // 9, 1 + original[1] // 9, seed).resize(original, Resampling.BICUBIC)
+
+    exact, placed = prepare(image, size, aspect, GREY)
+    fast, placement = prepare(image, size, aspect, GREY, "fast")
+
+    assert np.abs(fast.astype(int) - exact).max() <= FAST_BOUND
+    assert (fast.shape, fast.dtype, placement) == (exact.shape, np.uint8, placed)
+    assert fast.flags.c_contiguous
+    assert fast.flags.writeable
+
+
+@pytest.mark.parametrize(("original", "aspect"), [((90, 61), "pad"), ((61, 90), "pad"), ((90, 61), "crop")])
+def test_fast_resampling_is_another_one(original: tuple[int, int], aspect: Aspect) -> None:
+    image = noise(*original)
+
+    fast, _ = prepare(image, (48, 48), aspect, GREY, "fast")
+
+    assert (fast != prepare(image, (48, 48), aspect, GREY)[0]).any()
+
+
+@pytest.mark.parametrize(("original", "size"), [((61, 90), (48, 48)), ((168, 826), (48, 48)), ((90, 61), (24, 96))])
+def test_what_loses_more_of_its_height_is_resized_exactly(original: tuple[int, int], size: tuple[int, int]) -> None:
+    image = noise(*original)
+    aspect: Aspect = "crop" if size == (48, 48) else "stretch"
+
+    fast, _ = prepare(image, size, aspect, GREY, "fast")
+
+    assert (fast == prepare(image, size, aspect, GREY)[0]).all()
 
 
 def test_the_published_pixels_are_reproduced(published: SimpleNamespace) -> None:

@@ -15,7 +15,7 @@ from remgcl.core.parts.projector import Projector
 from remgcl.core.parts.runner import Runner
 from remgcl.core.parts.template import Template
 from remgcl.core.parts.text_filter import TextFilter
-from remgcl.core.parts.vision_tower import Aspect, Grid, TowerSpec, VisionTower
+from remgcl.core.parts.vision_tower import Aspect, Grid, Resampling, TowerSpec, VisionTower
 
 __all__ = [
     "Aspect",
@@ -28,6 +28,7 @@ __all__ = [
     "Part",
     "Pretrained",
     "Projector",
+    "Resampling",
     "Runner",
     "Samples",
     "Template",

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 Aspect: TypeAlias = Literal["pad", "crop", "stretch"]
 """How an image is made to fit a tower."""
 
+Resampling: TypeAlias = Literal["exact", "fast"]
+"""Whether an image is resized as CLIP's processor does, or nearly so and faster."""
+
 
 @frozen(kw_only=True)
 class Grid:

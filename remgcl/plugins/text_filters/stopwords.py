@@ -24,9 +24,17 @@ ENGLISH = Path(__file__).with_name("english.json")
 class StopWords(TextFilter):
     """Drop every token that a stop word covers.
 
+    A word of a list of your own is found after a space and where a text or a
+    line begins, whatever tokens it has there. One that starts with white space
+    is found as it is written only. Case counts. REMGCL's list, which is used
+    without `words`, is taken as published: it names both forms itself.
+
+    A filter sees tokens, not words: where a longer word holds all tokens of a
+    stop word, they are dropped there too.
+
     Attributes:
-        words: A JSON file with a list of texts; a leading space marks the start
-            of a word. REMGCL's English list without it.
+        words: A file, UTF-8: a JSON list of texts if its name ends in `.json`,
+            otherwise a word or phrase a line. REMGCL's English list without it.
     """
 
     words: str | None = None
@@ -34,15 +42,21 @@ class StopWords(TextFilter):
     def build(self, tokenizer: Any) -> Matcher:  # noqa: ANN401 - as in the contract
         """Encode the list with a tokenizer.
 
+        A word that the tokenizer turns into nothing cannot be found.
+
         Raises:
-            DataError: The list cannot be read.
+            DataError: The list cannot be read, or is empty.
         """
-        return Matcher([sequence for word in self._read() if (sequence := _inside_a_text(word, tokenizer))])
+        beginnings = ("\n",) if self.words is None else ("\n", "a ")
+        places = [(word, ("a",) if word[0].isspace() else beginnings) for word in self._read()]
+        encoded = [_encode(word, before, tokenizer) for word, each in places for before in each]
+        return Matcher([sequence for sequence in encoded if sequence])
 
     def _read(self) -> list[str]:
         path = Path(self.words) if self.words is not None else ENGLISH
         try:
-            words = json.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8-sig")
+            words = json.loads(text) if path.suffix == ".json" else _lines(text)
         except (OSError, ValueError) as error:
             raise DataError(f"{path}: stop words cannot be read; {error}") from None
         if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
@@ -51,30 +65,35 @@ class StopWords(TextFilter):
 
 
 class Matcher:
-    """Finds sequences of ids in a longer one, all at once, with a trie of arrays.
+    """Finds sequences of ids in a longer one, all at once.
 
-    A node of the trie is a beginning of a sequence; an edge is the number
-    ``node * size + id``, and the node it leads to is its place in the sorted
-    edges, plus 1.
+    A table by id tells whether an id is a sequence of its own (1), the second of
+    a longer one (2), the first of a longer one (4); that settles nearly all
+    places of a text. From the others a trie is walked, one step for all places:
+    a node is a beginning of a sequence, an edge is the number ``node * size +
+    id``, the edges are sorted.
     """
 
     def __init__(self, sequences: list[list[int]]) -> None:
-        """Build the trie.
+        """Build table and trie.
 
         Args:
             sequences: What to find; none empty.
         """
-        self._size = 1 + max((max(sequence) for sequence in sequences), default=0)
-        self._longest = max(map(len, sequences), default=0)
-        beginnings = sorted(
-            {tuple(sequence[:end]) for sequence in sequences for end in range(1, len(sequence) + 1)}, key=len
-        )
-        numbers = {beginning: number for number, beginning in enumerate([(), *beginnings])}
-        edges = np.array([numbers[b[:-1]] * self._size + b[-1] for b in beginnings], dtype=np.int64)
-        order = np.argsort(edges)
-        self._edges, self._nodes = edges[order], np.arange(1, len(beginnings) + 1)[order]
         ends = {tuple(sequence) for sequence in sequences}
-        self._ends = np.array([False, *(beginning in ends for beginning in beginnings)])
+        self._longest = max(map(len, ends), default=0)
+        self._size = 2 + max((max(sequence) for sequence in ends), default=-1)  # the last stands for all other ids
+        self._roles = np.zeros(self._size, dtype=np.uint8)
+        for first, *others in ends:
+            self._roles[first] |= 4 if others else 1
+            self._roles[others[:1]] |= 2
+        longer = sorted({sequence[:end] for sequence in ends for end in range(2, len(sequence) + 1)}, key=len)
+        nodes = {beginning: self._size + i for i, beginning in enumerate(longer)}  # that of a single id is the id
+        edges = np.array([nodes.get(b[:-1], b[0]) * self._size + b[-1] for b in longer], dtype=np.int64)
+        order = np.argsort(edges)
+        self._edges = np.append(edges[order], np.iinfo(np.int64).max)
+        self._nodes = order + self._size
+        self._ends = np.array([beginning in ends for beginning in longer], dtype=np.bool_)[order]
 
     def __call__(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Tell the tokens that no sequence covers.
@@ -85,25 +104,38 @@ class Matcher:
         Returns:
             True where a token is kept `[T]`.
         """
-        kept = np.ones(len(ids), dtype=np.bool_)
-        starts = np.arange(len(ids))
-        nodes = np.zeros(len(ids), dtype=np.int64)
-        for length in range(1, self._longest + 1):
-            inside = starts + length <= len(ids)
+        roles = self._roles.take(ids, mode="clip")
+        kept: npt.NDArray[np.bool_] = (roles & 1) == 0
+        starts = (roles[:-1] >= 4).nonzero()[0]  # noqa: PLR2004 - as in the table
+        starts = starts[(roles[starts + 1] & 2) > 0]
+        nodes = ids[starts]
+        for length in range(2, self._longest + 1):
+            inside = starts <= len(ids) - length
             starts, nodes = starts[inside], nodes[inside]
-            following = ids[starts + length - 1]
-            wanted = np.where(following < self._size, nodes * self._size + following, -1)
-            places = np.searchsorted(self._edges, wanted).clip(max=len(self._edges) - 1)
+            following = ids[starts + (length - 1)]
+            wanted = nodes * self._size + np.minimum(following, self._size - 1)
+            places = self._edges.searchsorted(wanted)
             found = self._edges[places] == wanted
-            starts, nodes = starts[found], self._nodes[places[found]]
-            covered = starts[self._ends[nodes]]
-            kept[(covered[:, None] + np.arange(length)).reshape(-1)] = False
+            starts, places = starts[found], places[found]
+            if not len(starts):
+                break
+            nodes = self._nodes[places]
+            covered = starts[self._ends[places]]
+            for offset in range(length):
+                kept[covered + offset] = False
         return kept
 
 
-def _inside_a_text(word: str, tokenizer: Any) -> list[int]:  # noqa: ANN401 - as in the contract
-    """Encode a word as it stands inside a text, without what a tokenizer puts before a text."""
-    before = "a" if word[0].isspace() else "\n"  # nothing that a tokenizer joins with the word
+def _lines(text: str) -> list[str]:
+    """Give the lines that hold something, without the space around it."""
+    words = [line.strip() for line in text.splitlines() if line.strip()]
+    if not words:
+        raise ValueError("there is no word in it")
+    return words
+
+
+def _encode(word: str, before: str, tokenizer: Any) -> list[int]:  # noqa: ANN401 - as in the contract
+    """Give the tokens that cover a word where it stands behind a text that no tokenizer joins with it."""
     encoding = tokenizer(before + word, add_special_tokens=False, return_offsets_mapping=True)
     pairs = zip(encoding["input_ids"], encoding["offset_mapping"], strict=True)
-    return [token for token, (start, _) in pairs if start >= len(before)]
+    return [token for token, (_, end) in pairs if end > len(before)]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from remgcl import DataError, Engine
-from remgcl.plugins.text_filters.stopwords import ENGLISH, Matcher, StopWords, _inside_a_text
+from remgcl.plugins.text_filters.stopwords import ENGLISH, Matcher, StopWords, _encode
 
 TOKENIZER = ("tokenizer.model", "tokenizer_config.json", "special_tokens_map.json")
 
@@ -39,9 +39,32 @@ def llama(
     return AutoTokenizer.from_pretrained(folder)
 
 
-def _words(folder: Path, content: str | bytes) -> StopWords:
+@pytest.fixture(scope="module")
+def pairs() -> PreTrainedTokenizerBase:
+    """A byte-level tokenizer of pairs of bytes, trained on the spot."""
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trained.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=330, initial_alphabet=alphabet, show_progress=False)
+    text = "harbor lights\nharbor of lights and the harbor\nthe lights\n"
+    trained.train_from_iterator([text] * 9, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=trained)
+
+
+@pytest.fixture(scope="module", params=["Llama's", "pairs", "bytewise"])
+def tokenizer(request: pytest.FixtureRequest) -> PreTrainedTokenizerBase:
+    """Tokenizers that write the beginning of a word in different ways."""
+    if request.param == "Llama's":
+        folder: Path = request.getfixturevalue("shared")
+        return AutoTokenizer.from_pretrained(folder / "golden" / "p14" / "llava-tiny")
+    found: PreTrainedTokenizerBase = request.getfixturevalue(request.param)
+    return found
+
+
+def _words(folder: Path, content: str | bytes, name: str = "words.json") -> StopWords:
     """Write a list of words, and name it."""
-    file = folder / "words.json"
+    file = folder / name
     file.write_bytes(content.encode() if isinstance(content, str) else content)
     return StopWords(words=str(file))
 
@@ -62,7 +85,9 @@ def test_every_word_is_encoded_as_published(shared: Path, llama: PreTrainedToken
     published = json.loads((shared / "golden" / "stopwords_list.json").read_text())
     assert len(published) == 918
     for entry in published:
-        assert _inside_a_text(entry["text"], llama) == entry["llama_ids"], entry["text"]
+        assert _encode(entry["text"], "a" if entry["text"][0].isspace() else "\n", llama) == entry["llama_ids"], entry[
+            "text"
+        ]
 
 
 @pytest.mark.parametrize("folder", ["p14", "p16"])
@@ -155,6 +180,53 @@ def test_our_list_drops_all_of_a_plain_sentence_and_nothing_of_names(bytewise: P
     assert _kept(words, bytewise, "KFC Walmart 42") == "KFC.Walmart.42"
 
 
+HARBOR = "Harbor lights. harbor, the harbor\nharbor of lights\nlights"
+
+
+@pytest.mark.parametrize("name", ["words.txt", "words.json", "words"])
+def test_a_word_of_ones_own_list_is_found_after_a_space_and_where_a_text_or_a_line_begins(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerBase, name: str
+) -> None:
+    content = '["harbor", "of lights"]' if name == "words.json" else "\ufeff  harbor \r\n\n of lights"
+    keep = _words(tmp_path, content, name).build(tokenizer)
+
+    for text in (HARBOR, HARBOR[len("Harbor lights. ") :]):
+        encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        kept = keep(np.array(encoding["input_ids"]))
+        left = list(text)
+        for (start, end), keeps in zip(encoding["offset_mapping"], kept, strict=True):
+            left[start:end] = left[start:end] if keeps else [""] * (end - start)
+
+        assert "".join("".join(left).split()) == re.sub(r"harbor|of lights|\s", "", text)
+
+
+def test_the_two_forms_of_a_word_have_tokens_of_their_own(
+    llama: PreTrainedTokenizerBase, pairs: PreTrainedTokenizerBase
+) -> None:
+    """Else the test above would show nothing."""
+    for each in (llama, pairs):
+        assert _encode("harbor", "\n", each) != _encode("harbor", "a ", each)
+
+
+def test_a_word_that_starts_with_a_space_is_found_there_only(tmp_path: Path, llama: PreTrainedTokenizerBase) -> None:
+    keep = _words(tmp_path, '[" harbor"]').build(llama)
+    begins, follows = _encode("harbor", "\n", llama), _encode("harbor", "a ", llama)
+
+    assert keep(np.array(begins)).all()
+    assert not keep(np.array(follows)).any()
+
+
+def test_a_word_that_the_tokenizer_turns_into_nothing_drops_nothing(tmp_path: Path) -> None:
+    small = Tokenizer(models.WordLevel({"a": 0, "b": 1, "?": 2}, unk_token="?"))  # noqa: S106 - no password
+    small.normalizer = normalizers.Replace("\u00ad", "")
+    small.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=small)
+
+    keep = _words(tmp_path, "\u00ad\nb\n", "words.txt").build(tokenizer)
+
+    assert keep(np.array([0, 1, 2, 0])).tolist() == [True, False, True, True]
+
+
 def test_an_empty_answer_has_nothing_to_drop(bytewise: PreTrainedTokenizerBase) -> None:
     assert StopWords().build(bytewise)(np.array([], dtype=np.int64)).tolist() == []
 
@@ -180,6 +252,27 @@ def test_a_broken_list_is_an_error_that_names_its_file(
     words = _words(tmp_path, content)
     with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'words.json'}: {message}")):
         words.build(bytewise)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "stop words cannot be read; there is no word in it"),
+        (" \n\n", "stop words cannot be read; there is no word in it"),
+        (b"caf\xe9", "stop words cannot be read; 'utf-8' codec can't decode"),
+    ],
+)
+def test_a_broken_text_file_is_an_error_that_names_it(
+    tmp_path: Path, bytewise: PreTrainedTokenizerBase, content: str | bytes, message: str
+) -> None:
+    words = _words(tmp_path, content, "words.txt")
+    with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'words.txt'}: {message}")):
+        words.build(bytewise)
+
+
+def test_a_folder_is_no_list(tmp_path: Path, bytewise: PreTrainedTokenizerBase) -> None:
+    with pytest.raises(DataError, match=r"stop words cannot be read; .*Is a directory"):
+        StopWords(words=str(tmp_path)).build(bytewise)
 
 
 def test_a_missing_list_is_an_error_that_names_its_file(tmp_path: Path, bytewise: PreTrainedTokenizerBase) -> None:
