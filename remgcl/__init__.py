@@ -18,6 +18,7 @@ from remgcl.core.errors import (
 )
 from remgcl.core.features import Features, Regions
 from remgcl.core.hookspecs import hookimpl
+from remgcl.core.image_file import LARGEST_IMAGE, ImageFolder
 from remgcl.core.job import Job
 from remgcl.core.parts import (
     Backbone,
@@ -26,6 +27,7 @@ from remgcl.core.parts import (
     Dataset,
     Grid,
     Loss,
+    OcrEngine,
     Projector,
     Runner,
     Samples,
@@ -42,6 +44,7 @@ from remgcl.core.weights import read_json, reading_weights, verify_weights
 
 __all__ = [
     "COUNTS",
+    "LARGEST_IMAGE",
     "Answered",
     "Backbone",
     "BackboneSpec",
@@ -54,8 +57,10 @@ __all__ = [
     "FaultsError",
     "Features",
     "Grid",
+    "ImageFolder",
     "Job",
     "Loss",
+    "OcrEngine",
     "Piece",
     "PluginError",
     "Point",

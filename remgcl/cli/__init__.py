@@ -10,7 +10,7 @@ import warnings
 
 import typer
 
-from remgcl.cli import check, parts, run
+from remgcl.cli import check, ocr, parts, run
 
 app = typer.Typer(
     name="remgcl",
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("check")(check.check)
+app.command("ocr")(ocr.ocr)
 app.command("parts")(parts.parts)
 
 

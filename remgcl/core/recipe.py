@@ -101,6 +101,8 @@ class Stage:
         after: The stage whose model this one starts from; without it, it starts
             from the parts as they are built.
         validation: Held-out samples to answer before and after.
+        ocr: Folder of an OCR cache: the text regions of images whose record
+            carries none.
         image_aspect: How an image is made to fit the tower.
         max_length: Longest sequence in tokens, image included; the text of a
             longer one is cut at its end.
@@ -127,6 +129,7 @@ class Stage:
     losses: dict[str, Loss] = field(factory=dict, validator=_named)
     after: str | None = None
     validation: Validation | None = None
+    ocr: str | None = None
     image_aspect: Aspect = "pad"
     max_length: int = field(default=2048, validator=ge(2))
     group_by_modality: bool = False

@@ -107,7 +107,7 @@ def test_parameters_are_counted_without_making_a_tensor(read: Read) -> None:
 def test_parameters_are_not_counted_where_nobody_asks(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = read()
     monkeypatch.setattr(type(recipe.backbone), "parameters", lambda _: 1 / 0)
-    assert make_plan(recipe, "a.toml", parameters=False).parameters == {}
+    assert make_plan(recipe, "a.toml", counted=False).parameters == {}
 
 
 def test_a_plan_tells_the_tokens_of_an_image_and_what_the_data_hold(read: Read) -> None:
@@ -145,7 +145,7 @@ def test_steps_are_those_of_a_training_on_one_device(
     recipe = with_data(
         small, data=Counted(samples=samples), batch_size=batch_size, accumulation=accumulation, epochs=epochs
     )
-    steps = make_plan(recipe, "a.toml", parameters=False).stages["tune"].steps
+    steps = make_plan(recipe, "a.toml", counted=False).stages["tune"].steps
     assert steps == counted_steps(samples, batch_size, accumulation, epochs)
 
 
@@ -177,7 +177,7 @@ def test_steps_are_those_that_the_trainer_of_transformers_takes(
     args.include_num_input_tokens_seen = "no"
     *_, taken = Trainer.set_initial_training_values(trainer, args, range(batches))  # type: ignore[arg-type]
     recipe = with_data(read(), data=Counted(samples=batches), batch_size=1, accumulation=accumulation, epochs=epochs)
-    assert make_plan(recipe, "a.toml", parameters=False).stages["tune"].steps == taken
+    assert make_plan(recipe, "a.toml", counted=False).stages["tune"].steps == taken
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_the_faults_of_weights_data_and_lengths_are_told_together(read: Read) ->
 
 def test_faults_are_told_even_if_parameters_are_not_counted(read: Read) -> None:
     with pytest.raises(FaultsError, match=r"^a\.toml: vision_tower: weights 'x': are not there$"):
-        make_plan(evolve(read(), vision_tower=Lost()), "a.toml", parameters=False)
+        make_plan(evolve(read(), vision_tower=Lost()), "a.toml", counted=False)
 
 
 @pytest.mark.parametrize(("there", "told"), [(False, "are not there"), (True, "cannot be read")])

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from remgcl import Census, DataError, FaultsError, Region, Turn
+from remgcl import LARGEST_IMAGE, Census, DataError, FaultsError, Region, Turn
 from remgcl.plugins.datasets import LlavaJson
-from remgcl.plugins.datasets.image_file import LARGEST
 
 Make = Callable[..., dict[str, Any]]
 Write = Callable[..., LlavaJson]
@@ -148,7 +147,7 @@ def test_links_and_sizes_are_judged_as_the_settings_say(
     assert dataset(linked, follow_links=True).census().images == 1
     declare("long.png", 16000, 1)
     long = [record("<image>", "x", image="long.png")]
-    with pytest.raises(FaultsError, match=f"16000 x 1 is too large; a square may have {LARGEST} pixels$"):
+    with pytest.raises(FaultsError, match=f"16000 x 1 is too large; a square may have {LARGEST_IMAGE} pixels$"):
         dataset(long).census()
     assert dataset(long, max_pixels=16000**2).census().images == 1
     with pytest.raises(ValueError, match="'max_pixels' must be > 0: 0"):

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from remgcl import DataError
-from remgcl.plugins.datasets.image_file import FORMATS, LARGEST, ImageFolder
+from remgcl import LARGEST_IMAGE, DataError
+from remgcl.core.image_file import FORMATS, ImageFolder
 
 EXACT = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}
 
@@ -121,7 +121,7 @@ def test_what_counts_is_the_square_around_the_picture(
     declare("long.png", *size)
     with pytest.raises(
         DataError,
-        match=rf"^image 'long.png': {size[0]} x {size[1]} is too large; a square may have {LARGEST} pixels$",
+        match=rf"^image 'long.png': {size[0]} x {size[1]} is too large; a square may have {LARGEST_IMAGE} pixels$",
     ):
         opened.open("long.png")
 
