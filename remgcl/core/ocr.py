@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
@@ -308,7 +309,16 @@ _here: list[_Worker] = []
 def _begin(sources: Sequence[Source], engine: OcrEngine) -> None:
     """Prepare a process; its parent decides what an interruption means."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _here[:] = [_Worker(sources, engine)]
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent does, even if that was killed and could not say so."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _contents(places: Sequence[Place]) -> list[tuple[Place, str | None, str | None]]:
