@@ -1,7 +1,9 @@
 """What several tests need: golden data, an engine, and pictures made on the spot."""
 
+import importlib
 import os
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-from remgcl import Engine
+from remgcl import Engine, OcrEngine, Sample
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a network
 
@@ -60,5 +62,88 @@ def declare(folder: Path) -> Callable[[str, int, int], None]:
         (folder / name).write_bytes(
             b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
         )
+
+    return write
+
+
+MADE_UP = '''
+"""An OCR engine that needs no model: it reads the red of an image's first pixel."""
+
+import importlib
+import os
+import signal
+import sys
+
+from attrs import frozen
+
+from remgcl import OcrEngine, Region, hookimpl
+
+
+@frozen(kw_only=True)
+class MadeUp(OcrEngine):
+    """Read the red of the first pixel.
+
+    Attributes:
+        unit: What stands behind the number.
+        fails: The red at which it raises.
+        dies: The red at which its process is killed.
+    """
+
+    unit: str = "red"
+    fails: int = -1
+    dies: int = -1
+
+    @property
+    def version(self):
+        return "made-up 1"
+
+    def build(self):
+        return self.read
+
+    def read(self, image):
+        assert "torch" not in sys.modules
+        red = image.getpixel((0, 0))[0]
+        if red == self.dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if red == self.fails:
+            raise ValueError("no red at all")
+        width, height = image.size
+        return [Region(f"{red} {self.unit}", ((0, 0), (width, 0), (width, height), (0, height)), 0.5)]
+
+
+@hookimpl
+def remgcl_register_ocr_engines():
+    return {"made-up": MadeUp}
+'''
+
+
+@pytest.fixture
+def made_up(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[..., OcrEngine]:
+    """The class of an OCR engine, installed as a plugin, that other processes can import too."""
+    folder = tmp_path_factory.mktemp("made-up")
+    (folder / "remgcl_made_up.py").write_text(MADE_UP)
+    info = folder / "remgcl_made_up-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: remgcl-made-up\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[remgcl]\nmade-up = remgcl_made_up\n")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, "remgcl_made_up", raising=False)
+    made: type[OcrEngine] = importlib.import_module("remgcl_made_up").MadeUp
+    return made
+
+
+@pytest.fixture
+def cached(tmp_path: Path) -> Callable[..., Path]:
+    """Write samples with their regions to an OCR cache, and give its folder."""
+    from remgcl.core.ocr_cache import OcrWriter, Origin, Row, content_of, packed
+
+    def write(*samples: Sample, name: str = "cache", version: str = "made-up 1") -> Path:
+        writer = OcrWriter(tmp_path / name, Origin(engine="made-up", version=version))
+        for sample in samples:
+            assert sample.image is not None
+            row = Row(content=content_of(sample), name=sample.id, size=sample.image.size, regions=sample.regions)
+            writer.add(packed(row))
+        writer.flush()
+        return tmp_path / name
 
     return write

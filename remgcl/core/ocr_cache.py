@@ -240,7 +240,7 @@ class OcrWriter:
         self.known = OcrCache.open(path)
         if self.known.origin != origin:
             raise RunError(
-                f"{path}: is a cache made by {self.known.origin}; it is asked of {origin}; name another folder"
+                f"{path}: is a cache made by {self.known.origin}; it is now {origin}; name another folder with --out"
             )
         self._rows: list[pa.RecordBatch] = []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, le
@@ -103,7 +103,5 @@ def _paddle() -> str:
         return f"paddlepaddle {_installed('paddlepaddle')}"
 
 
-def _missing(name: str, error: Any) -> RemgclError:  # noqa: ANN401 - any exception
-    return RemgclError(
-        f'paddleocr: cannot be used without {name}; pip install "remgcl[paddleocr]" installs it; {error}'
-    )
+def _missing(name: str, error: ImportError) -> RemgclError:
+    return RemgclError(f'paddleocr: needs {name}; pip install "remgcl[paddleocr]" installs it; {error}')

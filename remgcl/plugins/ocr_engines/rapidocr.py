@@ -16,6 +16,10 @@ from remgcl.plugins.ocr_engines.lines import regions
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+LONGEST = 2
+"""Longest edge of what is read, in shorter edges. The library enlarges a short edge to 736 pixels, whatever the other
+becomes: a strip of 2000 x 3 takes five minutes, and of small words it enlarges the text until it is not found."""
+
 share = and_(ge(0.0), le(1.0))
 
 
@@ -85,7 +89,19 @@ class Reader:
         Args:
             image: In RGB.
         """
-        found: Any = self._read(image)  # its type depends on settings
+        found: Any = self._read(_widened(image))  # its type depends on settings
         if found.boxes is None or found.txts is None:
             return []
         return regions(found.boxes, found.txts, found.scores)
+
+
+def _widened(image: Image) -> Image:
+    """Put a narrow image at the upper left of a wider one, so that places stay."""
+    import PIL.Image
+
+    least = -(-max(image.size) // LONGEST)
+    if min(image.size) >= least:
+        return image
+    wider = PIL.Image.new("RGB", (max(image.width, least), max(image.height, least)), image.getpixel((0, 0)))
+    wider.paste(image)
+    return wider

@@ -1,5 +1,6 @@
 """LLaVA's JSON as a dataset: its census, its samples, and what happens to bad input."""
 
+import hashlib
 import json
 import logging
 import pickle
@@ -209,3 +210,12 @@ def test_there_is_nothing_beyond_the_last_sample(index: int, dataset: Write, rec
 def test_samples_go_to_another_process(dataset: Write, record: Make) -> None:
     samples = pickle.loads(pickle.dumps(dataset([record("<image>", "x", image="red.png")]).build()))  # noqa: S301 - ours
     assert samples[0].image.size == (6, 4)
+
+
+def test_a_sample_carries_the_digest_of_its_image_file(dataset: Write, record: Make, folder: Path) -> None:
+    records = [record("<image>", "x", image=name) for name in ("red.png", "cut.png", "blue.png")]
+    samples = dataset([*records, record("a", "b")], unreadable="skip").build()
+    red, blue = (
+        hashlib.blake2b((folder / name).read_bytes(), digest_size=16).hexdigest() for name in ("red.png", "blue.png")
+    )
+    assert [sample.content for sample in (samples[place] for place in range(4))] == [red, blue, blue, ""]
