@@ -66,7 +66,8 @@ def ocr(  # noqa: PLR0913 - options of a command
         console.print(f"unreadable: {what}", style="yellow", markup=False)
     speed = f", {report.recognised / report.seconds:.2f} images/s" if report.recognised else ""
     console.print(
-        f"{report.images:,} images: {report.found:,} found in the cache, {report.recognised:,} recognised, "
+        f"{report.images:,} images, {report.different:,} different: "
+        f"{report.found:,} found in the cache, {report.recognised:,} recognised, "
         f"{len(report.unreadable):,} unreadable; {report.regions:,} regions{speed}",
         markup=False,
     )

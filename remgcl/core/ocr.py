@@ -122,14 +122,16 @@ class Report:
 
     Attributes:
         images: Images there are, however often each occurs.
-        found: Different images that the cache held already.
-        recognised: Different images that were recognised now.
+        different: Different images among those that could be read.
+        found: How many of these the cache held already.
+        recognised: How many of these were recognised now.
         regions: Lines of text in these.
         seconds: How long it took to recognise them.
         unreadable: Images that could not be read, each named with the reason.
     """
 
     images: int = 0
+    different: int = 0
     found: int = 0
     recognised: int = 0
     regions: int = 0
@@ -224,7 +226,7 @@ def _digest(sources: Sequence[Source], writer: OcrWriter, pool: Pool, told: Told
             found.add(content)
         elif content is not None:
             missing[content] = min(place, missing.get(content, place))
-    report.found = len(found)
+    report.different, report.found = len(found) + len(missing), len(found)
     return sorted(missing.values())
 
 

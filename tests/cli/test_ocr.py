@@ -33,15 +33,18 @@ def test_a_folder_is_recognised_and_the_outcome_told(call: Call, folder: Path, t
     ]
     assert all(line.endswith(" images/s") for line in lines[:5])
     assert lines[5].startswith("unreadable: image 'cut.png': is broken; image file is truncated")
-    assert lines[6].startswith("3 images: 0 found in the cache, 2 recognised, 1 unreadable; 2 regions, ")
+    assert lines[6].startswith("3 images, 2 different: 0 found in the cache, 2 recognised, 1 unreadable; 2 regions, ")
     assert lines[6].endswith(" images/s")
     assert len(OcrCache.open(tmp_path / "out")) == 2
     again = call(folder)
-    assert again.out.splitlines()[-1] == "3 images: 2 found in the cache, 0 recognised, 1 unreadable; 0 regions"
+    assert (
+        again.out.splitlines()[-1]
+        == "3 images, 2 different: 2 found in the cache, 0 recognised, 1 unreadable; 0 regions"
+    )
 
 
 def test_an_image_file_is_recognised(call: Call, folder: Path, tmp_path: Path) -> None:
-    assert "1 images: 0 found in the cache, 1 recognised" in call(folder / "red.png").out
+    assert "1 images, 1 different: 0 found in the cache, 1 recognised" in call(folder / "red.png").out
     (name,) = OcrCache.open(tmp_path / "out")._table.column("name").to_pylist()
     assert name == "red.png"
 
@@ -49,7 +52,9 @@ def test_an_image_file_is_recognised(call: Call, folder: Path, tmp_path: Path) -
 def test_many_images_are_told_in_a_few_lines(call: Call, recipe: Path) -> None:
     lines = call(recipe, "--set=stages.pretrain.data.samples=94").out.splitlines()
     assert len([line for line in lines if line.startswith("looked at")]) == 10
-    assert lines[-1].startswith("100 images: 0 found in the cache, 100 recognised, 0 unreadable; 100 regions, ")
+    assert lines[-1].startswith(
+        "100 images, 100 different: 0 found in the cache, 100 recognised, 0 unreadable; 100 regions, "
+    )
 
 
 def test_a_bar_is_drawn_on_a_terminal(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,8 @@ def test_each_different_image_is_recognised_once(made_up: MadeUp, paint: Paint, 
     folder = paint(1, 2, 3)
     (folder / "again.png").write_bytes((folder / "002.png").read_bytes())
     report = run(made_up(), tmp_path / "out", *files_of(folder), workers=2)
-    assert (report.images, report.found, report.recognised, report.regions, report.unreadable) == (4, 0, 3, 3, [])
+    assert (report.images, report.different, report.found, report.recognised) == (4, 3, 0, 3)
+    assert (report.regions, report.unreadable) == (3, [])
     assert report.seconds > 0
     assert len(OcrCache.open(tmp_path / "out")) == 3
     assert held(tmp_path / "out", folder) == {
@@ -87,7 +88,7 @@ def test_what_the_cache_holds_is_not_recognised_again(made_up: MadeUp, paint: Pa
     report = run(made_up(dies=1), tmp_path / "out", *files_of(folder))
     assert (report.images, report.found, report.recognised) == (3, 2, 1)
     report = run(made_up(dies=3), tmp_path / "out", *files_of(folder))
-    assert (report.images, report.found, report.recognised) == (3, 3, 0)
+    assert (report.images, report.different, report.found, report.recognised) == (3, 3, 3, 0)
 
 
 def test_an_unreadable_image_is_named_and_the_others_go_on(made_up: MadeUp, paint: Paint, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from attrs import field, frozen
 from attrs.validators import and_, ge, le
 
@@ -42,6 +41,8 @@ class RapidOcr(OcrEngine):
     @property
     def version(self) -> str:
         """Name RapidOCR, ONNX Runtime and the models that the wheel chooses."""
+        import yaml
+
         wheel = distribution("rapidocr")
         models = yaml.safe_load(Path(str(wheel.locate_file("rapidocr/config.yaml"))).read_text(encoding="utf-8"))
         detection, recognition = (
