@@ -16,16 +16,15 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_context, parent_process
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from attrs import Factory, define, evolve, field, frozen
 
 from remgcl.core.errors import DataError, RunError
-from remgcl.core.image_file import FORMATS, ImageFolder
-from remgcl.core.ocr_cache import OcrWriter, Row, content_of, packed
-from remgcl.core.parts import Dataset, OcrEngine, Samples
-from remgcl.core.recipe import Recipe
+from remgcl.core.ocr_cache import content_of
+from remgcl.core.ocr_sources import Source
+from remgcl.core.ocr_writer import OcrWriter, Row, packed
+from remgcl.core.parts import OcrEngine, Samples
 from remgcl.core.samples import Region, Sample
 
 if TYPE_CHECKING:
@@ -46,74 +45,6 @@ Place: TypeAlias = tuple[int, int]
 
 Told: TypeAlias = Callable[[str, int, Iterable[Any]], Iterable[Any]]
 """Shows how far a phase is: its name, how many images it has, and its results as they come."""
-
-
-class Source(Protocol):
-    """Where images come from."""
-
-    @property
-    def name(self) -> str:
-        """What it is called in messages."""
-        ...
-
-    def build(self) -> Samples | Sequence[Sample]:
-        """Make the sequence of samples, in the process that reads them."""
-        ...
-
-
-@frozen
-class DataSource:
-    """The images of a dataset.
-
-    Attributes:
-        name: The key of the dataset in its recipe.
-        data: The dataset.
-    """
-
-    name: str
-    data: Dataset
-
-    def build(self) -> Samples:
-        """Make the sequence of samples."""
-        return self.data.build()
-
-
-@frozen
-class FileSource(Sequence[Sample]):
-    """Image files of a folder.
-
-    Attributes:
-        folder: The folder.
-        names: Their paths, relative to the folder.
-    """
-
-    folder: ImageFolder
-    names: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """The folder's path."""
-        return str(self.folder.path)
-
-    def build(self) -> FileSource:
-        """Give itself: images are read when they are asked for."""
-        return self
-
-    def __len__(self) -> int:
-        """Count the files."""
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]
-        """Read an image.
-
-        Args:
-            index: From 0 to the length.
-
-        Raises:
-            DataError: It cannot be read.
-        """
-        image, content = self.folder.load(self.names[index])
-        return Sample(self.names[index], (), image, content=content)
 
 
 @define
@@ -137,43 +68,6 @@ class Report:
     regions: int = 0
     seconds: float = 0.0
     unreadable: list[str] = Factory(list)
-
-
-def sources_of(recipe: Recipe) -> list[Source]:
-    """Name every dataset of a recipe, held-out ones too, each once.
-
-    Args:
-        recipe: The recipe.
-    """
-    sources: list[DataSource] = []
-    for key, stage in recipe.stages.items():
-        held_out = {f"stages.{key}.validation.data": stage.validation.data} if stage.validation else {}
-        for name, data in {f"stages.{key}.data": stage.data, **held_out}.items():
-            if all(data != source.data for source in sources):
-                sources.append(DataSource(name, data))
-    return [*sources]
-
-
-def files_of(path: Path) -> list[Source]:
-    """Name an image file, or all of a folder and the folders below it.
-
-    Args:
-        path: The file or the folder.
-
-    Raises:
-        DataError: There is none.
-    """
-    if path.is_file():
-        return [FileSource(ImageFolder(path=path.parent), (path.name,))]
-    import PIL.Image
-
-    kinds = {suffix for suffix, kind in PIL.Image.registered_extensions().items() if kind in FORMATS}
-    files = (file for file in path.rglob("*") if file.suffix.lower() in kinds and file.is_file())
-    names = tuple(sorted(str(file.relative_to(path)) for file in files))
-    if not names:
-        what = "holds no image" if path.is_dir() else "there is no such file or folder"
-        raise DataError(f"{path}: {what}; images end in {', '.join(sorted(kinds))}")
-    return [FileSource(ImageFolder(path=path), names)]
 
 
 def recognise(sources: Sequence[Source], engine: OcrEngine, writer: OcrWriter, *, workers: int, told: Told) -> Report:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict, define, evolve, field, frozen
 
 from remgcl.core.errors import RunError
-from remgcl.core.files import as_json, read, write, writing
+from remgcl.core.files import as_json, read
 from remgcl.core.image_file import digest, pixel_digest
 from remgcl.core.samples import Region, Sample
 
@@ -58,25 +58,6 @@ class Origin:
         return f"{self.engine} ({self.version}) with {settings or 'no settings'}"
 
 
-@frozen(kw_only=True)
-class Row:
-    """What a cache holds of an image.
-
-    Attributes:
-        content: The digest of the image, in hexadecimal.
-        name: What the image is called in messages.
-        size: Width and height in pixels.
-        regions: Its lines of text.
-        error: Why the engine could not read it, or nothing.
-    """
-
-    content: str
-    name: str
-    size: tuple[int, int]
-    regions: Sequence[Region] = ()
-    error: str | None = None
-
-
 def schema() -> pa.Schema:
     """Declare the columns of a cache."""
     import pyarrow as pa
@@ -93,31 +74,6 @@ def schema() -> pa.Schema:
             ("error", pa.string()),
         ]
     )
-
-
-def packed(row: Row) -> pa.RecordBatch:
-    """Write a row as Arrow.
-
-    Args:
-        row: What is known of an image.
-
-    Raises:
-        ValueError: A text or a number is none that Arrow can hold.
-    """
-    import pyarrow as pa
-
-    regions = [
-        {
-            "text": region.text,
-            "quad": [part for corner in region.quad for part in corner],
-            "confidence": region.confidence,
-        }
-        for region in row.regions
-    ]
-    width, height = row.size
-    values = (bytes.fromhex(row.content), _printable(row.name), width, height, regions, row.error)
-    columns = schema()
-    return pa.RecordBatch.from_pylist([dict(zip(columns.names, values, strict=True))], schema=columns)
 
 
 @define(slots=False, eq=False)
@@ -219,62 +175,6 @@ class OcrCache:
         return int(rows[place]) if place < len(contents) and contents[place] == wanted else None
 
 
-class OcrWriter:
-    """A cache that rows are added to."""
-
-    def __init__(self, path: Path, origin: Origin) -> None:
-        """Begin a cache, or go on with one.
-
-        Args:
-            path: The folder; made if it is not there.
-            origin: What makes the rows.
-
-        Raises:
-            RunError: The folder holds a cache of something else, or one that is
-                broken, or cannot be written.
-        """
-        with writing(path):
-            path.mkdir(parents=True, exist_ok=True)
-            if not (path / "about.json").exists() and not any(path.glob("*.arrow")):
-                write(path / "about.json", as_json({"format": FORMAT, **asdict(origin)}))
-        self.known = OcrCache.open(path)
-        if self.known.origin != origin:
-            raise RunError(
-                f"{path}: is a cache made by {self.known.origin}; it is now {origin}; name another folder with --out"
-            )
-        self._rows: list[pa.RecordBatch] = []
-
-    def add(self, row: pa.RecordBatch) -> None:
-        """Keep a row until `flush`.
-
-        Args:
-            row: What `packed` made.
-        """
-        self._rows.append(row)
-
-    def __len__(self) -> int:
-        """Count the rows that are not written yet."""
-        return len(self._rows)
-
-    def flush(self) -> None:
-        """Write what was added to a file of its own.
-
-        Raises:
-            RunError: It cannot be written.
-        """
-        import pyarrow as pa
-
-        if not self._rows:
-            return
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_file(sink, schema()) as file:
-            file.write_table(pa.Table.from_batches(self._rows).combine_chunks())
-        content = sink.getvalue().to_pybytes()
-        with writing(self.known.path):
-            write(self.known.path / f"{digest(content)}.arrow", content)
-        self._rows = []
-
-
 @frozen
 class WithRegions:
     """Samples whose images get the regions of a cache, where their records carry none.
@@ -360,8 +260,3 @@ def _region(row: Mapping[str, Any]) -> Region:
     quad: Iterator[float] = iter(row["quad"])
     first, second, third, fourth = zip(quad, quad, strict=True)
     return Region(row["text"], (first, second, third, fourth), row["confidence"])
-
-
-def _printable(name: str) -> str:
-    """Make a text of a name that may hold bytes of no text."""
-    return name.encode("utf-8", "replace").decode()

@@ -9,24 +9,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from attrs import evolve
 from PIL import Image
 
-from remgcl import DataError, Engine, ImageFolder, OcrEngine, Recipe, RunError
+from remgcl import Engine, ImageFolder, OcrEngine, RunError
 from remgcl.core.image_file import pixel_digest
-from remgcl.core.ocr import (
-    SHARD_IMAGES,
-    DataSource,
-    FileSource,
-    Pool,
-    Report,
-    files_of,
-    processors,
-    recognise,
-    sources_of,
-)
-from remgcl.core.ocr_cache import OcrCache, OcrWriter, Origin
-from remgcl.core.recipe import Validation
+from remgcl.core.ocr import SHARD_IMAGES, Pool, Report, processors, recognise
+from remgcl.core.ocr_cache import OcrCache, Origin
+from remgcl.core.ocr_sources import DataSource, files_of
+from remgcl.core.ocr_writer import OcrWriter
 from remgcl.plugins.datasets import LlavaJson, Synthetic
 
 MadeUp: TypeAlias = Callable[..., OcrEngine]
@@ -166,8 +156,10 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from remgcl.core.image_file import pixel_digest
-from remgcl.core.ocr import files_of, recognise
-from remgcl.core.ocr_cache import OcrWriter, Origin
+from remgcl.core.ocr import recognise
+from remgcl.core.ocr_cache import Origin
+from remgcl.core.ocr_sources import files_of
+from remgcl.core.ocr_writer import OcrWriter
 from remgcl_made_up import MadeUp
 
 def told(name, total, results):
@@ -213,38 +205,6 @@ def test_what_takes_long_is_written_in_between(
     monkeypatch.setattr("remgcl.core.ocr.SHARD_SECONDS", -1.0)
     run(made_up(), tmp_path / "out", *files_of(paint(1, 2, 3)))
     assert len(OcrCache.open(tmp_path / "out").shards) == 3
-
-
-def test_files_are_found_in_folders_below_by_their_endings(paint: Paint, tmp_path: Path) -> None:
-    folder = paint(1)
-    for name in ("B.JPEG", "below/c.webp", "below/deep/d.tif", "notes.txt", "e.svg", "f.pdf"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-    (folder / "g.png").mkdir()
-    assert files_of(folder) == [
-        FileSource(ImageFolder(path=folder), ("001.png", "B.JPEG", "below/c.webp", "below/deep/d.tif"))
-    ]
-    assert files_of(folder / "001.png") == [FileSource(ImageFolder(path=folder), ("001.png",))]
-    (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match=rf"^{tmp_path}/none: holds no image; images end in .*\.jpeg, "):
-        files_of(tmp_path / "none")
-    with pytest.raises(DataError, match=f"^{tmp_path}/lost: there is no such file or folder"):
-        files_of(tmp_path / "lost")
-
-
-def test_a_recipe_names_each_dataset_once_and_the_held_out_ones_too(read: Callable[..., Recipe]) -> None:
-    recipe = read()
-    first, second = (stage.data for stage in recipe.stages.values())
-    held_out = Synthetic(samples=2, split="held_out")
-    stages = {
-        name: evolve(stage, validation=Validation(data=data))
-        for (name, stage), data in zip(recipe.stages.items(), (held_out, first), strict=True)
-    }
-    assert sources_of(evolve(recipe, stages=stages)) == [
-        DataSource("stages.pretrain.data", first),
-        DataSource("stages.pretrain.validation.data", held_out),
-        DataSource("stages.tune.data", second),
-    ]
 
 
 def test_images_of_datasets_are_read_as_training_reads_them(made_up: MadeUp, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from remgcl import Region, RunError, Sample
 from remgcl.core.image_file import digest, pixel_digest
-from remgcl.core.ocr_cache import OcrCache, OcrWriter, Origin, Row, WithRegions, content_of, packed
+from remgcl.core.ocr_cache import OcrCache, Origin, WithRegions, content_of
+from remgcl.core.ocr_writer import OcrWriter, Row, packed
 
 ORIGIN = Origin(engine="made-up", version="made-up 1", settings={"unit": "red", "least": 0.1, "sizes": [1, 2]})
 QUAD = ((1.5, 2.0), (30.0, 2.0), (30.0, 9.25), (1.5, 9.25))
