@@ -4,7 +4,6 @@ import pickle
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -123,15 +122,6 @@ def test_an_image_that_the_engine_could_not_read_has_no_regions(fill: Callable[.
     assert cache.regions(row(0).content) == ()
 
 
-def test_a_name_that_is_no_text_is_still_written(fill: Callable[..., Path]) -> None:
-    assert len(OcrCache.open(fill(evolve(row(0), name="\udcff.png")))) == 1
-
-
-def test_a_text_that_arrow_cannot_hold_is_a_value_error() -> None:
-    with pytest.raises(ValueError, match="surrogates not allowed"):
-        packed(row(0, Region("\udcff", QUAD)))
-
-
 def test_the_digest_is_that_of_origin_and_images_however_they_were_written(fill: Callable[..., Path]) -> None:
     rows = [row(number) for number in range(5)]
     first = OcrCache.open(fill(*rows)).digest
@@ -216,35 +206,6 @@ def test_a_cache_that_does_not_say_what_it_is_is_refused(about: str, what: str, 
     (path / "about.json").write_text(about)
     with pytest.raises(RunError, match=f"^{path}/about.json: {re.escape(what)}"):
         OcrCache.open(path)
-
-
-@pytest.mark.parametrize("change", [{"engine": "x"}, {"version": "made-up 2"}, {"settings": {"unit": "blue"}}])
-def test_a_cache_of_something_else_is_not_gone_on_with(change: dict[str, Any], fill: Callable[..., Path]) -> None:
-    path, other = fill(row(0)), evolve(ORIGIN, **change)
-    with pytest.raises(RunError) as told:
-        OcrWriter(path, other)
-    assert str(told.value) == f"{path}: is a cache made by {ORIGIN}; it is now {other}; name another folder with --out"
-    assert str(ORIGIN) == "made-up (made-up 1) with least = 0.1, sizes = [1, 2], unit = 'red'"
-
-
-def test_files_without_their_about_are_not_taken_over(fill: Callable[..., Path]) -> None:
-    path = fill(row(0))
-    (path / "about.json").unlink()
-    with pytest.raises(RunError, match="is no OCR cache"):
-        OcrWriter(path, ORIGIN)
-
-
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(RunError, match=f"^{tmp_path}/file: cannot be written; file exists$"):
-        OcrWriter(tmp_path / "file", ORIGIN)
-
-
-def test_nothing_is_written_of_no_row(fill: Callable[..., Path]) -> None:
-    path = fill()
-    assert [file.name for file in path.iterdir()] == ["about.json"]
-    assert len(OcrCache.open(path)) == 0
-    assert OcrCache.open(path).regions(row(0).content) is None
 
 
 def test_an_image_gets_the_regions_of_the_cache_where_it_has_none(
