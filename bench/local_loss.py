@@ -64,8 +64,10 @@ class Case:
             patch_mask=torch.ones(images, patches, dtype=torch.bool),
             grid=(edge, edge),
             image_sample=torch.arange(images),
+            image_key=torch.arange(images),
             answer=self.table.new_zeros(images, 1, width),
             answer_mask=torch.ones(images, 1, dtype=torch.bool),
+            answer_key=torch.arange(images),
             regions=Regions(
                 image=torch.arange(images).repeat_interleave(counts),
                 patch_weights=self.patch_weights,

@@ -67,7 +67,7 @@ def make(*, quick: bool) -> Case:
         job = Job(
             recipe=recipe,
             name=STAGE,
-            folder=RunFolder(Path(folder)).stage(STAGE),
+            run=RunFolder(Path(folder)),
             start=None,
             inputs={},
             console=Console(quiet=True),

@@ -19,6 +19,7 @@ from remgcl.core.errors import (
 from remgcl.core.features import Features, Regions
 from remgcl.core.gradients import GradientNorms
 from remgcl.core.hookspecs import hookimpl
+from remgcl.core.image_file import LARGEST_IMAGE, ImageFolder
 from remgcl.core.job import Job
 from remgcl.core.parts import (
     Backbone,
@@ -27,6 +28,7 @@ from remgcl.core.parts import (
     Dataset,
     Grid,
     Loss,
+    OcrEngine,
     Projector,
     Runner,
     Samples,
@@ -44,6 +46,7 @@ from remgcl.core.weights import read_json, reading_weights, verify_weights
 
 __all__ = [
     "COUNTS",
+    "LARGEST_IMAGE",
     "Answered",
     "Backbone",
     "BackboneSpec",
@@ -57,8 +60,10 @@ __all__ = [
     "Features",
     "GradientNorms",
     "Grid",
+    "ImageFolder",
     "Job",
     "Loss",
+    "OcrEngine",
     "Piece",
     "PluginError",
     "Point",

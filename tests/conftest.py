@@ -1,12 +1,18 @@
-"""What several tests need: golden data, an engine, small parts made on the spot."""
+"""What several tests need: golden data, an engine, and pictures made on the spot."""
 
+import importlib
 import os
+import struct
+import sys
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from PIL import Image
 
-from remgcl import Engine
+from remgcl import Engine, OcrEngine, Sample
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a network
 
@@ -29,3 +35,116 @@ def shared() -> Path:
 def engine() -> Engine:
     """An engine of all installed plugins."""
     return Engine.installed()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder that holds `red.png` and `blue.png`, 6 x 4, and `cut.png`, whose body is cut off."""
+    images = tmp_path / "images"
+    images.mkdir()
+    for colour in ("red", "blue"):
+        Image.new("RGB", (6, 4), colour).save(images / f"{colour}.png")
+    Image.effect_noise((32, 32), 90).save(images / "cut.png")
+    whole = (images / "cut.png").read_bytes()
+    (images / "cut.png").write_bytes(whole[: len(whole) // 2])
+    return images
+
+
+@pytest.fixture
+def declare(folder: Path) -> Callable[[str, int, int], None]:
+    """A function that writes a PNG of any width and height, without a body."""
+
+    def write(name: str, width: int, height: int) -> None:
+        def chunk(kind: bytes, held: bytes) -> bytes:
+            return struct.pack(">I", len(held)) + kind + held + struct.pack(">I", zlib.crc32(kind + held))
+
+        head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+        (folder / name).write_bytes(
+            b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+        )
+
+    return write
+
+
+MADE_UP = '''
+"""An OCR engine that needs no model: it reads the red of an image's first pixel."""
+
+import importlib
+import os
+import signal
+import sys
+
+from attrs import frozen
+
+from remgcl import OcrEngine, Region, hookimpl
+
+
+@frozen(kw_only=True)
+class MadeUp(OcrEngine):
+    """Read the red of the first pixel.
+
+    Attributes:
+        unit: What stands behind the number.
+        fails: The red at which it raises.
+        dies: The red at which its process is killed.
+    """
+
+    unit: str = "red"
+    fails: int = -1
+    dies: int = -1
+
+    @property
+    def version(self):
+        return "made-up 1"
+
+    def build(self):
+        return self.read
+
+    def read(self, image):
+        assert "torch" not in sys.modules
+        red = image.getpixel((0, 0))[0]
+        if red == self.dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if red == self.fails:
+            raise ValueError("no red at all")
+        width, height = image.size
+        return [Region(f"{red} {self.unit}", ((0, 0), (width, 0), (width, height), (0, height)), 0.5)]
+
+
+@hookimpl
+def remgcl_register_ocr_engines():
+    return {"made-up": MadeUp}
+'''
+
+
+@pytest.fixture
+def made_up(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[..., OcrEngine]:
+    """The class of an OCR engine, installed as a plugin, that other processes can import too."""
+    folder = tmp_path_factory.mktemp("made-up")
+    (folder / "remgcl_made_up.py").write_text(MADE_UP)
+    info = folder / "remgcl_made_up-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: remgcl-made-up\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[remgcl]\nmade-up = remgcl_made_up\n")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, "remgcl_made_up", raising=False)
+    made: type[OcrEngine] = importlib.import_module("remgcl_made_up").MadeUp
+    return made
+
+
+@pytest.fixture
+def cached(tmp_path: Path) -> Callable[..., Path]:
+    """Write samples with their regions to an OCR cache, and give its folder."""
+    from remgcl.core.ocr_cache import Origin, content_of
+    from remgcl.core.ocr_writer import OcrWriter, Row, packed
+
+    def write(*samples: Sample, name: str = "cache", version: str = "made-up 1") -> Path:
+        writer = OcrWriter(tmp_path / name, Origin(engine="made-up", version=version))
+        for sample in samples:
+            assert sample.image is not None
+            row = Row(content=content_of(sample), name=sample.id, size=sample.image.size, regions=sample.regions)
+            writer.add(packed(row))
+        writer.flush()
+        return tmp_path / name
+
+    return write

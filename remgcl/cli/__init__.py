@@ -10,7 +10,7 @@ import warnings
 
 import typer
 
-from remgcl.cli import check, inspect, parts, run
+from remgcl.cli import check, inspect, ocr, parts, run
 
 app = typer.Typer(
     name="remgcl",
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("inspect")(inspect.inspect)
+app.command("ocr")(ocr.ocr)
 app.command("parts")(parts.parts)
 
 

@@ -65,11 +65,26 @@ def _facts(engine: Engine, stage: Stage, plan: StagePlan) -> dict[str, str]:
         "template": name(stage.template).name,
         "samples": f"{plan.train.samples:,} ({plan.train.images:,} with image)",
         "held out": f"{plan.held_out.samples:,}" if plan.held_out else "none",
+        "regions": _regions(plan),
         "losses": "\n".join(["language x 1", *losses]),
         "samples a step": f"{stage.batch_size} x {stage.accumulation}",
         "steps": f"{plan.steps:,} ({stage.epochs:g} epochs)",
         "learning rate": f"{stage.learning_rate:g}, {stage.schedule}",
     }
+
+
+def _regions(plan: StagePlan) -> str:
+    """Tell which OCR cache gives text regions, and how much of the data it covers."""
+    if plan.ocr is None:
+        return "those of the records"
+    lines = [f"of the records, else by {plan.ocr.origin.engine}", plan.ocr.origin.version]
+    for name, coverage in (("data", plan.ocr.train), ("held out", plan.ocr.held_out)):
+        if coverage is not None and coverage.images:
+            share = 100 * coverage.covered / coverage.images
+            lines.append(f"covers {share:.1f} % of {coverage.images:,} images looked at ({name})")
+        elif coverage is not None:
+            lines.append(f"no image looked at needs it ({name})")
+    return "\n".join(lines)
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -130,13 +130,28 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Document:
     document = Document(str(path))
     for file, table in reversed(_chain(path)):
         document.overlay(table, str(file))
-    for override in overrides:
-        name, equals, text = override.partition("=")
+    override(document, overrides)
+    return document
+
+
+def override(document: Document, overrides: Sequence[str], option: str = "--set", at: Key = ()) -> None:
+    """Set keys of a document from the command line.
+
+    Args:
+        document: What to change.
+        overrides: ``key=value`` each, as in `read`.
+        option: The option that gave them, for errors.
+        at: The table that the keys start from.
+
+    Raises:
+        RecipeError: An override has no key.
+    """
+    for given in overrides:
+        name, equals, text = given.partition("=")
         key = tuple(part.strip() for part in name.split("."))
         if not equals or not all(key):
-            raise RecipeError([Fault("--set", override, "is not key=value")])
-        document.set(key, _value(text), f"--set {override}")
-    return document
+            raise RecipeError([Fault(option, given, "is not key=value")])
+        document.set((*at, *key), _value(text), f"{option} {given}")
 
 
 def dotted(key: Key) -> str:

@@ -16,6 +16,8 @@ from remgcl.core import document, plugins
 from remgcl.core.errors import Fault, Hint, PluginError, RecipeError, RunError
 from remgcl.core.inspection import Inspection, inspect
 from remgcl.core.job import Job
+from remgcl.core.ocr_cache import Origin
+from remgcl.core.parts import OcrEngine
 from remgcl.core.plan import Plan, make_plan
 from remgcl.core.recipe import PARTS, Recipe
 from remgcl.core.registry import Registry
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("remgcl", "torch", "transformers", "accelerate", "timm", "open_clip_torch", "tokenizers", "pillow")
 """Distributions whose versions a run folder records."""
+
+
+@frozen
+class _Ocr:
+    """The table of an OCR engine, which stands in no recipe."""
+
+    engine: OcrEngine
 
 
 @frozen
@@ -86,6 +95,27 @@ class Engine:
             RecipeError: All faults of the recipe.
         """
         return Structure(self.registry).read(document.read(path, overrides), Recipe)
+
+    def ocr_engine(self, name: str, settings: Sequence[str] = ()) -> tuple[OcrEngine, Origin]:
+        """Choose an OCR engine.
+
+        Args:
+            name: The name of the part.
+            settings: ``key=value`` each, its fields.
+
+        Returns:
+            The engine, and what a cache is told of it.
+
+        Raises:
+            RecipeError: All faults of the name and the settings.
+            RemgclError: What it needs is not installed.
+        """
+        given = document.Document("--engine", {"engine": {document.USE: name}})
+        document.override(given, settings, "--engine-set", ("engine",))
+        structure = Structure(self.registry)
+        engine = structure.read(given, _Ocr).engine
+        fields = {key: value for key, value in structure.write(engine).items() if key != document.USE}
+        return engine, Origin(engine=self.registry.entry(engine).name, version=engine.version, settings=fields)
 
     def table(self, recipe: Recipe) -> dict[str, Any]:
         """Write a recipe as tables, with all defaults.
@@ -149,7 +179,7 @@ class Engine:
         import tomli_w
         from rich.markup import escape
 
-        plan = make_plan(recipe, name, parameters=False)
+        plan = make_plan(recipe, name, counted=False)
         inputs = self._inputs(recipe, plan)
         finished = {stage: folder.finished(stage, inputs[stage]) for stage in recipe.stages}
         folder.describe(tomli_w.dumps(self.table(recipe)), _about())
@@ -194,6 +224,7 @@ class Engine:
                 **shared,
                 "stages": {before: table["stages"][before] for before in recipe.lineage(key)},
                 "data": {before: plan.stages[before].train.digest for before in recipe.lineage(key)},
+                "ocr": {before: ocr.digest for before in recipe.lineage(key) if (ocr := plan.stages[before].ocr)},
             }
             for key in recipe.stages
         }

@@ -16,6 +16,7 @@ from remgcl.core.parts import (
     Backbone,
     Dataset,
     Loss,
+    OcrEngine,
     Projector,
     Runner,
     Template,
@@ -57,6 +58,11 @@ def remgcl_register_templates() -> Mapping[str, type[Template]]:  # type: ignore
 @hookspec
 def remgcl_register_datasets() -> Mapping[str, type[Dataset]]:  # type: ignore[empty-body]
     """Name datasets: conversations about images."""
+
+
+@hookspec
+def remgcl_register_ocr_engines() -> Mapping[str, type[OcrEngine]]:  # type: ignore[empty-body]
+    """Name OCR engines: images to text regions."""
 
 
 @hookspec

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve
@@ -15,6 +16,7 @@ from attrs import define, evolve
 from remgcl.core.checkpoint import load_part, save_part, save_parts, saved_parts
 from remgcl.core.errors import RunError
 from remgcl.core.files import writing
+from remgcl.core.ocr_cache import OcrCache, WithRegions
 from remgcl.core.recipe import PARTS, Recipe, Stage
 from remgcl.core.run_folder import RunFolder, StageFolder
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from remgcl.core.encode import Encoder, Example
     from remgcl.core.model import Model
     from remgcl.core.objective import Objective
-    from remgcl.core.parts import Samples, TowerSpec
+    from remgcl.core.parts import Dataset, Samples, TowerSpec
 
 
 class Examples:
@@ -138,8 +140,9 @@ class Job:
 
         Raises:
             DataError: The data cannot be read.
+            RunError: The OCR cache cannot be read.
         """
-        return Examples(self.stage.data.build(), self.encoder, self.recipe.seed)
+        return Examples(self._samples(self.stage.data), self.encoder, self.recipe.seed)
 
     def order(self, samples: Samples, batch_size: int, epoch: int) -> list[int]:
         """Order the samples of an epoch by the recipe's seed, and by kind and length if the stage wants it.
@@ -218,13 +221,23 @@ class Job:
 
         Args:
             model: The model; it is put in evaluation mode.
+
+        Raises:
+            DataError: The data cannot be read.
+            RunError: The OCR cache cannot be read.
         """
         from remgcl.core.validation import answer_all
 
         settings = self.stage.validation
         if settings is None:
             return []
-        return list(answer_all(model, settings.data.build(), self.encoder, settings))
+        return list(answer_all(model, self._samples(settings.data), self.encoder, settings))
+
+    def _samples(self, data: Dataset) -> Samples:
+        """Make the samples of a dataset, with the regions of the stage's OCR cache, if it has one."""
+        if self.stage.ocr is None:
+            return data.build()
+        return WithRegions(data.build(), OcrCache.open(Path(self.stage.ocr)))
 
     def finish(self, objective: Objective, results: Mapping[str, Any]) -> None:
         """Save what the stage learned, and mark it as finished.

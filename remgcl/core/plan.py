@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import ceil
+from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from attrs import frozen
 
 from remgcl.core.errors import DataError, Fault, FaultsError, RemgclError
+from remgcl.core.ocr_cache import OcrCache, Origin, content_of
 from remgcl.core.parts import BackboneSpec, Census, Dataset, Pretrained, TowerSpec
 from remgcl.core.recipe import PARTS, Recipe, Stage
 
@@ -16,6 +19,40 @@ T = TypeVar("T")
 P = TypeVar("P", bound=Pretrained)
 
 Censuses: TypeAlias = list[tuple[Dataset, Census | None]]
+
+
+LOOKED_AT = 2000
+"""Images of a dataset that are looked for in an OCR cache; reading all may take hours."""
+
+
+@frozen(kw_only=True)
+class Coverage:
+    """How many images without regions of their own an OCR cache knows.
+
+    Attributes:
+        images: Such images among those that were looked at, evenly spread.
+        covered: Those that the cache knows.
+    """
+
+    images: int
+    covered: int
+
+
+@frozen(kw_only=True)
+class OcrPlan:
+    """The OCR cache of a stage.
+
+    Attributes:
+        origin: What it was made by.
+        digest: Changes when it holds other images, or is made by something else.
+        train: How much it knows of the training data, if that was looked at.
+        held_out: The same of the validation data, if there is any.
+    """
+
+    origin: Origin
+    digest: str
+    train: Coverage | None = None
+    held_out: Coverage | None = None
 
 
 @frozen(kw_only=True)
@@ -26,11 +63,13 @@ class StagePlan:
         train: What the training data holds.
         held_out: What the validation data holds, if there is any.
         steps: Optimizer steps on one device.
+        ocr: The cache of text regions, if there is one.
     """
 
     train: Census
     held_out: Census | None
     steps: int
+    ocr: OcrPlan | None
 
 
 @frozen(kw_only=True)
@@ -48,13 +87,14 @@ class Plan:
     stages: dict[str, StagePlan]
 
 
-def make_plan(recipe: Recipe, name: str, *, parameters: bool = True) -> Plan:
+def make_plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
     """Verify weights, data and images, and plan the run.
 
     Args:
         recipe: The recipe.
         name: The recipe's file, for errors.
-        parameters: Whether to count parameters, which may take seconds.
+        counted: Whether to count parameters, and the images that an OCR cache
+            knows, which may take seconds.
 
     Raises:
         FaultsError: All that would stop the run.
@@ -82,8 +122,13 @@ def make_plan(recipe: Recipe, name: str, *, parameters: bool = True) -> Plan:
             if all(data != other for other, _ in censuses):
                 censuses.append((data, attempt(path, data.census)))
         faults += _stage_faults(name, key, stage, tower, backbone)
+    ocr: dict[str, OcrPlan | None] = {
+        key: attempt(f"stages.{key}.ocr", partial(_ocr, Path(stage.ocr), stage, covers=counted and not faults))
+        for key, stage in recipe.stages.items()
+        if stage.ocr is not None
+    }
     counts: dict[str, int | None] = {}
-    if tower and backbone and parameters:
+    if tower and backbone and counted:
         widths = tower.width, backbone.width
         counts = {
             "vision_tower": attempt("vision_tower", recipe.vision_tower.parameters),
@@ -95,7 +140,7 @@ def make_plan(recipe: Recipe, name: str, *, parameters: bool = True) -> Plan:
     return Plan(
         parameters={part: count for part in PARTS if (count := counts.get(part)) is not None},
         image_tokens=tower.tokens,
-        stages={key: _planned(stage, censuses) for key, stage in recipe.stages.items()},
+        stages={key: _planned(stage, censuses, ocr.get(key)) for key, stage in recipe.stages.items()},
     )
 
 
@@ -105,11 +150,29 @@ def _verified(part: P) -> P:
     return part
 
 
-def _planned(stage: Stage, censuses: Censuses) -> StagePlan:
+def _ocr(path: Path, stage: Stage, *, covers: bool) -> OcrPlan:
+    """Open the cache of a stage, and see how much it knows of the stage's images."""
+    cache = OcrCache.open(path)
+    if not covers:
+        return OcrPlan(origin=cache.origin, digest=cache.digest)
+    held_out = _coverage(stage.validation.data, cache) if stage.validation else None
+    return OcrPlan(origin=cache.origin, digest=cache.digest, train=_coverage(stage.data, cache), held_out=held_out)
+
+
+def _coverage(data: Dataset, cache: OcrCache) -> Coverage:
+    """Look for some images of a dataset in a cache."""
+    samples = data.build()
+    looked_at = min(len(samples), LOOKED_AT)
+    spread = (samples[place * len(samples) // looked_at] for place in range(looked_at))
+    known = [content_of(sample) in cache for sample in spread if sample.image is not None and not sample.regions]
+    return Coverage(images=len(known), covered=sum(known))
+
+
+def _planned(stage: Stage, censuses: Censuses, ocr: OcrPlan | None) -> StagePlan:
     train = _census(stage.data, censuses)
     held_out = _census(stage.validation.data, censuses) if stage.validation else None
     steps_an_epoch = ceil(ceil(train.samples / stage.batch_size) / stage.accumulation)
-    return StagePlan(train=train, held_out=held_out, steps=ceil(steps_an_epoch * stage.epochs))
+    return StagePlan(train=train, held_out=held_out, steps=ceil(steps_an_epoch * stage.epochs), ocr=ocr)
 
 
 def _census(data: Dataset, censuses: Censuses) -> Census:

@@ -102,6 +102,8 @@ class Stage:
         after: The stage whose model this one starts from; without it, it starts
             from the parts as they are built.
         validation: Held-out samples to answer before and after.
+        ocr: Folder of an OCR cache: the text regions of images whose record
+            carries none.
         image_aspect: How an image is made to fit the tower.
         max_regions: Most text regions of an image that are used; the surest are.
         region_grid: Rows and columns of the grid that regions are laid on; the
@@ -142,6 +144,7 @@ class Stage:
     losses: dict[str, Loss] = field(factory=dict, validator=_named)
     after: str | None = None
     validation: Validation | None = None
+    ocr: str | None = None
     image_aspect: Aspect = "pad"
     max_regions: int = field(default=256, validator=ge(1))
     region_grid: int | None = field(default=None, validator=optional(ge(1)))

@@ -81,6 +81,8 @@ class Sample:
         image: The picture, or none; then no turn shows one.
         regions: Where text stands in the image.
         stands_in_for: How many unreadable samples this one replaces.
+        content: Digest of the image's file, or of its pixels where there is no
+            file; empty if nobody computed it.
     """
 
     id: str
@@ -88,6 +90,7 @@ class Sample:
     image: Image | None = None
     regions: tuple[Region, ...] = ()
     stands_in_for: int = 0
+    content: str = ""
 
 
 class Batch(TypedDict):

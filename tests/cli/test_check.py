@@ -1,13 +1,16 @@
 """``remgcl check``: what a recipe will do, told without doing it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import frozen
+from PIL import Image
 
 from remgcl import Census, Dataset, Samples
+from remgcl.plugins.datasets import LlavaJson
 
 Call = Callable[..., Any]
 
@@ -80,6 +83,25 @@ def test_each_loss_is_told_by_its_name_and_weight(told: Callable[..., str]) -> N
     out = told()
     assert "refined-local x 1" in out
     assert "mine x 0.25" in out
+
+
+def test_where_text_regions_come_from_is_told(
+    told: Callable[..., str], cached: Callable[..., Path], tmp_path: Path
+) -> None:
+    records = tmp_path / "records.json"
+    said = [{"from": "human", "value": "<image>"}, {"from": "gpt", "value": "b"}]
+    for place in range(8):
+        Image.new("RGB", (2, 2), (place, 0, 0)).save(tmp_path / f"{place}.png")
+    names = [f"{place}.png" for place in range(8)]
+    records.write_text(json.dumps([{"image": name, "conversations": said} for name in names]))
+    data = LlavaJson(path=str(records), images=str(tmp_path)).build()
+    path = cached(*(data[place] for place in range(7)))
+    given = f"{{ use = 'llava_json', path = '{records}', images = '{tmp_path}' }}"
+    out = told(f"stages.tune.data={given}", f"stages.tune.ocr={path}")
+    assert rows(out)["regions"] == ["those of the records", "of the records, else by made-up"]
+    assert "made-up 1" in out
+    assert "covers 87.5 % of 8 images looked at (data)" in out
+    assert "no image looked at needs it (held out)" in out
 
 
 def test_overrides_are_applied_in_order(told: Callable[..., str]) -> None:

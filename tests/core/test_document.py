@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remgcl import RecipeError
-from remgcl.core.document import Document, dotted, read
+from remgcl.core.document import Document, dotted, override, read
 
 Write: TypeAlias = Callable[..., Path]
 
@@ -358,3 +358,12 @@ def test_an_override_without_key_or_equals_sign_is_an_error(write: Write, overri
         read(write(asked=""), [override])
     (fault,) = raised.value.faults
     assert (fault.where, fault.key, fault.what) == ("--set", override, "is not key=value")
+
+
+def test_overrides_may_come_from_another_option_and_start_at_a_table() -> None:
+    document = Document("--engine", {"engine": {"use": "a"}})
+    override(document, ["least=0.5", "more.unit=blue"], "--engine-set", ("engine",))
+    assert document.table == {"engine": {"use": "a", "least": 0.5, "more": {"unit": "blue"}}}
+    assert document.origin(("engine", "least")) == "--engine-set least=0.5"
+    with pytest.raises(RecipeError, match=r"^--engine-set: least: is not key=value$"):
+        override(document, ["least"], "--engine-set", ("engine",))

@@ -27,6 +27,7 @@ from remgcl import (
     RunError,
     RunFolder,
     Runner,
+    Sample,
     Samples,
 )
 from remgcl.core import engine as module
@@ -414,6 +415,19 @@ def test_changed_records_under_the_same_settings_are_refused(run: Callable[..., 
     Changing.digests["a"] = "1e"
     with pytest.raises(RunError, match=r"stage 'pretrain' .*: data\.pretrain was '0f' and is '1e'; "):
         run(data)
+
+
+def test_another_ocr_cache_under_the_same_name_is_refused(
+    run: Callable[..., str], cached: Callable[..., Path], ask: Callable[..., Sample]
+) -> None:
+    """One that holds more images, too: a training with it is another."""
+    path = cached(ask("a"))
+    run(f"stages.pretrain.ocr={path}")
+    run(f"stages.pretrain.ocr={path}")
+    assert ran() == []
+    cached(ask("bb"))
+    with pytest.raises(RunError, match=r"stage 'pretrain' .*: ocr\.pretrain was '\w{32}' and is '\w{32}'; "):
+        run(f"stages.pretrain.ocr={path}")
 
 
 def test_a_run_waits_for_no_count_of_parameters(run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:

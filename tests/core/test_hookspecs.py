@@ -24,6 +24,7 @@ def test_there_is_a_hook_for_each_kind_of_part() -> None:
         "remgcl_register_backbones",
         "remgcl_register_templates",
         "remgcl_register_datasets",
+        "remgcl_register_ocr_engines",
         "remgcl_register_text_filters",
         "remgcl_register_losses",
         "remgcl_register_runners",

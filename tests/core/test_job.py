@@ -1,7 +1,7 @@
 """A job: one stage, built, frozen, loaded and saved part by part."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 from rich.console import Console
 from torch import nn
 
-from remgcl import Engine, Job, Recipe, RunError, RunFolder, TextFilter
+from remgcl import Engine, Job, Recipe, RunError, RunFolder, Sample, Samples, TextFilter
 from remgcl.core.checkpoint import saved_parts
 from remgcl.core.objective import LANGUAGE
 from remgcl.core.recipe import PARTS, Validation
 from remgcl.plugins.backbones.tiny import TinyBackbone
+from remgcl.plugins.datasets import Synthetic
 from remgcl.plugins.vision_towers.tiny import TinyTower
 
 Read = Callable[..., Recipe]
@@ -165,6 +166,77 @@ def test_examples_are_the_encoded_samples_in_order(read: Read, make_job: MakeJob
         expected = job.encoder(samples[index])
         assert np.array_equal(examples[index].tokens.ids, expected.tokens.ids)
         assert np.array_equal(examples[index].tokens.labels, expected.tokens.labels)
+
+
+@define
+class Bare:
+    """Samples that lost their regions."""
+
+    samples: Samples
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Take the regions off one."""
+        return evolve(self.samples[index], regions=())
+
+    def modality_lengths(self) -> Sequence[int]:
+        """Give their lengths."""
+        return self.samples.modality_lengths()
+
+
+@frozen(kw_only=True)
+class BareDrawings(Synthetic):
+    """Drawings without regions."""
+
+    def build(self) -> Bare:  # type: ignore[override]
+        """Make the samples."""
+        return Bare(super().build())
+
+
+def test_a_cache_of_regions_gives_the_same_batch_as_regions_of_the_records(
+    read: Read, make_job: MakeJob, cached: Callable[..., Path]
+) -> None:
+    recipe = read()
+    own = make_job(recipe, "tune")
+    drawn = own.stage.data.build()
+    path = cached(*(drawn[place] for place in range(len(drawn))))
+    bare = BareDrawings(samples=4, seed=1)
+    stages = {
+        name: evolve(recipe.stages["tune"], after=None, data=bare, ocr=ocr)
+        for name, ocr in (("with", str(path)), ("without", None))
+    }
+    batches = {
+        name: job.collator([job.build_examples()[place] for place in range(4)])
+        for name, job in {
+            "own": own,
+            **{name: make_job(evolve(recipe, stages=stages), name) for name in stages},
+        }.items()
+    }
+    assert len(batches["own"]["region_image"]) == 4
+    assert len(batches["without"]["region_image"]) == 0
+    for name, tensor in batches["own"].items():
+        assert torch.equal(tensor, batches["with"][name]), name  # type: ignore[literal-required, arg-type]
+
+
+def test_held_out_samples_get_the_regions_of_the_cache_too(
+    read: Read, make_job: MakeJob, cached: Callable[..., Path]
+) -> None:
+    recipe = read()
+    drawn = Synthetic(samples=2, split="held_out").build()
+    held_out = Validation(data=BareDrawings(samples=2, split="held_out"), max_new_tokens=1)
+    stage = evolve(recipe.stages["pretrain"], validation=held_out, ocr=str(cached(drawn[0])))
+    job = make_job(evolve(recipe, stages={"pretrain": stage}), "pretrain")
+    first, second = job.validate(job.build_model())
+    assert (first.sample.regions, second.sample.regions) == (drawn[0].regions, ())
+
+
+def test_a_cache_that_is_not_there_is_told_when_samples_are_made(read: Read, make_job: MakeJob, tmp_path: Path) -> None:
+    recipe = read(f"stages.pretrain.ocr={tmp_path}")
+    with pytest.raises(RunError, match=f"^{tmp_path}: is no OCR cache; there is no about.json"):
+        make_job(recipe, "pretrain").build_examples()
 
 
 def test_a_collator_makes_batches_for_the_tower(read: Read, make_job: MakeJob) -> None:

@@ -1,16 +1,32 @@
 """The plan: what a run will do, and everything that would stop it, at once."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from remgcl import Census, DataError, Dataset, Fault, FaultsError, Recipe, Samples, VisionTower, WeightsError
-from remgcl.core.plan import make_plan
+from remgcl import (
+    Census,
+    DataError,
+    Dataset,
+    Fault,
+    FaultsError,
+    Recipe,
+    Region,
+    Sample,
+    Samples,
+    VisionTower,
+    WeightsError,
+)
+from remgcl.core.ocr_cache import OcrCache
+from remgcl.core.plan import LOOKED_AT, Coverage, make_plan
 from remgcl.core.recipe import Validation
 
 Read = Callable[..., Recipe]
@@ -107,7 +123,7 @@ def test_parameters_are_counted_without_making_a_tensor(read: Read) -> None:
 def test_parameters_are_not_counted_where_nobody_asks(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = read()
     monkeypatch.setattr(type(recipe.backbone), "parameters", lambda _: 1 / 0)
-    assert make_plan(recipe, "a.toml", parameters=False).parameters == {}
+    assert make_plan(recipe, "a.toml", counted=False).parameters == {}
 
 
 def test_a_plan_tells_the_tokens_of_an_image_and_what_the_data_hold(read: Read) -> None:
@@ -145,7 +161,7 @@ def test_steps_are_those_of_a_training_on_one_device(
     recipe = with_data(
         small, data=Counted(samples=samples), batch_size=batch_size, accumulation=accumulation, epochs=epochs
     )
-    steps = make_plan(recipe, "a.toml", parameters=False).stages["tune"].steps
+    steps = make_plan(recipe, "a.toml", counted=False).stages["tune"].steps
     assert steps == counted_steps(samples, batch_size, accumulation, epochs)
 
 
@@ -177,7 +193,7 @@ def test_steps_are_those_that_the_trainer_of_transformers_takes(
     args.include_num_input_tokens_seen = "no"
     *_, taken = Trainer.set_initial_training_values(trainer, args, range(batches))  # type: ignore[arg-type]
     recipe = with_data(read(), data=Counted(samples=batches), batch_size=1, accumulation=accumulation, epochs=epochs)
-    assert make_plan(recipe, "a.toml", parameters=False).stages["tune"].steps == taken
+    assert make_plan(recipe, "a.toml", counted=False).stages["tune"].steps == taken
 
 
 @pytest.mark.parametrize(
@@ -238,7 +254,7 @@ def test_the_faults_of_weights_data_and_lengths_are_told_together(read: Read) ->
 
 def test_faults_are_told_even_if_parameters_are_not_counted(read: Read) -> None:
     with pytest.raises(FaultsError, match=r"^a\.toml: vision_tower: weights 'x': are not there$"):
-        make_plan(evolve(read(), vision_tower=Lost()), "a.toml", parameters=False)
+        make_plan(evolve(read(), vision_tower=Lost()), "a.toml", counted=False)
 
 
 @pytest.mark.parametrize(("there", "told"), [(False, "are not there"), (True, "cannot be read")])
@@ -285,3 +301,101 @@ def test_a_dataset_need_not_be_hashable(read: Read) -> None:
 def test_a_fault_of_the_program_is_not_told_as_one_of_the_users(read: Read) -> None:
     with pytest.raises(ZeroDivisionError, match="a bug"):
         make_plan(with_data(read(), data=Counted(error=ZeroDivisionError("a bug"))), "a.toml")
+
+
+@define
+class Pictures:
+    """Samples with pictures of one grey each, some with regions of their own, and texts in between."""
+
+    length: int
+    asked: list[int] = Factory(list)
+
+    def __len__(self) -> int:
+        """Count them."""
+        return self.length
+
+    def __getitem__(self, index: int) -> Sample:
+        """Make one: a text, a picture with a region, or two pictures without."""
+        self.asked.append(index)
+        image = Image.new("RGB", (2, 2), (index % 256, index // 256, 0)) if index % 4 else None
+        regions = (Region("own", ((0, 0), (1, 0), (1, 1), (0, 1))),) if index % 4 == 1 else ()
+        return Sample(str(index), (), image, regions)
+
+    def modality_lengths(self) -> list[int]:
+        """Give none."""
+        return []
+
+
+@frozen(kw_only=True)
+class Pictured(Dataset):
+    """A dataset of such samples."""
+
+    length: int = 8
+    made: Pictures = field(init=False, eq=False, default=Factory(lambda self: Pictures(self.length), takes_self=True))
+
+    def census(self) -> Census:
+        """Count them."""
+        return Census(samples=self.length, images=0, digest="0f")
+
+    def build(self) -> Samples:
+        """Give them."""
+        return self.made
+
+
+def test_a_plan_tells_how_many_images_the_ocr_cache_knows(read: Read, cached: Callable[..., Path]) -> None:
+    """Texts, and images with regions of their own, do not need it."""
+    data, held_out = Pictured(length=16), Pictured(length=4)
+    path = cached(*(data.made[place] for place in (1, 2, 3, 6)))
+    recipe = with_data(read(), data=data, ocr=str(path))
+    recipe.stages["tune"] = evolve(recipe.stages["tune"], validation=Validation(data=held_out))
+    plan = make_plan(recipe, "a.toml")
+    told = plan.stages["tune"].ocr
+    assert told is not None
+    assert (told.origin.engine, told.origin.version) == ("made-up", "made-up 1")
+    assert (told.train, told.held_out) == (Coverage(images=8, covered=3), Coverage(images=2, covered=2))
+    first = plan.stages["pretrain"].ocr
+    assert first is not None
+    assert (first.held_out, first.digest) == (None, OcrCache.open(path).digest)
+
+
+@pytest.mark.parametrize("length", [1, 1999, 2000, 2001, 123_456])
+def test_no_more_than_two_thousand_samples_are_looked_at_evenly_spread(
+    length: int, read: Read, cached: Callable[..., Path]
+) -> None:
+    data = Pictured(length=length)
+    recipe = with_data(read(), data=data, ocr=str(cached()))
+    recipe.stages.pop("tune")
+    make_plan(recipe, "a.toml")
+    asked = data.made.asked
+    assert len(asked) == min(length, LOOKED_AT)
+    assert asked == sorted(set(asked))
+    gaps = {second - first for first, second in pairwise(asked)}
+    assert max(gaps, default=0) - min(gaps, default=0) <= 1
+    assert length - asked[-1] <= ceil(length / LOOKED_AT)
+
+
+def test_images_are_not_looked_at_where_nobody_asks(read: Read, cached: Callable[..., Path]) -> None:
+    data = Pictured()
+    told = make_plan(with_data(read(), data=data, ocr=str(cached())), "a.toml", counted=False).stages["tune"].ocr
+    assert told is not None
+    assert (told.train, data.made.asked) == (None, [])
+
+
+def test_a_cache_that_is_missing_or_broken_is_a_fault_of_its_key(
+    read: Read, cached: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = cached(Pictures(4)[3])
+    (shard,) = path.glob("*.arrow")
+    shard.write_bytes(b"")
+    told = faults_of(with_data(read("stages.pretrain.learning_rate=0.1"), ocr=str(path), max_length=2))
+    broken = f"{shard}: is broken or cut off; delete it and run remgcl ocr again, which recognises its images anew"
+    assert [fault for fault in told if ".ocr: " in fault] == [
+        f"a.toml: stages.pretrain.ocr: {broken}",
+        f"a.toml: stages.tune.ocr: {broken}",
+    ]
+    assert any("max_length" in fault for fault in told)
+    (missing, _) = faults_of(with_data(read(), ocr=str(tmp_path / "none")))
+    assert missing == (
+        f"a.toml: stages.pretrain.ocr: {tmp_path}/none: is no OCR cache; "
+        "there is no about.json, which remgcl ocr writes"
+    )

@@ -10,6 +10,7 @@ other heavy library: such imports belong inside `build` and its like.
 from remgcl.core.parts.backbone import Backbone, BackboneSpec
 from remgcl.core.parts.dataset import Census, Dataset, Samples
 from remgcl.core.parts.loss import Loss
+from remgcl.core.parts.ocr_engine import OcrEngine
 from remgcl.core.parts.part import Part, Pretrained
 from remgcl.core.parts.projector import Projector
 from remgcl.core.parts.runner import Runner
@@ -25,6 +26,7 @@ __all__ = [
     "Dataset",
     "Grid",
     "Loss",
+    "OcrEngine",
     "Part",
     "Pretrained",
     "Projector",

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from attrs import field, frozen
 from attrs.validators import gt
 
-from remgcl import Census, DataError, Dataset, Fault, FaultsError, Sample
-from remgcl.plugins.datasets.image_file import LARGEST, ImageFolder
+from remgcl import LARGEST_IMAGE, Census, DataError, Dataset, Fault, FaultsError, ImageFolder, Sample
 from remgcl.plugins.datasets.record import faults_of, regions_of, turns_of, words_of
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class LlavaJson(Dataset):
     key: str | None = None
     follow_links: bool = False
     unreadable: Literal["stop", "skip"] = "stop"
-    max_pixels: int = field(default=LARGEST, validator=gt(0))
+    max_pixels: int = field(default=LARGEST_IMAGE, validator=gt(0))
 
     def census(self) -> Census:
         """Read every record, and open every image without decoding it."""
@@ -134,13 +133,14 @@ class LlavaSamples:
             self._verify(place)
             name = str(record.get("id", place))
             try:
-                image = self._image(record)
+                image, content = self._image(record)
             except DataError as error:
                 if self._dataset.unreadable == "stop":
                     raise DataError(f"{self._dataset.path}: record {name}: {error}") from None
                 _log.warning("record %s is skipped: %s", name, error)
                 continue
-            return Sample(name, turns_of(record), image, regions_of(record), stands_in_for=skipped)
+            regions = regions_of(record)
+            return Sample(name, turns_of(record), image, regions, stands_in_for=skipped, content=content)
         raise DataError(f"{self._dataset.path}: no record has a readable image")
 
     def modality_lengths(self) -> Sequence[int]:
@@ -153,5 +153,5 @@ class LlavaSamples:
             name = record.get("id", place) if isinstance(record, dict) else place
             raise DataError(f"{self._dataset.path}: record {name}: {what}")
 
-    def _image(self, record: dict[str, Any]) -> Image | None:
-        return self._dataset.folder.load(record["image"]) if "image" in record else None
+    def _image(self, record: dict[str, Any]) -> tuple[Image | None, str]:
+        return self._dataset.folder.load(record["image"]) if "image" in record else (None, "")

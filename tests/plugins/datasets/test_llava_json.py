@@ -1,5 +1,6 @@
 """LLaVA's JSON as a dataset: its census, its samples, and what happens to bad input."""
 
+import hashlib
 import json
 import logging
 import pickle
@@ -10,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from remgcl import Census, DataError, FaultsError, Region, Turn
+from remgcl import LARGEST_IMAGE, Census, DataError, FaultsError, Region, Turn
 from remgcl.plugins.datasets import LlavaJson
-from remgcl.plugins.datasets.image_file import LARGEST
 
 Make = Callable[..., dict[str, Any]]
 Write = Callable[..., LlavaJson]
@@ -167,7 +167,7 @@ def test_links_and_sizes_are_judged_as_the_settings_say(
     assert dataset(linked, follow_links=True).census().images == 1
     declare("long.png", 16000, 1)
     long = [record("<image>", "x", image="long.png")]
-    with pytest.raises(FaultsError, match=f"16000 x 1 is too large; a square may have {LARGEST} pixels$"):
+    with pytest.raises(FaultsError, match=f"16000 x 1 is too large; a square may have {LARGEST_IMAGE} pixels$"):
         dataset(long).census()
     assert dataset(long, max_pixels=16000**2).census().images == 1
     with pytest.raises(ValueError, match="'max_pixels' must be > 0: 0"):
@@ -229,3 +229,12 @@ def test_there_is_nothing_beyond_the_last_sample(index: int, dataset: Write, rec
 def test_samples_go_to_another_process(dataset: Write, record: Make) -> None:
     samples = pickle.loads(pickle.dumps(dataset([record("<image>", "x", image="red.png")]).build()))  # noqa: S301 - ours
     assert samples[0].image.size == (6, 4)
+
+
+def test_a_sample_carries_the_digest_of_its_image_file(dataset: Write, record: Make, folder: Path) -> None:
+    records = [record("<image>", "x", image=name) for name in ("red.png", "cut.png", "blue.png")]
+    samples = dataset([*records, record("a", "b")], unreadable="skip").build()
+    red, blue = (
+        hashlib.blake2b((folder / name).read_bytes(), digest_size=16).hexdigest() for name in ("red.png", "blue.png")
+    )
+    assert [sample.content for sample in (samples[place] for place in range(4))] == [red, blue, blue, ""]

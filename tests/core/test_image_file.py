@@ -1,5 +1,6 @@
 """Image files: every format and mode that is read, and every file that is refused."""
 
+import hashlib
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from remgcl import DataError
-from remgcl.plugins.datasets.image_file import FORMATS, LARGEST, ImageFolder
+from remgcl import LARGEST_IMAGE, DataError
+from remgcl.core.image_file import FORMATS, ImageFolder, pixel_digest
 
 EXACT = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}
 
@@ -27,7 +28,7 @@ def test_every_allowed_format_is_read(kind: str, opened: ImageFolder) -> None:
     there = np.full((4, 6, 3), 200, dtype=np.uint8)
     there[:2, :3] = 20
     Image.fromarray(there).save(opened.path / "picture", format=kind, **EXACT.get(kind, {}))
-    read = opened.load("picture")
+    read, _ = opened.load("picture")
     assert (read.mode, read.size) == ("RGB", (6, 4))
     np.testing.assert_allclose(np.asarray(read), there, atol=8)
 
@@ -37,13 +38,13 @@ def test_every_allowed_format_is_read(kind: str, opened: ImageFolder) -> None:
 )
 def test_an_image_of_any_mode_becomes_rgb(mode: str, kind: str, opened: ImageFolder) -> None:
     Image.new("RGB", (5, 5), "white").convert(mode).save(opened.path / "picture", format=kind)
-    read = opened.load("picture")
+    read, _ = opened.load("picture")
     assert (read.mode, read.getpixel((2, 2))) == ("RGB", (255, 255, 255))
 
 
 def test_the_name_does_not_tell_the_format(opened: ImageFolder) -> None:
     (opened.path / "red.jpg").write_bytes((opened.path / "red.png").read_bytes())
-    assert opened.load("red.jpg").getpixel((0, 0)) == (255, 0, 0)
+    assert opened.load("red.jpg")[0].getpixel((0, 0)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize("kind", ["PPM", "ICO", "PCX", "TGA", "SGI"])
@@ -56,7 +57,7 @@ def test_other_formats_are_refused_whatever_their_names(kind: str, opened: Image
 def test_a_picture_in_a_folder_below_is_found(opened: ImageFolder) -> None:
     (opened.path / "below").mkdir()
     (opened.path / "red.png").rename(opened.path / "below" / "red.png")
-    assert opened.load("below/red.png").size == (6, 4)
+    assert opened.load("below/red.png")[0].size == (6, 4)
 
 
 @pytest.mark.parametrize(
@@ -105,13 +106,13 @@ def test_a_link_out_of_the_folder_is_followed_only_where_that_is_allowed(
         match=rf"^image '{name}': is a link that leaves the folder '{folder}'; follow_links = true allows it$",
     ):
         ImageFolder(path=folder).open(name)
-    assert ImageFolder(path=folder, follow_links=True).load(name).size == (6, 4)
+    assert ImageFolder(path=folder, follow_links=True).load(name)[0].size == (6, 4)
 
 
 def test_a_link_that_stays_inside_and_a_folder_that_is_a_link_are_followed(folder: Path, tmp_path: Path) -> None:
     (folder / "again.png").symlink_to(folder / "red.png")
     (tmp_path / "alias").symlink_to(folder)
-    assert ImageFolder(path=tmp_path / "alias").load("again.png").getpixel((0, 0)) == (255, 0, 0)
+    assert ImageFolder(path=tmp_path / "alias").load("again.png")[0].getpixel((0, 0)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize("size", [(16000, 1), (1, 16000), (13378, 13376)])
@@ -121,7 +122,7 @@ def test_what_counts_is_the_square_around_the_picture(
     declare("long.png", *size)
     with pytest.raises(
         DataError,
-        match=rf"^image 'long.png': {size[0]} x {size[1]} is too large; a square may have {LARGEST} pixels$",
+        match=rf"^image 'long.png': {size[0]} x {size[1]} is too large; a square may have {LARGEST_IMAGE} pixels$",
     ):
         opened.open("long.png")
 
@@ -167,6 +168,35 @@ def test_a_damaged_file_gives_a_picture_or_a_data_error(
     folder = tmp_path_factory.getbasetemp()
     (folder / "damaged").write_bytes(raw[:length])
     try:
-        assert ImageFolder(path=folder, max_pixels=10**6).load("damaged").mode == "RGB"
+        assert ImageFolder(path=folder, max_pixels=10**6).load("damaged")[0].mode == "RGB"
     except DataError as error:
         assert str(error).startswith("image 'damaged': ")  # noqa: PT017 - either is right
+
+
+def test_the_digest_is_that_of_the_file(opened: ImageFolder) -> None:
+    raw = (opened.path / "red.png").read_bytes()
+    (opened.path / "again.jpg").write_bytes(raw)
+    assert opened.load("red.png")[1] == opened.load("again.jpg")[1] == hashlib.blake2b(raw, digest_size=16).hexdigest()
+    assert opened.load("red.png")[1] != opened.load("blue.png")[1]
+
+
+def test_a_file_is_read_once(opened: ImageFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So image and digest are of one content, even if the file changes meanwhile."""
+    read = Path.read_bytes
+
+    def replace(path: Path) -> bytes:
+        raw = read(path)
+        path.unlink()
+        return raw
+
+    monkeypatch.setattr(Path, "read_bytes", replace)
+    image, content = opened.load("red.png")
+    assert image.getpixel((0, 0)) == (255, 0, 0)
+    assert len(content) == 32
+
+
+def test_an_image_in_no_file_is_named_by_its_pixels_and_its_size() -> None:
+    image = Image.new("RGB", (6, 4), "red")
+    others = [Image.new("RGB", (4, 6), "red"), Image.new("RGB", (6, 4), "blue"), Image.new("RGB", (12, 2), "red")]
+    assert pixel_digest(image) == pixel_digest(image.copy())
+    assert len({pixel_digest(other) for other in [image, *others]}) == 4

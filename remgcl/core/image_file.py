@@ -1,19 +1,21 @@
-"""Image files of a folder: nothing outside of it, nothing too large."""
+"""Image files of a folder: nothing outside of it, nothing too large; and the digest of what an image shows."""
 
 from __future__ import annotations
 
 import warnings
+from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from attrs import frozen
 
-from remgcl import DataError
+from remgcl.core.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LARGEST = 13377**2
+LARGEST_IMAGE = 13377**2
 """Largest image, padded to a square, in pixels; of a larger square, Pillow takes the header for a bomb."""
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
@@ -33,7 +35,7 @@ class ImageFolder:
 
     path: Path
     follow_links: bool = False
-    max_pixels: int = LARGEST
+    max_pixels: int = LARGEST_IMAGE
 
     def open(self, name: str) -> Image:
         """Open an image without decoding it.
@@ -44,17 +46,40 @@ class ImageFolder:
         Raises:
             DataError: It is not there, leaves the folder, is too large or is no image.
         """
+        return self._opened(name, self._inside(name))
+
+    def load(self, name: str) -> tuple[Image, str]:
+        """Read and decode an image.
+
+        Args:
+            name: Its path, relative to the folder.
+
+        Returns:
+            The image in RGB, and the digest of its file.
+
+        Raises:
+            DataError: As `open`, or the file is broken.
+        """
+        path = self._inside(name)
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            raise self._unread(name, error) from None
+        with self._opened(name, BytesIO(raw)) as image:
+            try:
+                return image.convert("RGB"), digest(raw)
+            except (OSError, ValueError, SyntaxError) as error:
+                raise DataError(f"image {name!r}: is broken; {_reason(error)}") from None
+
+    def _opened(self, name: str, file: Path | IO[bytes]) -> Image:
         import PIL.Image
 
-        path = self._inside(name)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow's own bound is judged below, on the padded size
-                image = PIL.Image.open(path, formats=FORMATS)
-        except FileNotFoundError:
-            raise DataError(f"image {name!r}: there is no such file in {str(self.path)!r}") from None
+                image = PIL.Image.open(file, formats=FORMATS)
         except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-            raise DataError(f"image {name!r}: cannot be read; {_reason(error)}") from None
+            raise self._unread(name, error) from None
         if max(image.size) ** 2 > self.max_pixels:
             width, height = image.size
             image.close()
@@ -63,20 +88,10 @@ class ImageFolder:
             )
         return image
 
-    def load(self, name: str) -> Image:
-        """Open and decode an image.
-
-        Args:
-            name: Its path, relative to the folder.
-
-        Raises:
-            DataError: As `open`, or the file is broken.
-        """
-        with self.open(name) as image:
-            try:
-                return image.convert("RGB")
-            except (OSError, ValueError, SyntaxError) as error:
-                raise DataError(f"image {name!r}: is broken; {_reason(error)}") from None
+    def _unread(self, name: str, error: Exception) -> DataError:
+        if isinstance(error, FileNotFoundError):
+            return DataError(f"image {name!r}: there is no such file in {str(self.path)!r}")
+        return DataError(f"image {name!r}: cannot be read; {_reason(error)}")
 
     def _inside(self, name: str) -> Path:
         """Join a name to the folder, or raise if it would leave it."""
@@ -86,12 +101,30 @@ class ImageFolder:
         try:
             inside = path.resolve().is_relative_to(self.path.resolve())
         except (OSError, ValueError, RuntimeError) as error:  # a name that no file can have, links in a circle
-            raise DataError(f"image {name!r}: cannot be read; {_reason(error)}") from None
+            raise self._unread(name, error) from None
         if not inside and not self.follow_links:
             raise DataError(
                 f"image {name!r}: is a link that leaves the folder {str(self.path)!r}; follow_links = true allows it"
             )
         return path
+
+
+def digest(content: bytes) -> str:
+    """Make a name of some content: BLAKE2b, 16 bytes, in hexadecimal.
+
+    Args:
+        content: What to name.
+    """
+    return blake2b(content, digest_size=16).hexdigest()
+
+
+def pixel_digest(image: Image) -> str:
+    """Make a name of an image that is in no file: the digest of its size and its pixels.
+
+    Args:
+        image: The image, in RGB.
+    """
+    return digest(repr(image.size).encode() + image.tobytes())
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,102 @@
+"""``remgcl ocr``: find the text of images, once, before training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from remgcl.cli.options import Overrides
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from remgcl import Engine
+    from remgcl.core.ocr_sources import Source
+
+T = TypeVar("T")
+
+PRINTED = 10
+"""Lines that are printed of a phase where there is no terminal to draw a bar on."""
+
+Settings = Annotated[
+    list[str],
+    typer.Option("--engine-set", metavar="KEY=VALUE", help="Set a field of the engine, such as least_confidence=0.8."),
+]
+
+
+def ocr(  # noqa: PLR0913 - options of a command
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SOURCE", help="An image, a folder of images, or a recipe, for its data."),
+    ],
+    *,
+    out: Annotated[Path, typer.Option(metavar="CACHE", help="The folder of the cache; it is made, or gone on with.")],
+    engine: Annotated[str, typer.Option(metavar="NAME", help="The OCR engine.")] = "rapidocr",
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Processes; one a processor by default.")
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006 - typer copies it
+    settings: Settings = [],  # noqa: B006 - typer copies it
+) -> None:
+    """Find the lines of text in images, and keep them in a cache that a stage's key `ocr` names.
+
+    What the cache holds already is not recognised again.
+    """
+    from rich.console import Console
+
+    from remgcl import Engine
+    from remgcl.core.ocr import processors, recognise
+    from remgcl.core.ocr_writer import OcrWriter
+
+    console = Console(soft_wrap=True, highlight=False)
+    installed = Engine.installed()
+    chosen, origin = installed.ocr_engine(engine, settings)
+    report = recognise(
+        _sources(installed, source, overrides),
+        chosen,
+        OcrWriter(out, origin),
+        workers=workers or processors(),
+        told=lambda name, total, results: _shown(console, name, total, results),
+    )
+    for what in report.unreadable:
+        console.print(f"unreadable: {what}", style="yellow", markup=False)
+    speed = f", {report.recognised / report.seconds:.2f} images/s" if report.recognised else ""
+    console.print(
+        f"{report.images:,} images, {report.different:,} different: "
+        f"{report.found:,} found in the cache, {report.recognised:,} recognised, "
+        f"{len(report.unreadable):,} unreadable; {report.regions:,} regions{speed}",
+        markup=False,
+    )
+
+
+def _sources(engine: Engine, source: Path, overrides: list[str]) -> list[Source]:
+    """Name the images of a recipe, or those of a file or a folder."""
+    from remgcl import RemgclError
+    from remgcl.core.ocr_sources import files_of, sources_of
+
+    if source.suffix == ".toml":
+        return sources_of(engine.read(source, overrides))
+    if overrides:
+        raise RemgclError(f"--set {overrides[0]}: sets a key of a recipe; {str(source)!r} is none")
+    return files_of(source)
+
+
+def _shown(console: Console, name: str, total: int, results: Iterable[T]) -> Iterator[T]:
+    """Show how far a phase is: a bar, or a few lines where there is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}")
+    begun, printed = time.monotonic(), 0
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(name, total=total, speed="")
+        for done, result in enumerate(results, 1):
+            yield result
+            speed = f"{done / max(time.monotonic() - begun, 1e-9):.1f} images/s"
+            bar.update(task, completed=done, speed=speed)
+            if not console.is_terminal and done * PRINTED // total > printed:
+                printed = done * PRINTED // total
+                console.print(f"{name}  {done:,}/{total:,}  {speed}", markup=False)
