@@ -7,9 +7,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from torch import Tensor
+from torch import Tensor, distributed
 from transformers import TrainerCallback
 
 from remgcl import GradientNorms, Job
@@ -40,7 +41,7 @@ class Progress(TrainerCallback):
         self.norms: GradientNorms | None = None
         self._job = job
         self._sums: dict[str, dict[str, Tensor]] = {}
-        self._new_samples = self._printed = 0
+        self._new_samples = self._printed = self._step = 0
         self._begun = 0.0
         self._bar = Bar(
             TextColumn(f"[bold]{job.name}"),
@@ -72,6 +73,7 @@ class Progress(TrainerCallback):
         """Give all that a resumed training goes on from."""
         return {
             "logged": [self.logged[0], self.logged[-1]] if self.logged else [],
+            "step": self._step,
             "samples": self.samples,
             "seconds": self.seconds,
             "sums": {name: dict(sums) for name, sums in self._sums.items()},
@@ -79,20 +81,23 @@ class Progress(TrainerCallback):
             "printed": self._printed,
         }
 
-    def resume(self, state: Mapping[str, Any], step: int) -> None:
-        """Go on, and forget what was logged after a step.
+    def resume(self, state: Mapping[str, Any], *, first: bool = True) -> None:
+        """Go on, and forget what was logged since.
 
         Args:
             state: What `state` gave.
-            step: The step it was given at.
+            first: Whether this is the rank that writes.
         """
         self.logged = list(state["logged"])
         self.samples, self.seconds = state["samples"], state["seconds"]
         self._sums = {name: dict(sums) for name, sums in state["sums"].items()}
         self._new_samples, self._printed = state["new_samples"], state["printed"]
+        self._step = state["step"]
+        if not first:
+            return
         metrics = self._job.folder.metrics
         lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.exists() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= self._step]
         metrics.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
@@ -109,12 +114,14 @@ class Progress(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
         """Average, write down and show the terms since the last log step."""
-        del args, control
-        if not self._new_samples:
+        del args
+        interrupted = control.should_training_stop and state.global_step < state.max_steps
+        if not self._new_samples or interrupted:  # what was not logged goes into the checkpoint
             return
+        self._add_other_ranks()
         now = time.monotonic() - self._begun
         speed = self._new_samples / max(now - self.seconds, 1e-9)
-        terms = self._terms(state.global_step / state.max_steps)
+        terms = self._terms((state.global_step - 1) / state.max_steps)
         line = {
             "step": state.global_step,
             "epoch": state.epoch,
@@ -123,17 +130,31 @@ class Progress(TrainerCallback):
             "samples_per_second": speed,
             "terms": terms,
         }
-        with self._job.folder.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        if state.is_world_process_zero:
+            with self._job.folder.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
         losses = {name: term["loss"] for name, term in terms.items()}
         self._show(
             state, "  ".join(f"{name} {value:.3f}" for name, value in losses.items()) + f"  {speed:.0f} samples/s"
         )
         self.logged.append(losses)
+        self._step = state.global_step
         self.samples += self._new_samples
         self.seconds = now
         state.log_history.clear()  # the file of metrics holds it
         self._sums, self._new_samples, self.norms = {}, 0, None
+
+    def _add_other_ranks(self) -> None:
+        """Add up losses, counts and samples of all ranks; diagnoses stay this rank's own."""
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return
+        own = [sums[key] for sums in self._sums.values() for key in ("sum", "count")]
+        total = torch.stack([*own, own[0].new_tensor(self._new_samples)])
+        distributed.all_reduce(total)
+        *parts, samples = total.unbind()
+        for sums, loss, count in zip(self._sums.values(), parts[::2], parts[1::2], strict=True):
+            sums["sum"], sums["count"] = loss, count
+        self._new_samples = int(samples)
 
     def _terms(self, progress: float) -> dict[str, dict[str, float]]:
         """Give each term's mean loss, its weight, its share of the gradient, and its diagnosis."""

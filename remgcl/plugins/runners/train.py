@@ -62,10 +62,10 @@ def train(job: Job, build: Callable[[Job, nn.Module], StageTrainer]) -> None:
         raise DataError(str(error).rpartition(f"{DataError.__name__}: ")[2].strip()) from error
     if interrupts.caught:
         raise RunError(f"stage {job.name!r}: interrupted at step {trainer.state.global_step}; run it again to go on")
-    after = job.validate(model)
+    after, counts = job.validate(model), trainer.counts
     with trainer.whole_parameters():
         if trainer.is_world_process_zero():
-            record = outcome(trainer.progress, trainer.counts, trainer.answered_before, after)
+            record = outcome(trainer.progress, counts, trainer.answered_before, after)
             job.finish(objective, record)
             tell(job, record, after)
 
@@ -132,8 +132,9 @@ class StageTrainer(Trainer):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How often something was left out so far, by what it was."""
-        return dict(zip(COUNTS, self._counts.tolist(), strict=True))
+        """How often something was left out so far on all ranks, by what it was; all ranks must ask."""
+        total = self.accelerator.gather(self._counts.to(self.args.device)).view(-1, len(COUNTS)).sum(dim=0)
+        return dict(zip(COUNTS, total.tolist(), strict=True))
 
     def compute_loss(
         self,
@@ -221,7 +222,8 @@ class StageTrainer(Trainer):
 
     def _fill(self, folder: Path) -> None:
         """Write all that a resumed training goes on from."""
-        state.save(folder, f"rank-{self.args.process_index}", {"random": state.random_state()})
+        own = {"random": state.random_state(), "progress": self.progress.state(), "counts": self._counts}
+        state.save(folder, f"rank-{self.args.process_index}", own)
         if not self.is_world_process_zero():
             return
         scaler = self.accelerator.scaler
@@ -229,8 +231,6 @@ class StageTrainer(Trainer):
             "ranks": self.args.world_size,
             "schedule": self.lr_scheduler.state_dict(),
             "scaler": scaler.state_dict() if scaler else None,
-            "progress": self.progress.state(),
-            "counts": self._counts,
             "skipped": self.guard.skipped,
         }
         state.save(folder, "training", held)
@@ -262,8 +262,9 @@ class StageTrainer(Trainer):
         self.lr_scheduler.load_state_dict(held["schedule"])
         if held["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(held["scaler"])
-        self.progress.resume(held["progress"], self.state.global_step)
-        self._counts, self.guard.skipped = held["counts"], held["skipped"]
+        own = state.load(folder, f"rank-{self.args.process_index}")
+        self.progress.resume(own["progress"], first=self.is_world_process_zero())
+        self._counts, self.guard.skipped = own["counts"], held["skipped"]
         self.job.console.print(f"[bold]{self.job.name}[/]: goes on from step {self.state.global_step}")
 
     def _load_optimizer(self, folder: Path) -> None:
