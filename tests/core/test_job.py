@@ -237,7 +237,7 @@ def test_an_objective_joins_the_model_and_the_losses_of_the_stage(read: Read, ma
     examples = job.build_examples()
     total, terms = objective(job.collator([examples[0], examples[1]]))
     assert list(terms) == [LANGUAGE, "global"]
-    assert torch.allclose(total.detach(), terms[LANGUAGE] + 0.5 * terms["global"])
+    assert torch.allclose(total.detach(), terms[LANGUAGE]["loss"] + 0.5 * terms["global"]["loss"])
 
 
 def test_without_validation_nothing_is_answered(read: Read, make_job: MakeJob) -> None:
@@ -261,7 +261,7 @@ def test_the_held_out_samples_are_answered_all_and_in_order(read: Read, make_job
 def test_a_finished_stage_is_recorded_with_its_inputs_and_results(read: Read, make_job: MakeJob) -> None:
     job = make_job(read(), "pretrain")
     job.folder.begin()
-    job.finish(job.build_model(), {"samples": 5})
+    job.finish(job.build_objective(job.build_model()), {"samples": 5})
     assert job.folder.finished() == {"inputs": job.inputs, "results": {"samples": 5}}
 
 
@@ -273,10 +273,10 @@ def test_the_model_is_saved_before_the_stage_counts_as_finished(
 
     job = make_job(read(), "pretrain")
     job.folder.begin()
-    model = job.build_model()
+    objective = job.build_objective(job.build_model())
     monkeypatch.setattr("safetensors.torch.save_model", fail)
     with pytest.raises(RunError, match="pretrain: cannot be written; no space left on device"):
-        job.finish(model, {})
+        job.finish(objective, {})
     assert job.folder.finished() is None
     assert not job.folder.model.exists()
 
@@ -284,7 +284,7 @@ def test_the_model_is_saved_before_the_stage_counts_as_finished(
 def test_random_parts_are_saved_even_if_they_learned_nothing(read: Read, make_job: MakeJob) -> None:
     job = make_job(read(), "pretrain")
     job.folder.begin()
-    job.finish(job.build_model(), {})
+    job.finish(job.build_objective(job.build_model()), {})
     assert set(saved_parts(job.folder.model)) == {"vision_tower", "projector", "backbone"}
 
 
@@ -304,7 +304,7 @@ def test_parts_that_the_recipe_gives_again_are_saved_only_if_they_learned(
     stages = {"pretrain": evolve(recalled.stages["pretrain"], train=tuple(train))}
     job = make_job(evolve(recalled, stages=stages), "pretrain")
     job.folder.begin()
-    job.finish(job.build_model(), {})
+    job.finish(job.build_objective(job.build_model()), {})
     assert set(saved_parts(job.folder.model)) == saved
     tables = json.loads((job.folder.model / "parts.json").read_text())
     assert {name: part["recipe"] for name, part in tables.items()} == job.inputs
@@ -319,7 +319,7 @@ def test_what_an_earlier_stage_learned_is_saved_by_the_later_ones_too(recalled: 
     for name in stages:
         job = make_job(recipe, name)
         job.folder.begin()
-        job.finish(job.build_model(), {})
+        job.finish(job.build_objective(job.build_model()), {})
     assert set(saved_parts(job.folder.model)) == {"projector", "backbone"}
 
 
@@ -330,7 +330,7 @@ def test_a_stage_starts_exactly_where_the_one_before_it_ended(read: Read, make_j
     model = first.build_model()
     disturb(model)
     left = state_of(model)
-    first.finish(model, {})
+    first.finish(first.build_objective(model), {})
     torch.manual_seed(7)
     assert same(state_of(make_job(read(), "tune").build_model()), left)
 
@@ -343,7 +343,7 @@ def test_weights_are_read_only_of_parts_that_no_stage_before_has_saved(recalled:
     recipe = evolve(recalled, stages=stages)
     first = make_job(recipe, "pretrain")
     first.folder.begin()
-    first.finish(first.build_model(), {})
+    first.finish(first.build_objective(first.build_model()), {})
     make_job(recipe, "tune").build_model()
     assert tower.asked == [True, True]
     assert backbone.asked == [True, False]
@@ -359,7 +359,7 @@ def test_a_stage_whose_start_has_no_model_is_told(read: Read, make_job: MakeJob,
 def test_a_stage_whose_start_is_another_model_is_told(read: Read, make_job: MakeJob) -> None:
     first = make_job(read(), "pretrain")
     first.folder.begin()
-    first.finish(first.build_model(), {})
+    first.finish(first.build_objective(first.build_model()), {})
     with pytest.raises(RunError, match=r"projector\.safetensors: cannot be loaded; .*size mismatch"):
         make_job(read("backbone.width=32"), "tune").build_model()
 

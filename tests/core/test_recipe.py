@@ -31,6 +31,8 @@ def test_the_defaults_of_a_stage_are_those_of_llavas_scripts(read: Read) -> None
         "after": None,
         "validation": None,
         "image_aspect": "pad",
+        "max_regions": 256,
+        "region_grid": None,
         "max_length": 2048,
         "group_by_modality": False,
         "epochs": 1.0,
@@ -46,6 +48,7 @@ def test_the_defaults_of_a_stage_are_those_of_llavas_scripts(read: Read) -> None
         "gradient_checkpointing": False,
         "workers": 0,
         "log_steps": 10,
+        "gradient_share_steps": 0,
     }
     defaults = {field.name: field.default for field in attrs.fields(Stage)}
     assert (defaults["max_length"], defaults["batch_size"]) == (2048, 16)
