@@ -240,6 +240,73 @@ def test_an_objective_joins_the_model_and_the_losses_of_the_stage(read: Read, ma
     assert torch.allclose(total.detach(), terms[LANGUAGE]["loss"] + 0.5 * terms["global"]["loss"])
 
 
+LEARNED = ("stages.pretrain.losses.mine={use='global', learned=true, objective='sigmoid'}",)
+
+
+def finished(job: Job, temperature: float = 0.5) -> None:
+    """Finish a job whose losses learned a temperature."""
+    job.folder.begin()
+    objective = job.build_objective(job.build_model())
+    for module in objective.learned.values():
+        torch.nn.init.constant_(module.log_temperature, np.log(temperature))
+    job.finish(objective, {})
+
+
+def test_what_a_loss_learned_is_saved_and_the_next_stage_goes_on_with_it(read: Read, make_job: MakeJob) -> None:
+    recipe = read(*LEARNED, "stages.tune.losses.mine={use='global', learned=true, objective='sigmoid', temperature=9}")
+    first = make_job(recipe, "pretrain")
+    finished(first)
+    assert first.folder.loss("mine").name == "mine.safetensors"
+    assert [file.name for file in first.folder.loss("mine").parent.iterdir()] == ["mine.safetensors"]
+
+    second = make_job(recipe, "tune")
+    module = second.build_objective(second.build_model()).learned["mine"]
+
+    assert module.temperature.item() == pytest.approx(0.5)
+    assert module.bias.item() == -10
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("{use='global'}", "{use='global', learned=true, temperature=0.25}"),
+        ("{use='refined-local', learned=true}", "{use='global', learned=true, temperature=0.25}"),
+        ("{use='global', learned=true}", "{use='global', temperature=0.25}"),
+    ],
+    ids=["learned nothing", "another loss", "learns no more"],
+)
+def test_a_loss_begins_with_its_settings_where_the_stage_before_had_another(
+    read: Read, make_job: MakeJob, before: str, now: str
+) -> None:
+    recipe = read(f"stages.pretrain.losses.mine={before}", f"stages.tune.losses.mine={now}")
+    finished(make_job(recipe, "pretrain"))
+    job = make_job(recipe, "tune")
+    objective = job.build_objective(job.build_model())
+    built = objective.learned["mine"].loss if "mine" in objective.learned else objective.losses["mine"]
+    assert built.temperature == 0.25
+    assert all(module.temperature.item() == pytest.approx(0.25) for module in objective.learned.values())
+
+
+def test_what_a_loss_learned_with_another_objective_is_refused(read: Read, make_job: MakeJob) -> None:
+    recipe = read(*LEARNED, "stages.tune.losses.mine={use='global', learned=true}")
+    finished(make_job(recipe, "pretrain"))
+    job = make_job(recipe, "tune")
+    model = job.build_model()
+    with pytest.raises(RunError, match=r"pretrain/losses/mine\.safetensors: cannot be loaded; .*bias"):
+        job.build_objective(model)
+
+
+def test_a_stage_whose_losses_learn_nothing_saves_nothing_of_them(read: Read, make_job: MakeJob) -> None:
+    job = make_job(read("stages.pretrain.losses.global={}"), "pretrain")
+    finished(job)
+    assert not job.folder.loss("global").parent.exists()
+
+
+def test_the_encoder_takes_bounds_and_grid_from_the_stage(read: Read, make_job: MakeJob) -> None:
+    encoder = make_job(read("stages.tune.max_regions=7", "stages.tune.region_grid=2"), "tune").encoder
+    assert (encoder.max_regions, encoder.region_grid) == (7, 2)
+
+
 def test_without_validation_nothing_is_answered(read: Read, make_job: MakeJob) -> None:
     job = make_job(read(), "pretrain")
     assert job.validate(job.build_model()) == []

@@ -365,6 +365,99 @@ def test_a_dummy_image_changes_nothing_even_if_the_tower_answers_no_number(
     assert features[0].patches.shape == (0, 16, 32)
 
 
+# -- hidden layers
+
+
+LAYERS = [0, 1, 2, -1, -2]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_loss_sees_the_states_of_its_layer(
+    layer: int, build_model: BuildModel, batch: Batch, bytewise: PreTrainedTokenizerBase
+) -> None:
+    """Those of the answers where they stand, and of each region's text read by itself."""
+    model = build_model().eval()
+
+    with torch.no_grad():
+        _, by_layer = model(batch, LAYERS)
+        embeddings, *_ = model.embed(batch)
+        answers = hidden(model, embeddings, batch["attention_mask"])[layer]
+        texts = [
+            hidden(model, model.backbone.get_input_embeddings()(torch.tensor([ids])))[layer][0].mean(dim=0)
+            for ids in (bytewise.encode(text, add_special_tokens=False) for text in ("KFC", "to go"))
+        ]
+
+    features = by_layer[layer]
+    for found, slots, mask in zip(features.answer, batch["answer_slots"], batch["answer_mask"], strict=True):
+        assert found[mask] == pytest.approx(answers.flatten(0, 1)[slots[mask]], abs=1e-5)
+    assert features.regions.text == pytest.approx(torch.stack(texts), abs=1e-5)
+    assert torch.equal(features.patches, by_layer[0].patches)
+    assert torch.equal(features.answer_key, batch["answer_key"])
+    if layer not in {0, -2 - 1}:
+        assert not torch.allclose(features.regions.text, by_layer[0].regions.text, atol=0.01)
+
+
+def hidden(model: Model, embeddings: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
+    """Give the states of all layers, by a call of the language model itself."""
+    output = model.backbone(inputs_embeds=embeddings, attention_mask=mask, output_hidden_states=True)
+    return output.hidden_states  # type: ignore[no-any-return]
+
+
+def test_without_a_wish_there_is_layer_0_alone(build_model: BuildModel, batch: Batch) -> None:
+    assert list(build_model()(batch)[1]) == [0]
+    assert sorted(build_model()(batch, [-1, 0, -1])[1]) == [-1, 0]
+
+
+@pytest.mark.parametrize(
+    ("layers", "regions", "calls"), [([], 2, 1), ([0], 0, 1), ([1], 2, 2), ([-1], 0, 2), ([1, -1, 0], 0, 2)]
+)
+def test_the_language_model_is_called_as_often_with_regions_as_without(  # noqa: PLR0913, PLR0917 - fixtures
+    layers: list[int], regions: int, calls: int, build_model: BuildModel, encoder: Encoder, ask: Ask
+) -> None:
+    model = build_model()
+    kept = tuple(Region("KFC", CORNERS) for _ in range(regions))
+    batch = Collator(encoder.tower)([encoder(ask(regions=kept, size=(40, 30) if regions else None))])
+
+    with calls_of(model.backbone.get_output_embeddings()) as heads:
+        _, by_layer = model(batch, layers)
+    for each in by_layer.values():
+        each.zero().backward(retain_graph=True)
+
+    assert len(heads) == calls
+    assert all(each.regions.text.shape == (regions, 32) for each in by_layer.values())
+    assert all(
+        parameter.grad is not None for name, parameter in model.named_parameters() if "backbone.model" in name
+    ) == (calls == 2)
+
+
+def test_gradients_of_hidden_states_reach_the_language_model(build_model: BuildModel, batch: Batch) -> None:
+    model = build_model()
+    _, by_layer = model(batch, [1])
+    weight = model.backbone.model.layers[0].mlp.down_proj.weight
+
+    for side in (by_layer[1].answer, by_layer[1].regions.text):
+        (gradient,) = torch.autograd.grad(side.square().sum(), weight, retain_graph=True)
+        assert gradient.any()
+
+
+def test_what_goes_on_to_the_language_model_can_be_watched(build_model: BuildModel, batch: Batch) -> None:
+    model = build_model().eval()
+    seen: list[Tensor] = []
+
+    def watch(tensor: Tensor) -> Tensor:
+        seen.append(tensor)
+        return 2 * tensor
+
+    with torch.no_grad():
+        watched, features, _ = model.embed(batch, watch)
+        plain, unwatched, _ = model.embed(batch)
+
+    assert torch.equal(watched, 2 * plain)
+    assert torch.equal(features.patches, unwatched.patches)
+    assert torch.equal(features.answer, unwatched.answer)
+    assert [tensor.shape for tensor in seen] == [(batch["ids"].numel(), 32), (2, 16, 32)]
+
+
 # -- parts that learn
 
 
