@@ -82,6 +82,12 @@ def test_each_loss_is_told_by_its_name_and_weight(told: Callable[..., str]) -> N
     assert "mine x 0.25" in out
 
 
+def test_a_layer_that_the_backbone_does_not_have_is_told_with_its_key(remgcl: Any, recipe: Any) -> None:  # noqa: ANN401
+    ended = remgcl("check", recipe, "--set=stages.pretrain.losses.mine={use='global', text_layer=2}")
+    assert ended.code != 0
+    assert "stages.pretrain.losses.mine.text_layer: no layer 2; the backbone has 1" in " ".join(ended.err.split())
+
+
 def test_overrides_are_applied_in_order(told: Callable[..., str]) -> None:
     assert rows(told("projector.depth=9", "projector=linear"))["projector"][0] == "linear"
 

@@ -225,6 +225,13 @@ def test_a_loss_whose_name_cannot_stand_in_a_log_is_refused(read: Read) -> None:
     ]
 
 
+def test_a_temperature_that_would_fall_without_end_is_refused(read: Read) -> None:
+    losses = "stages.tune.losses.mine={ use = 'refined-local', objective = 'alignment', learned = true }"
+    assert faults_of(read, losses) == [
+        "stages.tune.losses.mine: learned: alignment has no negatives, so its temperature would fall without end"
+    ]
+
+
 def test_the_lineage_of_a_stage_leads_from_the_first_to_itself(read: Read) -> None:
     last = ["stages.last.template=plain", "stages.last.data=synthetic", "stages.last.train=['projector']"]
     recipe = read(*last, "stages.last.after=tune")
