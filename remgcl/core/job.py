@@ -212,8 +212,9 @@ class Job:
         objective = Objective(model, self.stage.losses)
         before = self.recipe.stages[self.stage.after].losses if self.stage.after else {}
         for name, module in objective.learned.items():
-            if self.start and type(before.get(name)) is type(self.stage.losses[name]):
-                load_part(module, self.start.loss(name))
+            same = type(before.get(name)) is type(self.stage.losses[name])
+            if same and self.start and (file := self.start.loss(name)).exists():
+                load_part(module, file)
         return objective
 
     def validate(self, model: Model) -> Sequence[Answered]:

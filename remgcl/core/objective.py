@@ -101,7 +101,7 @@ class Objective(nn.Module):
         logits, features = self.model(batch, [loss.text_layer for loss in self.losses.values()], **watch)
         targets = batch["labels"].flatten()[batch["label_slots"]]
         summed = functional.cross_entropy(logits.float(), targets, reduction="sum")
-        total = summed / totals[LANGUAGE].clamp(min=1)
+        total = summed / totals[LANGUAGE].clamp(min=1e-6)
         own = summed.detach() / counts[LANGUAGE].clamp(min=1)
         terms: Terms = {LANGUAGE: {"loss": own, "count": counts[LANGUAGE]}}
         for name, loss in self.losses.items():

@@ -19,7 +19,7 @@ def gather(*tensors: Tensor) -> tuple[list[Tensor], slice]:
     added up. Without other ranks the tensors are returned as they are.
 
     Args:
-        *tensors: Tensors with the same number of rows.
+        tensors: Tensors with the same number of rows.
 
     Returns:
         The tensors with the rows of all ranks in order, and the place of this

@@ -104,6 +104,12 @@ def test_where_text_regions_come_from_is_told(
     assert "no image looked at needs it (held out)" in out
 
 
+def test_a_layer_that_the_backbone_does_not_have_is_told_with_its_key(remgcl: Any, recipe: Any) -> None:  # noqa: ANN401
+    ended = remgcl("check", recipe, "--set=stages.pretrain.losses.mine={use='global', text_layer=2}")
+    assert ended.code != 0
+    assert "stages.pretrain.losses.mine.text_layer: no layer 2; the backbone has 1" in " ".join(ended.err.split())
+
+
 def test_overrides_are_applied_in_order(told: Callable[..., str]) -> None:
     assert rows(told("projector.depth=9", "projector=linear"))["projector"][0] == "linear"
 

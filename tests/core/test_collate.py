@@ -34,6 +34,7 @@ def picture(seed: int, regions: int) -> Image:
     random = np.random.default_rng(seed)
     return Image(
         pixels=random.integers(0, 256, (3, 4, 6), dtype=np.uint8),
+        key=seed - 50,
         patch_mask=random.random(6) < 0.5,
         regions=RegionTokens(
             places=np.arange(regions),
@@ -63,6 +64,7 @@ def examples(draw: st.DrawFn) -> Example:
     return Example(
         tokens=Tokens(ids=ids, labels=labels, cut=draw(st.integers(0, 2))),
         kept=kept,
+        key=draw(st.integers(-(2**63), 2**63 - 1)),
         image=image,
         replaced=draw(st.integers(0, 2)),
     )
@@ -137,6 +139,8 @@ def test_images_and_regions_are_joined_in_the_order_of_their_samples(
 
     owners = [(at, example.image) for at, example in enumerate(given_examples) if example.image is not None]
     assert batch["image_sample"].tolist() == [at for at, _ in owners]
+    assert batch["image_key"].tolist() == [image.key for _, image in owners]
+    assert batch["answer_key"].tolist() == [example.key for example in given_examples]
     assert batch["patch_mask"].tolist() == [image.patch_mask.tolist() for _, image in owners]
     if owners:
         assert (batch["pixels"].numpy() == np.stack([image.pixels for _, image in owners])).all()
@@ -164,6 +168,11 @@ def test_images_and_regions_are_joined_in_the_order_of_their_samples(
     )
     assert list(found) == expected
     assert batch["region_of_id"].tolist() == sorted(batch["region_of_id"].tolist())
+    slots = batch["region_slots"]
+    assert slots.shape == (max(len(texts), 1), max([1, *map(len, texts)]))
+    padded = torch.cat([batch["region_ids"], torch.tensor([-1])])[slots].tolist()  # -1 is the last
+    longest = slots.shape[1]
+    assert padded == ([text + [-1] * (longest - len(text)) for text in texts] or [[-1]])
 
 
 @given(batches)
@@ -202,7 +211,7 @@ def test_a_batch_of_text_alone_has_one_black_image_that_belongs_to_no_sample(
 
     assert batch["pixels"].shape == (1, 3, 32, 32)
     assert not batch["pixels"].any()
-    for name in ("image_sample", "image_slots", "region_image", "region_ids", "region_text_key"):
+    for name in ("image_sample", "image_key", "image_slots", "region_image", "region_ids", "region_text_key"):
         assert batch[name].shape == (0,)  # type: ignore[literal-required]
     assert batch["patch_mask"].shape == batch["region_patch_weights"].shape == (0, 16)
 

@@ -250,6 +250,146 @@ def test_equal_texts_have_equal_keys_in_every_process(encoder: Encoder, ask: Cal
     assert len(set(keys.tolist())) == 3
 
 
+def test_the_surest_regions_are_kept_in_their_order_and_the_rest_counted(
+    encoder: Encoder, ask: Callable[..., Sample], bytewise: PreTrainedTokenizerBase
+) -> None:
+    """Thousands of lines, as a page of small print may have."""
+    sure = np.random.default_rng(0).permutation(5000) / 5000
+    regions = tuple(Region(f"{place}", CORNERS, float(each)) for place, each in enumerate(sure))
+
+    image = encoder(ask(regions=regions)).image
+
+    assert image is not None
+    assert image.regions.dropped == 5000 - 256
+    surest = np.sort(np.argsort(-sure)[:256])
+    assert [bytewise.decode(ids) for ids in image.regions.ids] == [f"{place}" for place in surest]
+    assert image.regions.confidence == pytest.approx(sure[surest].astype(np.float32))
+    assert image.regions.patch_weights.shape == (256, 16)
+
+
+@pytest.mark.parametrize(("most", "kept"), [(1, [1]), (2, [0, 1]), (3, [0, 1, 3]), (4, [0, 1, 3])])
+def test_only_regions_that_can_be_used_are_chosen_from_and_the_first_of_equals_wins(
+    most: int, kept: list[int], encoder: Encoder, ask: Callable[..., Sample]
+) -> None:
+    regions = (
+        Region("a", CORNERS, 0.5),
+        Region("b", CORNERS, 0.9),
+        Region("c", OUTSIDE, 1.0),
+        Region("d", CORNERS, 0.5),
+    )
+
+    image = evolve(encoder, max_regions=most)(ask(regions=regions)).image
+
+    assert image is not None
+    assert [ids.tolist() for ids in image.regions.ids] == [
+        encoder.tokenizer.encode(regions[place].text, add_special_tokens=False) for place in kept
+    ]
+    assert image.regions.dropped == 4 - len(kept)
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        Region("outside", OUTSIDE),
+        Region("before", ((-30.0, -30.0), (-9.0, -30.0), (-9.0, -9.0), (-30.0, -9.0))),
+        Region("a point", ((5.0, 5.0),) * 4),
+        Region("a line", ((0.0, 5.0), (20.0, 5.0), (20.0, 5.0), (0.0, 5.0))),
+        Region("", CORNERS),
+    ],
+    ids=lambda region: region.text or "no text",
+)
+def test_a_region_that_is_nowhere_or_says_nothing_is_counted_and_breaks_nothing(
+    region: Region, encoder: Encoder, ask: Callable[..., Sample]
+) -> None:
+    for others in ((), (Region("KFC", CORNERS),)):
+        image = encoder(ask(regions=(region, *others))).image
+        assert image is not None
+        assert image.regions.dropped == 1
+        assert len(image.regions.ids) == len(image.regions.patch_weights) == len(others)
+
+
+def test_a_text_of_which_the_tokenizer_makes_nothing_is_counted(encoder: Encoder, ask: Callable[..., Sample]) -> None:
+    class Deaf:
+        """Hears no white space."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(encoder.tokenizer, name)
+
+        def __call__(self, *given: object, **options: object) -> object:
+            return encoder.tokenizer(*given, **options)
+
+        def encode(self, text: str, **options: object) -> object:
+            return encoder.tokenizer.encode(text.strip(), **options)
+
+    image = evolve(encoder, tokenizer=Deaf())(ask(regions=(Region("  ", CORNERS), Region("a", CORNERS)))).image
+
+    assert image is not None
+    assert (len(image.regions.ids), image.regions.dropped) == (1, 1)
+
+
+def test_regions_are_laid_on_the_grid_that_is_forced_and_its_patches_are_taken_for_the_first_of_the_tower(
+    encoder: Encoder, ask: Callable[..., Sample]
+) -> None:
+    """The upper left of four places, whatever the tower's 4 x 4 patches."""
+    image = evolve(encoder, region_grid=2)(ask(size=(32, 32), regions=(Region("a", CORNERS),))).image
+
+    assert image is not None
+    covered = [1 if each else 0 for each in image.regions.patch_weights[0]]
+    assert covered == [1, 1] + [0] * 14  # 20 x 15 pixels reach the two upper ones of 16 x 16
+    assert image.regions.patch_weights.dtype == np.float32
+    assert image.regions.patch_weights.sum() == pytest.approx(1)
+
+
+def test_the_grid_of_the_tower_forced_is_the_towers(encoder: Encoder, ask: Callable[..., Sample]) -> None:
+    sample = ask(regions=(Region("a", CORNERS),))
+    own, forced = encoder(sample).image, evolve(encoder, region_grid=4)(sample).image
+
+    assert own is not None
+    assert forced is not None
+    assert (own.regions.patch_weights == forced.regions.patch_weights).all()
+
+
+def test_the_published_regions_are_those_of_14_by_14_places(published: SimpleNamespace) -> None:
+    """Patch for patch, as an area of at least 5 % of a place says."""
+    encoder = evolve(published.encoder, region_grid=14)
+    for sample, size, lines in zip(
+        published.samples,
+        published.record["padded_sizes"],
+        published.record["ocr_on_padded_image"],
+        strict=True,
+    ):
+        image = encoder(sample).image
+        assert len(image.regions.patch_weights) == len(lines)
+        for found, (quad, _) in zip(image.regions.patch_weights, lines, strict=True):
+            (left, *_, right), (top, *_, bottom) = (
+                sorted(corner[axis] * 14 / size[axis] for corner in quad) for axis in (0, 1)
+            )
+            owned = [
+                14 * row + column
+                for row in range(14)
+                for column in range(14)
+                if max(0, min(right, column + 1) - max(left, column)) * max(0, min(bottom, row + 1) - max(top, row))
+                >= 0.05
+            ]
+            assert np.flatnonzero(found).tolist() == owned
+
+
+def test_equal_pictures_and_equal_kept_tokens_have_equal_keys(encoder: Encoder, ask: Callable[..., Sample]) -> None:
+    one, same, other = encoder(ask("yes")), encoder(ask("yes", "And then?")), encoder(ask("no!"))
+    assert one.image is not None
+    assert same.image is not None
+    assert one.key == same.key != other.key
+    assert one.image.key == same.image.key
+    assert encoder(ask("yes, of course")).image.key != one.image.key  # type: ignore[union-attr]
+    assert -(2**63) <= one.key < 2**63
+
+
+def test_the_key_of_an_answer_is_that_of_what_the_filter_kept(encoder: Encoder, ask: Callable[..., Sample]) -> None:
+    picky = evolve(encoder, keep=lambda ids: ids != encoder.tokenizer.encode("e", add_special_tokens=False)[0])
+    assert encoder(ask("yes")).key != encoder(ask("ys")).key
+    assert picky(ask("yes")).key == picky(ask("ys")).key == encoder(ask("ys")).key
+
+
 def test_an_encoder_can_be_sent_to_a_loader_worker(encoder: Encoder, ask: Callable[..., Sample]) -> None:
     sample = ask(regions=(Region("KFC", CORNERS),))
     sent = evolve(encoder, keep=StopWords().build(encoder.tokenizer))

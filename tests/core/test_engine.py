@@ -215,7 +215,14 @@ def test_a_loss_from_elsewhere_is_used_like_one_of_ours(plugin: Plugin, file: Pa
     assert losses["again"] == HardNegative(weight=0.1)
     assert engine.check(recipe, "a.toml").stages["tune"].steps == 2
     table = engine.table(recipe)["stages"]["tune"]["losses"]
-    assert table["again"] == {"use": "hard-negative", "weight": 0.1, "margin": 0.1}
+    assert table["again"] == {
+        "use": "hard-negative",
+        "weight": 0.1,
+        "schedule": "constant",
+        "warmup_ratio": 0.0,
+        "text_layer": 0,
+        "margin": 0.1,
+    }
     with pytest.raises(RecipeError, match=r"losses\.hard-negative\.margin: must be >= 0: -1\.0"):
         engine.read(file, ["stages.tune.losses.hard-negative.margin=-1"])
 
@@ -375,7 +382,7 @@ def test_a_stage_that_is_added_runs_alone(run: Callable[..., str]) -> None:
         ),
         (
             "stages.pretrain.losses.mine.use=refined-local",
-            "stage 'pretrain': stages.pretrain.losses.mine.bias was None",
+            "stage 'pretrain': stages.pretrain.losses.mine.across_ranks was None",
         ),
     ],
     ids=lambda text: text.partition("=")[0],

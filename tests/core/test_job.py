@@ -310,7 +310,74 @@ def test_an_objective_joins_the_model_and_the_losses_of_the_stage(read: Read, ma
     examples = job.build_examples()
     total, terms = objective(job.collator([examples[0], examples[1]]))
     assert list(terms) == [LANGUAGE, "global"]
-    assert torch.allclose(total.detach(), terms[LANGUAGE] + 0.5 * terms["global"])
+    assert torch.allclose(total.detach(), terms[LANGUAGE]["loss"] + 0.5 * terms["global"]["loss"])
+
+
+LEARNED = ("stages.pretrain.losses.mine={use='global', learned=true, objective='sigmoid'}",)
+
+
+def finished(job: Job, temperature: float = 0.5) -> None:
+    """Finish a job whose losses learned a temperature."""
+    job.folder.begin()
+    objective = job.build_objective(job.build_model())
+    for module in objective.learned.values():
+        torch.nn.init.constant_(module.log_temperature, np.log(temperature))
+    job.finish(objective, {})
+
+
+def test_what_a_loss_learned_is_saved_and_the_next_stage_goes_on_with_it(read: Read, make_job: MakeJob) -> None:
+    recipe = read(*LEARNED, "stages.tune.losses.mine={use='global', learned=true, objective='sigmoid', temperature=9}")
+    first = make_job(recipe, "pretrain")
+    finished(first)
+    assert first.folder.loss("mine").name == "mine.safetensors"
+    assert [file.name for file in first.folder.loss("mine").parent.iterdir()] == ["mine.safetensors"]
+
+    second = make_job(recipe, "tune")
+    module = second.build_objective(second.build_model()).learned["mine"]
+
+    assert module.temperature.item() == pytest.approx(0.5)
+    assert module.bias.item() == -10
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("{use='global'}", "{use='global', learned=true, temperature=0.25}"),
+        ("{use='refined-local', learned=true}", "{use='global', learned=true, temperature=0.25}"),
+        ("{use='global', learned=true}", "{use='global', temperature=0.25}"),
+    ],
+    ids=["learned nothing", "another loss", "learns no more"],
+)
+def test_a_loss_begins_with_its_settings_where_the_stage_before_had_another(
+    read: Read, make_job: MakeJob, before: str, now: str
+) -> None:
+    recipe = read(f"stages.pretrain.losses.mine={before}", f"stages.tune.losses.mine={now}")
+    finished(make_job(recipe, "pretrain"))
+    job = make_job(recipe, "tune")
+    objective = job.build_objective(job.build_model())
+    built = objective.learned["mine"].loss if "mine" in objective.learned else objective.losses["mine"]
+    assert built.temperature == 0.25
+    assert all(module.temperature.item() == pytest.approx(0.25) for module in objective.learned.values())
+
+
+def test_what_a_loss_learned_with_another_objective_is_refused(read: Read, make_job: MakeJob) -> None:
+    recipe = read(*LEARNED, "stages.tune.losses.mine={use='global', learned=true}")
+    finished(make_job(recipe, "pretrain"))
+    job = make_job(recipe, "tune")
+    model = job.build_model()
+    with pytest.raises(RunError, match=r"pretrain/losses/mine\.safetensors: cannot be loaded; .*bias"):
+        job.build_objective(model)
+
+
+def test_a_stage_whose_losses_learn_nothing_saves_nothing_of_them(read: Read, make_job: MakeJob) -> None:
+    job = make_job(read("stages.pretrain.losses.global={}"), "pretrain")
+    finished(job)
+    assert not job.folder.loss("global").parent.exists()
+
+
+def test_the_encoder_takes_bounds_and_grid_from_the_stage(read: Read, make_job: MakeJob) -> None:
+    encoder = make_job(read("stages.tune.max_regions=7", "stages.tune.region_grid=2"), "tune").encoder
+    assert (encoder.max_regions, encoder.region_grid) == (7, 2)
 
 
 def test_without_validation_nothing_is_answered(read: Read, make_job: MakeJob) -> None:
@@ -334,7 +401,7 @@ def test_the_held_out_samples_are_answered_all_and_in_order(read: Read, make_job
 def test_a_finished_stage_is_recorded_with_its_inputs_and_results(read: Read, make_job: MakeJob) -> None:
     job = make_job(read(), "pretrain")
     job.folder.begin()
-    job.finish(job.build_model(), {"samples": 5})
+    job.finish(job.build_objective(job.build_model()), {"samples": 5})
     assert job.folder.finished() == {"inputs": job.inputs, "results": {"samples": 5}}
 
 
@@ -346,10 +413,10 @@ def test_the_model_is_saved_before_the_stage_counts_as_finished(
 
     job = make_job(read(), "pretrain")
     job.folder.begin()
-    model = job.build_model()
+    objective = job.build_objective(job.build_model())
     monkeypatch.setattr("safetensors.torch.save_model", fail)
     with pytest.raises(RunError, match="pretrain: cannot be written; no space left on device"):
-        job.finish(model, {})
+        job.finish(objective, {})
     assert job.folder.finished() is None
     assert not job.folder.model.exists()
 
@@ -357,7 +424,7 @@ def test_the_model_is_saved_before_the_stage_counts_as_finished(
 def test_random_parts_are_saved_even_if_they_learned_nothing(read: Read, make_job: MakeJob) -> None:
     job = make_job(read(), "pretrain")
     job.folder.begin()
-    job.finish(job.build_model(), {})
+    job.finish(job.build_objective(job.build_model()), {})
     assert set(saved_parts(job.folder.model)) == {"vision_tower", "projector", "backbone"}
 
 
@@ -377,7 +444,7 @@ def test_parts_that_the_recipe_gives_again_are_saved_only_if_they_learned(
     stages = {"pretrain": evolve(recalled.stages["pretrain"], train=tuple(train))}
     job = make_job(evolve(recalled, stages=stages), "pretrain")
     job.folder.begin()
-    job.finish(job.build_model(), {})
+    job.finish(job.build_objective(job.build_model()), {})
     assert set(saved_parts(job.folder.model)) == saved
     tables = json.loads((job.folder.model / "parts.json").read_text())
     assert {name: part["recipe"] for name, part in tables.items()} == job.inputs
@@ -392,7 +459,7 @@ def test_what_an_earlier_stage_learned_is_saved_by_the_later_ones_too(recalled: 
     for name in stages:
         job = make_job(recipe, name)
         job.folder.begin()
-        job.finish(job.build_model(), {})
+        job.finish(job.build_objective(job.build_model()), {})
     assert set(saved_parts(job.folder.model)) == {"projector", "backbone"}
 
 
@@ -403,7 +470,7 @@ def test_a_stage_starts_exactly_where_the_one_before_it_ended(read: Read, make_j
     model = first.build_model()
     disturb(model)
     left = state_of(model)
-    first.finish(model, {})
+    first.finish(first.build_objective(model), {})
     torch.manual_seed(7)
     assert same(state_of(make_job(read(), "tune").build_model()), left)
 
@@ -416,7 +483,7 @@ def test_weights_are_read_only_of_parts_that_no_stage_before_has_saved(recalled:
     recipe = evolve(recalled, stages=stages)
     first = make_job(recipe, "pretrain")
     first.folder.begin()
-    first.finish(first.build_model(), {})
+    first.finish(first.build_objective(first.build_model()), {})
     make_job(recipe, "tune").build_model()
     assert tower.asked == [True, True]
     assert backbone.asked == [True, False]
@@ -432,7 +499,7 @@ def test_a_stage_whose_start_has_no_model_is_told(read: Read, make_job: MakeJob,
 def test_a_stage_whose_start_is_another_model_is_told(read: Read, make_job: MakeJob) -> None:
     first = make_job(read(), "pretrain")
     first.folder.begin()
-    first.finish(first.build_model(), {})
+    first.finish(first.build_objective(first.build_model()), {})
     with pytest.raises(RunError, match=r"projector\.safetensors: cannot be loaded; .*size mismatch"):
         make_job(read("backbone.width=32"), "tune").build_model()
 

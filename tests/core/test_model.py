@@ -64,7 +64,7 @@ def calls_of(module: nn.Module) -> Iterator[list[tuple[tuple[int, ...], Tensor]]
 
 def full_logits(model: Model, batch: Batch) -> Tensor:
     """Give the logits at every position `[B, T, V]`, without the model's shortcut."""
-    embeddings, _ = model.embed(batch)
+    embeddings, *_ = model.embed(batch)
     return model.backbone(inputs_embeds=embeddings, attention_mask=batch["attention_mask"], use_cache=False).logits  # type: ignore[no-any-return]
 
 
@@ -92,7 +92,7 @@ def batch(samples: list[Sample], encoder: Encoder) -> Batch:
 
 def test_the_published_features_are_reproduced(published: SimpleNamespace) -> None:
     with torch.no_grad():
-        _, features = published.model.embed(published.batch)
+        _, features, _ = published.model.embed(published.batch)
 
     expected = torch.from_numpy(published.arrays["projected_features_slice"])
     found = features.patches[:, ::5]
@@ -184,7 +184,7 @@ def test_a_batch_without_answers_has_no_logits(
     logits, features = build_model()(batch)
 
     assert logits.shape == (0, BYTES)
-    assert features.answer.shape == (3, 0, 32)
+    assert features[0].answer.shape == (3, 0, 32)
 
 
 @pytest.mark.parametrize("kind", BACKBONES)
@@ -200,15 +200,16 @@ def test_a_sample_is_predicted_alike_alone_and_padded_beside_others(
     examples = [encoder(sample) for sample in samples]
 
     with torch.no_grad():
-        together, features = model(collate(examples))
+        together, by_layer = model(collate(examples))
         apart = [model(collate([example])) for example in examples]
 
     assert together == pytest.approx(torch.cat([logits for logits, _ in apart]), abs=1e-4)
-    for at, (_, alone) in enumerate(apart):
+    features, alone_features = by_layer[0], [layers[0] for _, layers in apart]
+    for at, alone in enumerate(alone_features):
         kept = features.answer_mask[at]
         assert features.answer[at][kept] == pytest.approx(alone.answer[0][alone.answer_mask[0]], abs=0)
-    assert features.patches == pytest.approx(torch.cat([alone.patches for _, alone in apart]), abs=1e-5)
-    assert features.regions.text == pytest.approx(apart[0][1].regions.text, abs=1e-6)
+    assert features.patches == pytest.approx(torch.cat([alone.patches for alone in alone_features]), abs=1e-5)
+    assert features.regions.text == pytest.approx(alone_features[0].regions.text, abs=1e-6)
 
 
 # -- embeddings and features
@@ -220,7 +221,7 @@ def test_images_stand_in_their_places_and_every_other_token_is_its_embedding(
     model = build_model().eval()
     table = model.backbone.get_input_embeddings().weight
 
-    embeddings, _ = model.embed(batch)
+    embeddings, *_ = model.embed(batch)
 
     projected = model.project(batch["pixels"])
     expected = table[batch["ids"]].flatten(0, 1)
@@ -237,7 +238,7 @@ def test_features_are_patches_supervised_tokens_and_means_of_region_texts(
     table = model.backbone.get_input_embeddings().weight.detach()
 
     with torch.no_grad():
-        _, features = model.embed(batch)
+        _, features, _ = model.embed(batch)
 
     assert torch.equal(features.patches, model.project(batch["pixels"]))
     assert features.grid == (4, 4)
@@ -246,7 +247,7 @@ def test_features_are_patches_supervised_tokens_and_means_of_region_texts(
     for text, mean in zip(("KFC", "to go"), features.regions.text, strict=True):
         assert mean == pytest.approx(table[bytewise.encode(text, add_special_tokens=False)].mean(0), abs=1e-6)
     assert torch.equal(features.regions.patch_weights, batch["region_patch_weights"])
-    for name in ("image_sample", "patch_mask", "answer_mask"):
+    for name in ("image_sample", "image_key", "patch_mask", "answer_mask", "answer_key"):
         assert torch.equal(getattr(features, name), batch[name])  # type: ignore[literal-required]
     assert torch.equal(features.regions.image, batch["region_image"])
     assert torch.equal(features.regions.text_key, batch["region_text_key"])
@@ -256,7 +257,7 @@ def test_features_are_patches_supervised_tokens_and_means_of_region_texts(
 def test_gradients_of_the_features_reach_projector_and_embedding_table(build_model: BuildModel, batch: Batch) -> None:
     model = build_model()
     table = model.backbone.get_input_embeddings().weight
-    _, features = model.embed(batch)
+    _, features, _ = model.embed(batch)
 
     (patches,) = torch.autograd.grad(features.patches.square().sum(), model.projector[0].weight, retain_graph=True)
     (answers,) = torch.autograd.grad(features.answer.square().sum(), table, retain_graph=True)
@@ -282,7 +283,7 @@ def test_a_class_token_is_seen_by_the_backbone_and_by_no_loss(encoder: Encoder, 
     model = Model(TowerWithClass(), nn.Identity(), backbone, spec)
     batch = Collator(spec)([seeing(ask()), seeing(ask("no"))])
 
-    embeddings, features = model.embed(batch)
+    embeddings, features, _ = model.embed(batch)
 
     seen = embeddings.flatten(0, 1)[batch["image_slots"]].view(2, 17, 16)[..., 0]
     assert seen.tolist() == [list(range(-1, 16))] * 2
@@ -304,7 +305,7 @@ def test_pixels_are_normalised_as_the_tower_declares(encoder: Encoder, batch: Ba
 def test_a_backbone_of_less_precision_gets_embeddings_of_its_own(build_model: BuildModel, batch: Batch) -> None:
     model = build_model(LlamaForCausalLM(LlamaConfig(**SMALL)).to(torch.bfloat16))
 
-    embeddings, features = model.embed(batch)
+    embeddings, features, _ = model.embed(batch)
     logits, _ = model(batch)
 
     of_the_backbone = (embeddings, features.patches, features.answer, features.regions.text, logits)
@@ -361,7 +362,100 @@ def test_a_dummy_image_changes_nothing_even_if_the_tower_answers_no_number(
     logits, features = model(batch)
 
     assert torch.isfinite(logits).all()
-    assert features.patches.shape == (0, 16, 32)
+    assert features[0].patches.shape == (0, 16, 32)
+
+
+# -- hidden layers
+
+
+LAYERS = [0, 1, 2, -1, -2]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_loss_sees_the_states_of_its_layer(
+    layer: int, build_model: BuildModel, batch: Batch, bytewise: PreTrainedTokenizerBase
+) -> None:
+    """Those of the answers where they stand, and of each region's text read by itself."""
+    model = build_model().eval()
+
+    with torch.no_grad():
+        _, by_layer = model(batch, LAYERS)
+        embeddings, *_ = model.embed(batch)
+        answers = hidden(model, embeddings, batch["attention_mask"])[layer]
+        texts = [
+            hidden(model, model.backbone.get_input_embeddings()(torch.tensor([ids])))[layer][0].mean(dim=0)
+            for ids in (bytewise.encode(text, add_special_tokens=False) for text in ("KFC", "to go"))
+        ]
+
+    features = by_layer[layer]
+    for found, slots, mask in zip(features.answer, batch["answer_slots"], batch["answer_mask"], strict=True):
+        assert found[mask] == pytest.approx(answers.flatten(0, 1)[slots[mask]], abs=1e-5)
+    assert features.regions.text == pytest.approx(torch.stack(texts), abs=1e-5)
+    assert torch.equal(features.patches, by_layer[0].patches)
+    assert torch.equal(features.answer_key, batch["answer_key"])
+    if layer not in {0, -2 - 1}:
+        assert not torch.allclose(features.regions.text, by_layer[0].regions.text, atol=0.01)
+
+
+def hidden(model: Model, embeddings: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
+    """Give the states of all layers, by a call of the language model itself."""
+    output = model.backbone(inputs_embeds=embeddings, attention_mask=mask, output_hidden_states=True)
+    return output.hidden_states  # type: ignore[no-any-return]
+
+
+def test_without_a_wish_there_is_layer_0_alone(build_model: BuildModel, batch: Batch) -> None:
+    assert list(build_model()(batch)[1]) == [0]
+    assert sorted(build_model()(batch, [-1, 0, -1])[1]) == [-1, 0]
+
+
+@pytest.mark.parametrize(
+    ("layers", "regions", "calls"), [([], 2, 1), ([0], 0, 1), ([1], 2, 2), ([-1], 0, 2), ([1, -1, 0], 0, 2)]
+)
+def test_the_language_model_is_called_as_often_with_regions_as_without(  # noqa: PLR0913, PLR0917 - fixtures
+    layers: list[int], regions: int, calls: int, build_model: BuildModel, encoder: Encoder, ask: Ask
+) -> None:
+    model = build_model()
+    kept = tuple(Region("KFC", CORNERS) for _ in range(regions))
+    batch = Collator(encoder.tower)([encoder(ask(regions=kept, size=(40, 30) if regions else None))])
+
+    with calls_of(model.backbone.get_output_embeddings()) as heads:
+        _, by_layer = model(batch, layers)
+    for each in by_layer.values():
+        each.zero().backward(retain_graph=True)
+
+    assert len(heads) == calls
+    assert all(each.regions.text.shape == (regions, 32) for each in by_layer.values())
+    assert all(parameter.grad is not None for name, parameter in model.named_parameters() if ".layers.0." in name) == (
+        calls == 2
+    )
+
+
+def test_gradients_of_hidden_states_reach_the_language_model(build_model: BuildModel, batch: Batch) -> None:
+    model = build_model()
+    _, by_layer = model(batch, [1])
+    weight = model.backbone.model.layers[0].mlp.down_proj.weight
+
+    for side in (by_layer[1].answer, by_layer[1].regions.text):
+        (gradient,) = torch.autograd.grad(side.square().sum(), weight, retain_graph=True)
+        assert gradient.any()
+
+
+def test_what_goes_on_to_the_language_model_can_be_watched(build_model: BuildModel, batch: Batch) -> None:
+    model = build_model().eval()
+    seen: list[Tensor] = []
+
+    def watch(tensor: Tensor) -> Tensor:
+        seen.append(tensor)
+        return 2 * tensor
+
+    with torch.no_grad():
+        watched, features, _ = model.embed(batch, watch)
+        plain, unwatched, _ = model.embed(batch)
+
+    assert torch.equal(watched, 2 * plain)
+    assert torch.equal(features.patches, unwatched.patches)
+    assert torch.equal(features.answer, unwatched.answer)
+    assert [tensor.shape for tensor in seen] == [(batch["ids"].numel(), 32), (2, 16, 32)]
 
 
 # -- parts that learn
@@ -475,7 +569,7 @@ def test_an_answer_is_what_is_likeliest_one_token_after_the_other(
     with calls_of(model.projector) as calls:
         ids = model.answer(batch, 5, eos_token_id=None)
 
-    embeddings, _ = model.embed(batch)
+    embeddings, *_ = model.embed(batch)
     expected: list[int] = []
     for _ in range(5):
         best = model.backbone(inputs_embeds=embeddings, use_cache=False).logits[:, -1].argmax(dim=-1)

@@ -224,6 +224,32 @@ def test_a_length_that_image_or_backbone_forbid_is_told(read: Read, overrides: l
     assert (faults_of(recipe) if told else make_plan(recipe, "a.toml") and []) == told
 
 
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["stages.tune.region_grid=2"], []),
+        (
+            ["stages.tune.region_grid=3"],
+            ["a.toml: stages.tune.region_grid: 3 is more than the tower has; its patches are 2 x 2"],
+        ),
+        (["stages.tune.losses.global.text_layer=1"], []),
+        (["stages.tune.losses.global.text_layer=-1"], []),
+        (
+            ["stages.tune.losses.global.text_layer=2", "stages.pretrain.losses.mine={use='global', text_layer=-2}"],
+            [
+                "a.toml: stages.pretrain.losses.mine.text_layer: no layer -2; the backbone has 1",
+                "a.toml: stages.tune.losses.global.text_layer: no layer 2; the backbone has 1",
+            ],
+        ),
+    ],
+)
+def test_grids_and_layers_that_tower_or_backbone_do_not_have_are_told(
+    read: Read, overrides: list[str], told: list[str]
+) -> None:
+    recipe = read(*overrides)
+    assert (faults_of(recipe) if told else make_plan(recipe, "a.toml") and []) == told
+
+
 def test_widths_that_the_projector_cannot_join_are_told(read: Read) -> None:
     assert faults_of(read("projector=identity")) == [
         "a.toml: projector: projector: identity needs one width; the tower has 8, the backbone 16"

@@ -32,6 +32,8 @@ def test_the_defaults_of_a_stage_are_those_of_llavas_scripts(read: Read) -> None
         "validation": None,
         "image_aspect": "pad",
         "resampling": "exact",
+        "max_regions": 256,
+        "region_grid": None,
         "max_length": 2048,
         "group_by_modality": False,
         "epochs": 1.0,
@@ -47,6 +49,7 @@ def test_the_defaults_of_a_stage_are_those_of_llavas_scripts(read: Read) -> None
         "gradient_checkpointing": False,
         "workers": 0,
         "log_steps": 10,
+        "gradient_share_steps": 0,
     }
     defaults = {field.name: field.default for field in attrs.fields(Stage)}
     assert (defaults["max_length"], defaults["batch_size"]) == (2048, 16)
@@ -221,6 +224,13 @@ def test_a_loss_whose_name_cannot_stand_in_a_log_is_refused(read: Read) -> None:
         "stages.tune.losses.: cannot be the name of a loss; letters, digits, '-' and '_' can",
         "stages.tune.losses.a b: cannot be the name of a loss; letters, digits, '-' and '_' can",
         "stages.tune.losses.language: is the name of the language loss; take another",
+    ]
+
+
+def test_a_temperature_that_would_fall_without_end_is_refused(read: Read) -> None:
+    losses = "stages.tune.losses.mine={ use = 'refined-local', objective = 'alignment', learned = true }"
+    assert faults_of(read, losses) == [
+        "stages.tune.losses.mine: learned: alignment has no negatives, so its temperature would fall without end"
     ]
 
 

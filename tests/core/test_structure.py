@@ -401,7 +401,9 @@ def test_a_written_part_carries_its_name_and_all_its_own_fields(read: Read, stru
     """Not only those of the contract that the field is declared with."""
     table = structure.write(read(Parts, projector="mlp2x_gelu", losses={"mine": "global"}))
     assert table["projector"] == {"use": "mlp2x_gelu", "depth": 2}
-    assert table["losses"]["mine"].keys() == {"use", "weight", "objective", "temperature", "bias", "padding"}
+    contract = {"weight", "schedule", "warmup_ratio", "text_layer"}
+    objectives = {"objective", "temperature", "bias", "learned", "across_ranks"}
+    assert table["losses"]["mine"].keys() == {"use", "padding"} | contract | objectives
 
 
 def test_what_is_none_is_not_written(read: Read, structure: Structure) -> None:

@@ -173,10 +173,12 @@ class ContrastiveLoss(Loss):
         ``negative_cosine`` are the mean similarities of right and wrong pairs:
         both high is collapse.
         """
+        import torch
         from torch.nn.functional import pad
 
-        pairs = self.pairs(features)
-        similarity = self.similarity(pairs.images, pairs.texts).float()
+        with torch.autocast(features.patches.device.type, enabled=False):
+            pairs = self.pairs(features)
+            similarity = self.similarity(pairs.images, pairs.texts).float()
         right, valid = similarity.diagonal(), pairs.weight > 0
         negative = valid[:, None] & valid & ~_same(pairs, pairs)
         others = pad(similarity.masked_fill(~negative, float("-inf")), (0, 1, 0, 1), value=float("-inf"))

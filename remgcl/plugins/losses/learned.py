@@ -39,14 +39,18 @@ class Learned(nn.Module):
     @property
     def temperature(self) -> Tensor:
         """What similarities are divided by now `[]`."""
-        return self.log_temperature[0].exp().clamp(min=COLDEST)
+        return self.log_temperature[0].exp()
 
     def forward(self, features: Features) -> Tensor:
-        """Compute the loss `[]`.
+        """Compute the loss `[]`, at a temperature that is not below the lowest.
+
+        The parameter itself is held there, so that its gradient can raise it again.
 
         Args:
             features: The features of a batch.
         """
+        with torch.no_grad():
+            self.log_temperature.clamp_(min=log(COLDEST))
         return self.loss.score(features, self.temperature, self.bias[0] if hasattr(self, "bias") else self.loss.bias)
 
     def diagnose(self, features: Features) -> Mapping[str, Tensor]:

@@ -121,7 +121,7 @@ class Progress(TrainerCallback):
         self._add_other_ranks()
         now = time.monotonic() - self._begun
         speed = self._new_samples / max(now - self.seconds, 1e-9)
-        terms = self._terms((state.global_step - 1) / state.max_steps)
+        terms = self._terms((state.global_step - 1) / state.max_steps)  # as the last step weighed them
         line = {
             "step": state.global_step,
             "epoch": state.epoch,

@@ -154,7 +154,8 @@ class StageTrainer(Trainer):
         del num_items_in_batch  # the totals hold it, and those of the other terms
         stage, state = self.job.stage, self.state
         last = self.accelerator.sync_gradients
-        logged = (state.global_step + 1) % stage.log_steps == 0
+        step = state.global_step + 1
+        logged = step % stage.log_steps == 0 or step == state.max_steps
         total, terms = model(
             inputs,
             totals=self._totals,

@@ -137,22 +137,22 @@ def _mean(rows: Sequence[Sequence[float]]) -> list[float]:
     return [sum(column) / len(rows) for column in zip(*rows, strict=True)]
 
 
-def _contrast(loss: Any, similarity: list[list[float]], valid: list[bool], same: list[list[bool]]) -> float:  # noqa: ANN401 - any contrastive loss
-    pairs = [i for i, good in enumerate(valid) if good]
-    total = 0.0
+def _contrast(loss: Any, similarity: list[list[float]], weights: Sequence[float], same: list[list[bool]]) -> float:  # noqa: ANN401 - any contrastive loss
+    pairs = [i for i, weight in enumerate(weights) if weight]
+    each = dict.fromkeys(pairs, 0.0)
     for i in pairs:
         others = [j for j in pairs if not same[i][j]]
         right = similarity[i][i] / loss.temperature
         if loss.objective == "alignment":
-            total -= right
+            each[i] -= right
         elif loss.objective == "infonce":
             texts = [right, *(similarity[i][j] / loss.temperature for j in others)]
             images = [right, *(similarity[j][i] / loss.temperature for j in others)]
-            total -= sum(math.log(math.exp(right) / sum(map(math.exp, row))) for row in (texts, images)) / 2
+            each[i] -= sum(math.log(math.exp(right) / sum(map(math.exp, row))) for row in (texts, images)) / 2
         else:
-            total += math.log1p(math.exp(-right - loss.bias))
-            total += sum(math.log1p(math.exp(similarity[i][j] / loss.temperature + loss.bias)) for j in others)
-    return total / max(len(pairs), 1)
+            each[i] += math.log1p(math.exp(-right - loss.bias))
+            each[i] += sum(math.log1p(math.exp(similarity[i][j] / loss.temperature + loss.bias)) for j in others)
+    return sum(weights[i] * each[i] for i in pairs) / (sum(weights) or 1)
 
 
 def _published(folder: Path, told: dict[str, Any]) -> Features:

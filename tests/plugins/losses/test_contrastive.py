@@ -17,7 +17,7 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from remgcl import Features
-from remgcl.plugins.losses.contrastive import ContrastiveLoss, cosine, masked_mean, same_rows
+from remgcl.plugins.losses.contrastive import ContrastiveLoss, cosine, masked_mean, mean
 from remgcl.plugins.losses.global_ import Global
 from remgcl.plugins.losses.refined_local import RefinedLocal
 from remgcl.plugins.losses.sliding_window import SlidingWindow
@@ -84,8 +84,10 @@ def _picked(features: Features, samples: Sequence[int], images: Sequence[int], r
         patches=features.patches[images],
         patch_mask=features.patch_mask[images],
         image_sample=torch.tensor([samples.index(int(features.image_sample[i])) for i in images]),
+        image_key=features.image_key[images],
         answer=features.answer[samples],
         answer_mask=features.answer_mask[samples],
+        answer_key=features.answer_key[samples],
         regions=evolve(
             held,
             image=torch.tensor([images.index(int(held.image[i])) for i in regions], dtype=torch.int64),
@@ -95,6 +97,14 @@ def _picked(features: Features, samples: Sequence[int], images: Sequence[int], r
             confidence=held.confidence[regions],
         ),
     )
+
+
+def judged(loss: ContrastiveLoss, table: Tensor, weights: Tensor, same: Tensor) -> Tensor:
+    """Give the objective of a table of similarities, of which one rank holds all."""
+    valid = weights > 0
+    logits = table / loss.temperature
+    negative = valid[:, None] & valid & ~same
+    return mean(loss.contrast(logits, logits.T, slice(0, len(table)), negative, loss.bias), weights)
 
 
 @each_loss
@@ -194,12 +204,10 @@ def test_gradients_flow_to_patches_and_to_text(features: Make, backward: Backwar
 def test_equal_texts_are_not_each_others_negatives(
     features: Make, loss: ContrastiveLoss, dtype: torch.dtype, *, autocast: bool
 ) -> None:
-    """The same five tokens in two samples, once with filtered ones between them, and one key for both regions."""
+    """Their keys say so, whatever precision would make of their numbers."""
     made = features(image_sample=(0, 1), answers=(9, 9), regions=(0, 1), owned=1.0, shown=1.0, dtype=dtype)
-    answer, mask = made.answer.detach().clone(), torch.zeros(2, 9, dtype=torch.bool)
-    mask[0, :5] = mask[1, [0, 2, 3, 6, 8]] = True
-    answer[1, mask[1]] = answer[0, mask[0]]
-    same = evolve(made, answer=answer, answer_mask=mask, regions=evolve(made.regions, text_key=torch.tensor([5, 5])))
+    keys = torch.tensor([-5, -5])
+    same = evolve(made, answer_key=keys, regions=evolve(made.regions, text_key=keys))
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
         assert loss(same).item() == pytest.approx(0, abs=1e-6)
         assert loss(features(image_sample=(0, 1), answers=(9, 9), regions=(0, 1), dtype=dtype)) > 0.01
@@ -287,23 +295,24 @@ def test_an_objective_is_the_plainest_loop(
     texts = torch.randint(0, 4, (pairs,), generator=generator)
     same = texts[:, None] == texts[None, :]
     loss = Global(**setting)
-    expected = plain.contrast(loss, table.tolist(), valid.tolist(), same.tolist())
-    assert loss.contrast(table, valid, same).item() == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    weights = (valid * torch.rand(pairs, generator=generator)).tolist()
+    expected = plain.contrast(loss, table.tolist(), weights, same.tolist())
+    assert judged(loss, table, torch.tensor(weights), same).item() == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 def test_only_the_objectives_with_negatives_look_at_the_other_pairs() -> None:
     table, valid, same = torch.eye(3), torch.ones(3, dtype=torch.bool), torch.eye(3, dtype=torch.bool)
     apart, close = table - 0.9 * (1 - table), table + 0.9 * (1 - table)
     alignment, infonce, sigmoid = LOSSES[:3]
-    assert alignment.contrast(apart, valid, same) == alignment.contrast(close, valid, same)
-    assert infonce.contrast(apart, valid, same) < infonce.contrast(close, valid, same)
-    assert sigmoid.contrast(apart, valid, same) < sigmoid.contrast(close, valid, same)
+    assert judged(alignment, apart, valid, same) == judged(alignment, close, valid, same)
+    assert judged(infonce, apart, valid, same) < judged(infonce, close, valid, same)
+    assert judged(sigmoid, apart, valid, same) < judged(sigmoid, close, valid, same)
 
 
 def test_an_objective_survives_the_sharpest_temperature() -> None:
     table, valid = torch.tensor([[-1.0, 1.0], [1.0, -1.0]]), torch.ones(2, dtype=torch.bool)
     for loss in LOSSES[:3]:
-        assert evolve(loss, temperature=1e-20).contrast(table, valid, torch.eye(2, dtype=torch.bool)).isfinite()
+        assert judged(evolve(loss, temperature=1e-20), table, valid, torch.eye(2, dtype=torch.bool)).isfinite()
 
 
 def test_a_cosine_is_taken_of_each_row_with_each_other(plain: SimpleNamespace) -> None:
@@ -324,9 +333,152 @@ def test_a_mean_over_none_is_zero() -> None:
     assert masked_mean(rows, mask).tolist() == [[2.0, 4.0], [3.0, 6.0], [0.0, 0.0]]
 
 
-def test_rows_are_the_same_where_they_point_one_way() -> None:
-    rows = torch.tensor([[1.0, 2.0], [2.0, 4.0], [-1.0, -2.0], [1.0, 2.1], [0.0, 0.0]])
-    assert same_rows(rows).nonzero().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1], [2, 2], [3, 3]]
+def test_a_weighted_mean_is_zero_where_all_weigh_nothing() -> None:
+    values = torch.tensor([1.0, 4.0])
+    assert mean(values, torch.tensor([3.0, 1.0])) == 1.75
+    assert mean(values, torch.tensor([False, True])) == 4
+    assert mean(values, torch.zeros(2)) == mean(values[:0], torch.zeros(0)) == 0
+
+
+@each_answer_loss
+def test_equal_images_are_not_each_others_negatives(features: Make, loss: ContrastiveLoss) -> None:
+    loss = evolve(loss, temperature=0.5, bias=0.0)
+    made = features(image_sample=(0, 1), answers=(9, 9), shown=1.0, kept=1.0)
+    same = evolve(made, image_key=torch.tensor([-5, -5]))
+    alone = [loss(_picked(made, [at], [at], [])).item() for at in (0, 1)]
+    assert loss(same).item() == pytest.approx(sum(alone) / 2, abs=1e-5)
+    assert (loss(made).item() == pytest.approx(loss(same).item())) == (loss.objective == "alignment")
+
+
+@each_loss
+def test_it_counts_the_pairs_that_have_both_sides_from_masks_alone(features: Make, loss: ContrastiveLoss) -> None:
+    """With the width of an outline, which is 0."""
+    made = features(image_sample=(0, 1, 2, 0), kept=1.0)
+    answered, owned, shown = made.answer_mask.clone(), made.regions.patch_weights.clone(), made.patch_mask.clone()
+    answered[1] = owned[2] = shown[3] = 0
+    made = evolve(made, answer_mask=answered, patch_mask=shown, regions=evolve(made.regions, patch_weights=owned))
+    outline = evolve(
+        made,
+        patches=made.patches[..., :0],
+        answer=made.answer[..., :0],
+        regions=evolve(made.regions, text=made.regions.text[:, :0]),
+    )
+    assert loss.count(outline) == loss.count(made) == (3 if isinstance(loss, RefinedLocal) else 2)
+
+
+# -- what is told beside the loss
+
+
+def _aligned(features: Make, count: int = 5) -> Features:
+    """Make as many pairs whose sides are one unit vector each, that of no other pair."""
+    made = features(
+        image_sample=range(count), answers=[3] * count, regions=range(count), shown=1.0, kept=1.0, owned=1.0
+    )
+    rows = torch.eye(8)[:count]
+    return evolve(
+        made,
+        patches=rows[:, None].expand_as(made.patches),
+        answer=rows[:, None].expand_as(made.answer),
+        regions=evolve(made.regions, text=rows),
+    )
+
+
+each_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@each_kind
+def test_right_pairs_that_point_one_way_find_each_other(features: Make, kind: type[ContrastiveLoss]) -> None:
+    told = kind().diagnose(_aligned(features))
+    assert {name: value.item() for name, value in told.items()} == pytest.approx(
+        {"retrieval@1": 1, "cosine": 1, "negative_cosine": 0}, abs=1e-6
+    )
+
+
+@each_kind
+@each_dtype
+def test_collapse_is_told_and_a_tie_is_no_hit(features: Make, kind: type[ContrastiveLoss], dtype: torch.dtype) -> None:
+    made = _aligned(features)
+    one = torch.eye(8, dtype=dtype)[0]
+    collapsed = evolve(
+        made,
+        patches=one.expand_as(made.patches),
+        answer=one.expand_as(made.answer),
+        regions=evolve(made.regions, text=one.expand(5, 8), patch_weights=made.regions.patch_weights.to(dtype)),
+    )
+    told = kind().diagnose(collapsed)
+    assert {name: value.item() for name, value in told.items()} == pytest.approx(
+        {"retrieval@1": 0, "cosine": 1, "negative_cosine": 1}, abs=0.01
+    )
+
+
+@each_kind
+def test_sides_that_tell_nothing_of_each_other_are_found_by_chance(features: Make, kind: type[ContrastiveLoss]) -> None:
+    found = [
+        kind()
+        .diagnose(features(seed, image_sample=range(8), answers=[4] * 8, regions=range(8), kept=1.0, owned=0.8))[
+            "retrieval@1"
+        ]
+        .item()
+        for seed in range(40)
+    ]
+    assert sum(found) / 40 == pytest.approx(1 / 8, abs=0.04)
+
+
+@each_kind
+def test_one_side_of_a_swapped_couple_is_half_a_hit(features: Make, kind: type[ContrastiveLoss]) -> None:
+    """Every text finds its image, but the first two images look alike to their texts."""
+    made = _aligned(features)
+    patches = made.patches.clone()
+    patches[0] = patches[0] + 2 * patches[1]
+    told = kind().diagnose(evolve(made, patches=patches))
+    assert told["retrieval@1"].item() == pytest.approx((5 + 4) / 10)
+
+
+@each_kind
+def test_only_negatives_compete(features: Make, kind: type[ContrastiveLoss]) -> None:
+    """Of equal keys, and of pairs that lack a side, no number is looked at."""
+    made = _aligned(features)
+    keys = torch.zeros(5, dtype=torch.int64)
+    swapped = evolve(
+        made,
+        patches=made.patches.roll(1, dims=0),
+        answer_key=keys,
+        regions=evolve(made.regions, text_key=keys),
+    )
+    told = kind().diagnose(swapped)
+    assert (told["retrieval@1"], told["negative_cosine"]) == (1, 0)
+    mask, weights = made.patch_mask.clone(), made.regions.patch_weights.clone()
+    mask[1:] = False
+    weights[1:] = 0
+    alone = kind().diagnose(evolve(made, patch_mask=mask, regions=evolve(made.regions, patch_weights=weights)))
+    assert alone["retrieval@1"] == 1
+    assert alone["negative_cosine"] == 0
+
+
+@each_kind
+@pytest.mark.parametrize("nothing", NOTHING.values(), ids=NOTHING)
+def test_of_nothing_zeros_are_told(features: Make, kind: type[ContrastiveLoss], nothing: dict[str, Any]) -> None:
+    assert {name: value.item() for name, value in kind().diagnose(features(**nothing)).items()} == {
+        "retrieval@1": 0,
+        "cosine": 0,
+        "negative_cosine": 0,
+    }
+
+
+@each_kind
+def test_autocast_does_not_round_what_is_told(features: Make, kind: type[ContrastiveLoss]) -> None:
+    """Or sides that differ would tie."""
+    made = features()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = kind().diagnose(made)
+    assert rounded == kind().diagnose(made)
+
+
+@each_kind
+def test_the_host_does_not_wait_for_what_is_told(features: Make, kind: type[ContrastiveLoss]) -> None:
+    with Recorder() as recorder:
+        kind().diagnose(features())
+    assert not set(recorder.operations) & WAITING
 
 
 @pytest.mark.parametrize("kind", KINDS)

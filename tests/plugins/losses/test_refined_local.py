@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -24,7 +24,12 @@ from remgcl.plugins.losses.refined_local import RefinedLocal, region_patches
             "grid": st.tuples(st.integers(1, 3), st.integers(1, 3)),
         }
     ),
-    setting=st.fixed_dictionaries({"objective": st.sampled_from(["alignment", "infonce", "sigmoid"])}),
+    setting=st.fixed_dictionaries(
+        {
+            "objective": st.sampled_from(["alignment", "infonce", "sigmoid"]),
+            "confidence": st.sampled_from(["equal", "certainty", "centred"]),
+        }
+    ),
     texts=st.integers(1, 8),
 )
 def test_it_is_the_plainest_loop(
@@ -44,7 +49,12 @@ def test_it_is_the_plainest_loop(
         images.append(plain.mean([patch for patch, weight in zip(patches, weights, strict=True) if weight]))
     table = [[plain.cosine(image, text) if image else 0.0 for text in made.regions.text.tolist()] for image in images]
     same = [[one == other for other in keys] for one in keys]
-    expected = plain.contrast(loss, table, [bool(image) for image in images], same)
+    certainty = made.regions.confidence.tolist()
+    owning = [sure for sure, image in zip(certainty, images, strict=True) if image]
+    centre = sum(owning) / max(len(owning), 1)
+    weigh = {"equal": lambda _: 1.0, "certainty": lambda sure: sure, "centred": lambda sure: sure + 1 - centre}
+    weights = [weigh[loss.confidence](sure) if image else 0.0 for sure, image in zip(certainty, images, strict=True)]
+    expected = plain.contrast(loss, table, weights, same)
     assert loss(made).item() == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
@@ -81,6 +91,32 @@ def test_its_gradient_reaches_the_patches_of_regions_and_their_texts_alone(
     assert torch.equal(patches.abs().sum(dim=-1) > 0, owned)
     assert (text.abs().sum(dim=-1) > 0).all()
     assert not answer.any()
+
+
+def test_regions_are_weighed_by_the_certainty_of_their_texts(features: Callable[..., Features]) -> None:
+    made = features(regions=(0, 1, 1, 2))
+    shares = made.regions.patch_weights.clone()
+    shares[2] = 0
+    regions = evolve(made.regions, patch_weights=shares, confidence=torch.tensor([0.9, 0.5, 0.1, 0.4]))
+    made = evolve(made, regions=regions)
+    weights = {way: RefinedLocal(confidence=way).weights(made).tolist() for way in ("equal", "certainty", "centred")}
+    assert weights["equal"] == [1, 1, 0, 1]
+    assert weights["certainty"] == pytest.approx([0.9, 0.5, 0, 0.4])
+    assert weights["centred"] == pytest.approx([1.3, 0.9, 0, 0.8])  # c + 1 - 0.6, without the region that has no patch
+    for way, each in weights.items():
+        assert RefinedLocal(confidence=way).count(made).item() == pytest.approx(sum(each))
+
+
+@pytest.mark.parametrize("way", ["equal", "certainty", "centred"])
+def test_equal_certainties_change_nothing_and_none_at_all_is_no_nan(
+    features: Callable[..., Features], way: Literal["equal", "certainty", "centred"]
+) -> None:
+    made = features()
+    even = evolve(made, regions=evolve(made.regions, confidence=torch.full((4,), 0.25)))
+    none = evolve(made, regions=evolve(made.regions, confidence=torch.zeros(4)))
+    assert RefinedLocal(confidence=way)(even).item() == pytest.approx(RefinedLocal()(made).item(), rel=1e-5)
+    expected = 0 if way == "certainty" else RefinedLocal()(made).item()
+    assert RefinedLocal(confidence=way)(none).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_it_gives_the_published_loss(published: tuple[Features, dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from remgcl import Job, Recipe, StageFolder
+from remgcl import GradientNorms, Job, Recipe, StageFolder
 from remgcl.plugins.runners.progress import Progress
 
 
@@ -37,18 +37,22 @@ def _log(progress: Progress, step: int) -> None:
     progress.on_log(None, state, None, logs={"learning_rate": 0.5, "grad_norm": 2.0})
 
 
-def test_terms_are_means_over_the_batches_since_the_last_log_step(progress: Progress) -> None:
-    for value in (1.0, 2.0, 6.0):
-        progress.add({"language": torch.tensor(value)}, 4)
+def _term(loss: float, count: float = 1.0, **told: float) -> dict[str, torch.Tensor]:
+    return {key: torch.tensor(value) for key, value in {"loss": loss, "count": count, **told}.items()}
+
+
+def test_terms_are_means_over_what_the_batches_since_the_last_log_step_count(progress: Progress) -> None:
+    for loss, count in ((1.0, 1.0), (2.0, 3.0), (0.0, 0.0)):
+        progress.add({"language": _term(loss, count), "global": _term(0.0, 0.0)}, 4)
     _log(progress, 3)
-    progress.add({"language": torch.tensor(5.0)}, 4)
+    progress.add({"language": _term(5.0, 7.0), "global": _term(4.0, 1.0)}, 4)
     _log(progress, 4)
-    assert [logged["language"] for logged in progress.logged] == [3.0, 5.0]
+    assert progress.logged == [{"language": 1.75, "global": 0.0}, {"language": 5.0, "global": 4.0}]
     assert progress.samples == 16
 
 
 def test_what_is_logged_is_a_line_of_json(progress: Progress, tmp_path: Path) -> None:
-    progress.add({"language": torch.tensor(1.5), "global": torch.tensor(-0.5)}, 4)
+    progress.add({"language": _term(1.5), "global": _term(-0.5)}, 4)
     _log(progress, 10)
     (line,) = (tmp_path / "first" / "metrics.jsonl").read_text().splitlines()
     read = json.loads(line)
@@ -58,9 +62,53 @@ def test_what_is_logged_is_a_line_of_json(progress: Progress, tmp_path: Path) ->
         "epoch": 0.25,
         "learning_rate": 0.5,
         "gradient_norm": 2.0,
-        "language": 1.5,
-        "global": -0.5,
+        "terms": {"language": {"loss": 1.5, "weight": 1.0}, "global": {"loss": -0.5, "weight": 0.5}},
     }
+
+
+def _terms(progress: Progress, tmp_path: Path, step: int) -> dict[str, dict[str, float]]:
+    _log(progress, step)
+    line = json.loads((tmp_path / "first" / "metrics.jsonl").read_text().splitlines()[-1])
+    return dict(line["terms"])
+
+
+def test_a_diagnosis_is_that_of_the_last_batch_that_had_one(progress: Progress, tmp_path: Path) -> None:
+    progress.add({"global": _term(1.0, **{"retrieval@1": 0.25})}, 4)
+    progress.add({"global": _term(1.0, **{"retrieval@1": 0.75, "cosine": -0.5})}, 4)
+    told = _terms(progress, tmp_path, 10)
+    assert told == {"global": {"loss": 1.0, "weight": 0.5, "retrieval@1": 0.75, "cosine": -0.5}}
+    progress.add({"global": _term(1.0)}, 4)
+    assert _terms(progress, tmp_path, 20) == {"global": {"loss": 1.0, "weight": 0.5}}
+
+
+def test_shares_of_the_gradient_are_written_where_they_were_measured(progress: Progress, tmp_path: Path) -> None:
+    terms = {"language": _term(1.0), "global": _term(1.0), "refined-local": _term(1.0)}
+    norms = GradientNorms()
+    norms.squares.update({"language": torch.tensor(9.0), "global": torch.tensor(1.0)})
+    progress.add(terms, 4)
+    progress.norms = norms
+    told = _terms(progress, tmp_path, 10)
+    assert {name: term["gradient_share"] for name, term in told.items()} == {
+        "language": 0.75,
+        "global": 0.25,
+        "refined-local": 0.0,  # its sides are frozen
+    }
+    progress.add(terms, 4)
+    assert not any("gradient_share" in term for term in _terms(progress, tmp_path, 20).values())
+
+
+def test_the_weight_that_is_logged_is_that_of_the_last_step(
+    read: Callable[..., Recipe], tmp_path: Path, told: StringIO
+) -> None:
+    folder = StageFolder(tmp_path / "first")
+    folder.begin()
+    recipe = read("stages.first.losses.global.schedule=linear")
+    job = Job(recipe=recipe, name="first", folder=folder, start=None, inputs={}, console=Console(file=told))
+    progress = Progress(job)
+    progress.add({"global": _term(1.0)}, 4)
+    assert _terms(progress, tmp_path, 1)["global"]["weight"] == 0.5  # the first step is at the beginning of the stage
+    progress.add({"global": _term(1.0)}, 4)
+    assert _terms(progress, tmp_path, 31)["global"]["weight"] == pytest.approx(0.5 / 4)
 
 
 def test_a_log_step_without_a_batch_says_nothing(progress: Progress, tmp_path: Path, told: StringIO) -> None:
@@ -72,7 +120,7 @@ def test_a_log_step_without_a_batch_says_nothing(progress: Progress, tmp_path: P
 
 def test_without_a_terminal_a_line_is_printed_for_each_tenth(progress: Progress, told: StringIO) -> None:
     for step in range(1, 41):
-        progress.add({"language": torch.tensor(1.0)}, 4)
+        progress.add({"language": _term(1.0)}, 4)
         _log(progress, step)
     lines = told.getvalue().splitlines()
     assert [line.split()[1] for line in lines] == [f"{step}/40" for step in range(4, 41, 4)]
@@ -85,7 +133,7 @@ def test_on_a_terminal_a_bar_shows_steps_and_terms(read: Callable[..., Recipe], 
     console = Console(file=told, width=160, force_terminal=True)
     bar = Progress(Job(recipe=read(), name="first", folder=folder, start=None, inputs={}, console=console))
     bar.on_train_begin(None, SimpleNamespace(max_steps=40), None)
-    bar.add({"language": torch.tensor(1.25)}, 4)
+    bar.add({"language": _term(1.25)}, 4)
     _log(bar, 20)
     bar.on_train_end(None, None, None)
     assert "20/40" in told.getvalue()

@@ -28,7 +28,9 @@ from remgcl import (
     StageFolder,
     hookimpl,
 )
+from remgcl.core.objective import Objective
 from remgcl.plugins import backbones, datasets, losses, projectors, runners, templates, vision_towers
+from remgcl.plugins.losses.global_ import Global
 from remgcl.plugins.runners.train import Order, StageTrainer, arguments
 
 BUILT_IN = (backbones, datasets, losses, projectors, runners, templates, vision_towers)
@@ -82,14 +84,24 @@ def test_every_log_step_is_a_line_of_metrics_with_every_term(finished: Path) -> 
     lines = _lines(finished / "run/first/metrics.jsonl")
     assert [line["step"] for line in lines] == [2, 4]
     for line in lines:
-        assert set(line) >= {"language", "refined-local", "global", "learning_rate", "gradient_norm", "epoch"}
+        assert set(line) == {"step", "epoch", "learning_rate", "gradient_norm", "samples_per_second", "terms"}
+        assert list(line["terms"]) == ["language", "refined-local", "global"]
+        assert line["terms"]["language"].keys() == {"loss", "weight"}
+        for name, weight in (("refined-local", 1), ("global", 0.5)):
+            term = line["terms"][name]
+            assert term.keys() == {"loss", "weight", "retrieval@1", "cosine", "negative_cosine"}
+            assert term["weight"] == weight
+            assert 0 <= term["retrieval@1"] <= 1
         assert line["samples_per_second"] > 0
 
 
 def test_the_record_of_a_stage_holds_terms_speed_and_matches(finished: Path) -> None:
     results = json.loads((finished / "run/first/stage.json").read_text())["results"]
     lines = _lines(finished / "run/first/metrics.jsonl")
-    assert results["terms"]["language"] == {"first": lines[0]["language"], "last": lines[-1]["language"]}
+    assert results["terms"]["language"] == {
+        "first": lines[0]["terms"]["language"]["loss"],
+        "last": lines[-1]["terms"]["language"]["loss"],
+    }
     assert results["samples"] == 16
     assert results["samples_per_second"] == pytest.approx(16 / results["seconds"])
     assert results["exact_match"]["held_out"] == 6
@@ -285,12 +297,120 @@ def test_each_epoch_sees_every_sample_once_in_an_order_of_its_own(
     assert first != second
 
 
-def test_the_gradient_does_not_depend_on_accumulation(read: Callable[..., Recipe], tmp_path: Path) -> None:
+def _trained(recipe: Recipe, folder: Path) -> tuple[StageTrainer, list[dict[str, Any]]]:
+    """Train the first stage, and give its trainer and its metrics."""
+    job = _job(recipe, folder)
+    trainer = StageTrainer(job, job.build_objective(job.build_model()), cpu=True)
+    trainer.train()
+    return trainer, _lines(job.folder.metrics)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_the_weight_that_is_logged_is_the_weight_that_is_used(
+    read: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulation: int
+) -> None:
+    used: list[float] = []
+    weight_at = Global.weight_at
+
+    def spy(loss: Global, progress: float) -> float:
+        used.append(weight_at(loss, progress))
+        return used[-1]
+
+    monkeypatch.setattr(Global, "weight_at", spy)
+    recipe = read(
+        "stages.first.losses={global={schedule='cosine', warmup_ratio=0.5}}",
+        f"stages.first.accumulation={accumulation}",
+        "stages.first.log_steps=1",
+        "stages.first.batch_size=2",
+        "stages.first.data.samples=8",
+    )
+    _, lines = _trained(recipe, tmp_path)
+    steps = 4 // accumulation
+    each = accumulation + 1  # once for each batch of a step, and once for its line
+    assert len(used) == steps * each
+    for step, line in enumerate(lines):
+        assert set(used[step * each : (step + 1) * each]) == {line["terms"]["global"]["weight"]}
+    assert used[0] == 0
+    assert max(used) > 0.5
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_a_diagnosis_is_made_for_each_line_and_for_no_other_step(
+    read: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulation: int
+) -> None:
+    """Also for the last line, which comes early."""
+    asked: list[bool] = []
+    forward = Objective.forward
+    monkeypatch.setattr(
+        Objective,
+        "forward",
+        lambda self, batch, totals, *, diagnose, **given: (
+            asked.append(diagnose) or forward(self, batch, totals, diagnose=diagnose, **given)
+        ),
+    )
+    recipe = read(
+        "stages.first.losses={global={learned=true}}",
+        f"stages.first.accumulation={accumulation}",
+        f"stages.first.batch_size={2 // accumulation}",
+        "stages.first.log_steps=2",
+        "stages.first.data.samples=6",
+    )
+    _, lines = _trained(recipe, tmp_path)
+    assert [line["step"] for line in lines] == [2, 3]
+    assert asked == [each for told in (False, True, True) for each in [False] * (accumulation - 1) + [told]]
+    for line in lines:
+        keys = {"loss", "weight", "temperature", "retrieval@1", "cosine", "negative_cosine"}
+        assert line["terms"]["global"].keys() == keys
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_shares_of_the_gradient_are_measured_as_often_as_the_stage_says(
+    read: Callable[..., Recipe], tmp_path: Path, accumulation: int
+) -> None:
+    recipe = read(
+        "stages.first.gradient_share_steps=2",
+        f"stages.first.accumulation={accumulation}",
+        "stages.first.log_steps=1",
+        f"stages.first.batch_size={4 // accumulation}",
+    )
+    _, lines = _trained(recipe, tmp_path)
+    shares = [[term.get("gradient_share") for term in line["terms"].values()] for line in lines]
+    assert [None in each for each in shares] == [True, False, True, False]
+    for each in (shares[1], shares[3]):
+        assert sum(each) == pytest.approx(1)
+        assert all(share > 0 for share in each)
+
+
+def test_what_a_loss_learns_is_trained_saved_and_taken_up(run: Callable[..., str], tmp_path: Path) -> None:
+    loss = "{use='global', learned=true, objective='sigmoid', bias=-1.0}"
+    told = run(
+        f"stages.first.losses={{mine={loss}}}",
+        f"stages.second.losses={{mine={loss}}}",
+        "stages.first.learning_rate=0.01",
+        "stages.second.learning_rate=1e-30",
+        "stages.first.validation.pictures=0",
+    )
+    first, second = (load_file(tmp_path / f"run/{name}/losses/mine.safetensors") for name in ("first", "second"))
+    assert first.keys() == {"log_temperature", "bias"}
+    assert first["bias"] != -1
+    assert first["log_temperature"] != torch.tensor(0.07).log()
+    for name, learned in first.items():
+        assert second[name].item() == pytest.approx(learned.item())
+    assert "first: 16 samples, 17,802 parameters learn" in told
+    assert "second: 8 samples, 546 parameters learn" in told
+    lines = _lines(tmp_path / "run/first/metrics.jsonl")
+    assert lines[-1]["terms"]["mine"]["bias"] != -1
+
+
+@pytest.mark.parametrize(
+    "losses", ["{}", "{global = {objective = 'alignment'}, refined-local = {objective = 'alignment'}}"]
+)
+def test_the_gradient_does_not_depend_on_accumulation(read: Callable[..., Recipe], tmp_path: Path, losses: str) -> None:
     gradients = []
     for batch, accumulation in ((8, 1), (4, 2), (2, 4)):
         recipe = read(
             "seed=1",
-            "stages.first.losses={}",
+            f"stages.first.losses={losses}",
             "stages.first.log_steps=1",
             f"stages.first.batch_size={batch}",
             f"stages.first.accumulation={accumulation}",
@@ -298,12 +418,10 @@ def test_the_gradient_does_not_depend_on_accumulation(read: Callable[..., Recipe
             "stages.first.data.samples=8",
             "stages.first.max_grad_norm=1000000",
         )
-        job = _job(recipe, tmp_path / f"{batch}")
-        trainer = StageTrainer(job, job.build_objective(job.build_model()), cpu=True)
-        trainer.train()
-        (line,) = _lines(job.folder.metrics)
-        gradients.append(line["gradient_norm"])
-    assert gradients[1:] == pytest.approx(gradients[:1] * 2, rel=1e-5)
+        _, (line,) = _trained(recipe, tmp_path / f"{batch}")
+        gradients.append([line["gradient_norm"], *(term["loss"] for term in line["terms"].values())])
+    assert gradients[1] == pytest.approx(gradients[0], rel=1e-5)
+    assert gradients[2] == pytest.approx(gradients[0], rel=1e-5)
 
 
 @pytest.mark.parametrize("learns", ["'projector'", "'projector', 'backbone'"])
