@@ -24,16 +24,14 @@ def page(rows: Sequence[Row], threads: int) -> str:
         threads: Threads of torch.
     """
     lines = "\n".join(_line(row) for row in rows)
-    versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     return f"""# Performance
 
 Written by `make bench`. Each row compares two ways of doing the same, timed in one run on one machine; a time is the
 median, a ratio the median with its quartiles. The naive way is the plainest one: `bench/naive.py`, after what is known
 of the published code.
 
-* Machine: {_processor()}, {os.cpu_count()} cores; {threads} thread(s) of torch
-* Versions: Python {platform.python_version()}, {versions}
-* Date: {datetime.now(tz=UTC):%Y-%m-%d}
+{setting(LIBRARIES)}
+* Threads of torch: {threads}
 
 | what | naive | remgcl | ratio | goal | reached | remarks |
 |---|---|---|---|---|---|---|
@@ -54,6 +52,22 @@ writes nothing.
 * Preprocessing includes decoding. A loader worker hands on bytes and the model normalises them, so the rows with
   normalising count work that an accelerator may do.
 """
+
+
+def setting(libraries: Sequence[str]) -> str:
+    """Tell machine, versions and date, a line each.
+
+    Args:
+        libraries: Distributions whose versions matter.
+    """
+    versions = ", ".join(f"{name} {version(name)}" for name in libraries)
+    return "\n".join(
+        [
+            f"* Machine: {_processor()}, {os.cpu_count()} cores",
+            f"* Versions: Python {platform.python_version()}, {versions}",
+            f"* Date: {datetime.now(tz=UTC):%Y-%m-%d}",
+        ]
+    )
 
 
 def _line(row: Row) -> str:

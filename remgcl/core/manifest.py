@@ -67,6 +67,8 @@ def _flaws(folder: Path, facts: Mapping[str, Any]) -> Iterator[str]:
     if manifest is None or not isinstance(files, dict):
         yield f"there is no {MANIFEST}" if manifest is None else f"{MANIFEST} lists no files"
         return
+    if as_json(manifest) != (folder / MANIFEST).read_bytes():
+        yield f"{MANIFEST} has changed since it was written"
     for key, value in facts.items():
         if manifest.get(key) != value:
             yield f"{key} is {manifest.get(key)!r}; expected {value!r}"
