@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench import __main__ as script
-from bench import local_loss, preprocessing, stop_words
+from bench import gpu, local_loss, preprocessing, stop_words
 from bench.comparison import Row, Spread, alternate
 from bench.report import page
 
@@ -105,3 +105,23 @@ def test_the_page_tells_ratios_of_turns_and_whether_goals_are_reached() -> None:
         "| added | 1 s | 1.04 s | +4.0% (+3.0% to +6.0%) | at most +5% | yes |  |",
         "| too much | 1 s | 1.04 s | +4.0% (+3.0% to +6.0%) | at most +1% | no |  |",
     ]
+
+
+def test_the_step_on_a_gpu_runs_small_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench.gpu", "--small", "--batch=2", "--steps=1"])
+    gpu.main()
+    told = capsys.readouterr().out
+    assert [line.split()[1] for line in told.splitlines() if line.startswith("│")] == ["none", "three"]
+    assert float(told.rpartition("eager against sdpa: logits differ by at most ")[2]) < 1e-5
+
+
+def test_without_a_gpu_the_large_setting_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["bench.gpu"])
+    with pytest.raises(SystemExit, match="2"):
+        gpu.main()
+    assert "there is no GPU; --small runs on the CPU" in capsys.readouterr().err

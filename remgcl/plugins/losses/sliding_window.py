@@ -69,7 +69,7 @@ class SlidingWindow(ContrastiveLoss):
         (windows, whole), (phrases, spoken) = images, texts
         table = cosine(phrases.flatten(0, 1), windows.flatten(0, 1))  # [K * Wt, M * Wi]
         table = table.view(*spoken.shape, *whole.shape)  # [K, Wt, M, Wi]
-        weights = (table / self.sharpness).masked_fill(~whole, float("-inf")).softmax(dim=-1)
+        weights = (table / self.sharpness + whole.log()).softmax(dim=-1)  # the logarithm is 0, or -inf
         best = (weights * table).sum(dim=-1)  # [K, Wt, M]
         return masked_mean(best, spoken).T
 
