@@ -17,10 +17,12 @@ from torch.nn import functional
 
 
 def stop_mask(ids: Tensor, words: Sequence[Sequence[int]]) -> Tensor:
-    """Find stop words one at a time, by a float32 convolution with their ids.
+    """Find stop words one at a time, longer ones by a float32 convolution with their ids.
 
-    A window is taken for a word if its product with the word's ids is that of
-    the word with itself. Rounding and chance make some of these wrong.
+    A window is looked at if its product with the word's ids is that of the word
+    with itself, every window of every row by itself, and taken if its ids are
+    those of the word. Large ids round, so that some words are missed (REMGCL,
+    `llava/model/language_model/llava_llama.py` lines 1124 to 1154).
 
     Args:
         ids: Token ids `[B, T]`.
@@ -30,12 +32,17 @@ def stop_mask(ids: Tensor, words: Sequence[Sequence[int]]) -> Tensor:
         True where a token is kept `[B, T]`.
     """
     kept = torch.ones_like(ids, dtype=torch.bool)
-    for row, keep in zip(ids.float(), kept, strict=True):
-        for word in words:
-            kernel = torch.tensor(word).float()
-            products = functional.conv1d(row[None, None], kernel[None, None])[0, 0]
-            for start in (products == (kernel * kernel).sum()).nonzero()[:, 0].tolist():
-                keep[start : start + len(word)] = False
+    for word in words:
+        if len(word) == 1:
+            kept &= ids != word[0]
+            continue
+        kernel = torch.tensor(word).float()
+        likely = functional.conv1d(ids.float()[:, None], kernel[None, None])[:, 0] == kernel.square().sum()
+        for row in range(likely.shape[0]):
+            for start in range(likely.shape[1]):
+                window = slice(start, start + len(word))
+                if likely[row, start] and torch.equal(ids[row, window].float(), kernel):
+                    kept[row, window] = False
     return kept
 
 

@@ -114,7 +114,7 @@ def measure(case: Case, *, quick: bool) -> list[Row]:
         case: What to filter.
         quick: Whether to time once only.
     """
-    slow = alternate({"naive": case.naive}, 1 if quick else 5)["naive"]
+    slow = alternate({"naive": case.naive}, 1 if quick else 3)["naive"]
     ours = alternate({"ours": case.ours}, 2 if quick else 200, warm_up=5)["ours"]
     exact = case.exact()
     wrong = {name: int((mask() != exact).sum()) for name, mask in (("naive", case.naive), ("remgcl", case.ours))}

@@ -1,5 +1,6 @@
 """The scripts that measure: they run, and what they compare gives the same numbers."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from bench import __main__ as script
-from bench import gpu, local_loss, preprocessing, stop_words
+from bench import gpu, local_loss, naive, preprocessing, stop_words
 from bench.comparison import Row, Spread, alternate
 from bench.report import page
 
@@ -125,3 +126,13 @@ def test_without_a_gpu_the_large_setting_says_so(
     with pytest.raises(SystemExit, match="2"):
         gpu.main()
     assert "there is no GPU; --small runs on the CPU" in capsys.readouterr().err
+
+
+def test_the_naive_filter_is_the_published_one(shared: Path) -> None:
+    """Even where that misses words."""
+    words = [entry["llama_ids"] for entry in json.loads((shared / "golden" / "stopwords_list.json").read_text())]
+    recorded = json.loads((shared / "golden" / "p14" / "stopwords.json").read_text())
+    labels, used = torch.tensor(recorded["labels"]), torch.tensor(recorded["used"], dtype=torch.bool)
+    supervised = labels >= 0
+    assert not torch.equal(used, torch.tensor(recorded["exact"], dtype=torch.bool))
+    assert torch.equal(naive.stop_mask(labels, words)[supervised], used[supervised])
