@@ -73,6 +73,8 @@ def _ready(runner: DeepSpeed) -> None:
                 raise RunError(f"runner.include: there is no GPU {gpu}; there are {there}, from 0 to {there - 1}")
         if runner.processes and runner.processes > there:
             raise RunError(f"runner.processes: {runner.processes} are more than the GPUs; there are {there}")
+    if runner.hostfile is not None:
+        _reach(Path(runner.hostfile))
     if runner.port is not None:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -80,6 +82,22 @@ def _ready(runner: DeepSpeed) -> None:
                 probe.bind(("", runner.port))
             except OSError as error:
                 raise RunError(f"runner.port: {runner.port} cannot be used; {(error.strerror or '').lower()}") from None
+
+
+def _reach(hostfile: Path) -> None:
+    """Make sure that every machine of a hostfile answers."""
+    lines = [line.partition("#")[0].split() for line in hostfile.read_text(encoding="utf-8").splitlines()]
+    away = []
+    for host in (words[0] for words in lines if words and words[0] != "localhost"):
+        asked = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", host, "true"]
+        try:
+            answered = subprocess.run(asked, check=False, capture_output=True, text=True)  # noqa: S603 - the user's own machines
+        except FileNotFoundError:
+            raise RunError("runner.hostfile: there is no ssh on this machine, which other machines need") from None
+        if answered.returncode:
+            away.append(f"{host} does not answer over ssh; {answered.stderr.strip() or 'no reason is given'}")
+    if away:
+        raise RunError("\n".join(f"{hostfile}: {told}" for told in away))
 
 
 def _gpus(include: str) -> Iterator[int]:
