@@ -10,7 +10,7 @@ import warnings
 
 import typer
 
-from remgcl.cli import check, inspect, ocr, parts, run
+from remgcl.cli import check, inspect, ocr, parts, run, schema
 
 app = typer.Typer(
     name="remgcl",
@@ -25,6 +25,7 @@ app.command("check")(check.check)
 app.command("inspect")(inspect.inspect)
 app.command("ocr")(ocr.ocr)
 app.command("parts")(parts.parts)
+app.command("schema")(schema.schema)
 
 
 def main() -> None:

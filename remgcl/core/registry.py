@@ -94,8 +94,20 @@ class Registry:
         Raises:
             PluginError: There is none of that name; the nearest is offered.
         """
+        return self.entry_of(kind, name).part
+
+    def entry_of(self, kind: str, name: str) -> Registered:
+        """Find a part by its name, with the plugin it comes from.
+
+        Args:
+            kind: A key of `KINDS`.
+            name: As in recipes.
+
+        Raises:
+            PluginError: There is none of that name; the nearest is offered.
+        """
         try:
-            return self._parts[kind][name].part
+            return self._parts[kind][name]
         except KeyError:
             hint = Hint(name, self.names(kind))
             raise PluginError(f"no part {name!r} among the {kind}; {hint}") from None

@@ -125,3 +125,29 @@ def remgcl_register_text_filters():
         "      Keep what is [sharp].",
         "      edges: tuple[str, ...] = ('[a]',)",
     ]
+
+
+def test_all_is_told_about_one_part(remgcl: Call) -> None:
+    ended = remgcl("parts", "losses.sliding-window")
+    assert (ended.code, ended.err) == (0, "")
+    lines = ended.out.splitlines()
+    assert lines[0] == "losses.sliding-window"
+    assert lines[1].startswith("of plugin remgcl.losses, remgcl ")
+    assert "Windows of patches against windows of an answer's tokens." in lines
+    place = lines.index("  temperature: float = 0.07")
+    assert lines[place + 1 : place + 3] == ["      What similarities are divided by.", "      exclusiveMinimum 0"]
+    assert "[stages.NAME.losses.sliding-window]" in lines
+    assert 'objective = "infonce"' in lines
+
+
+def test_the_example_of_every_part_names_what_must_be_given(remgcl: Call, engine: Engine) -> None:
+    for entry in engine.registry:
+        lines = remgcl("parts", f"{entry.kind}.{entry.name}").out.splitlines()
+        due = [f"{each.name} = ..." for each in attrs.fields(entry.part) if each.default is attrs.NOTHING]
+        assert [line for line in lines if line.endswith(" = ...")] == due
+
+
+def test_the_nearest_part_is_offered(remgcl: Call) -> None:
+    ended = remgcl("parts", "losses.globel")
+    assert ended.code == 2
+    assert "no part 'globel' among the losses; did you mean 'global'?" in ended.err
