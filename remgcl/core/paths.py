@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from remgcl.core.errors import Hint
 
-Fault: TypeAlias = tuple[tuple[str, ...], str]
+KeyFault: TypeAlias = tuple[tuple[str, ...], str]
 """The key of a text at fault, and what is wrong."""
 
 PATHS = "paths"
@@ -21,7 +21,7 @@ PATHS = "paths"
 _NAMED = re.compile(r"\{paths\.([^{}]*)\}")
 
 
-def fill(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+def fill(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[KeyFault]]:
     """Fill the paths into all texts of a table.
 
     Args:
@@ -35,7 +35,7 @@ def fill(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
     if not isinstance(given, Mapping):
         return filled, [((PATHS,), f"must be a table of strings; it is {given!r}")]
     texts = {name: text for name, text in given.items() if isinstance(text, str)}
-    faults = [((PATHS, name), f"must be a string; it is {given[name]!r}") for name in given if name not in texts]
+    faults: list[KeyFault] = [((PATHS, name), f"must be a string; it is {given[name]!r}") for name in given if name not in texts]
     known: dict[str, str] = {}
 
     def written(value: Any, key: tuple[str, ...]) -> Any:  # noqa: ANN401 - any TOML value
