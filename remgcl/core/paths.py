@@ -35,7 +35,9 @@ def fill(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[KeyFault]]:
     if not isinstance(given, Mapping):
         return filled, [((PATHS,), f"must be a table of strings; it is {given!r}")]
     texts = {name: text for name, text in given.items() if isinstance(text, str)}
-    faults: list[KeyFault] = [((PATHS, name), f"must be a string; it is {given[name]!r}") for name in given if name not in texts]
+    faults: list[KeyFault] = [
+        ((PATHS, name), f"must be a string; it is {given[name]!r}") for name in given if name not in texts
+    ]
     known: dict[str, str] = {}
 
     def written(value: Any, key: tuple[str, ...]) -> Any:  # noqa: ANN401 - any TOML value
