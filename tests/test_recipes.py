@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import tomli_w
 
-from remgcl import Engine, Recipe
+from remgcl import Engine, FaultsError, Recipe
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").rglob("*.toml"))
@@ -164,3 +164,25 @@ def test_data_and_weights_move_with_one_setting_each(engine: Engine) -> None:
     assert all(stage["data"]["images"].startswith("/elsewhere/") for stage in table["stages"].values())
     assert table["stages"]["remgcl"]["ocr"] == "/elsewhere/ocr"
     assert (table["backbone"]["weights"], table["vision_tower"]["weights"]) == ("/weights/vicuna", "/weights/clip")
+
+
+def test_everything_that_a_bare_machine_lacks_is_told_at_once(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FaultsError, match="hf download") as raised:
+        engine.check(engine.read(ROOT / "recipes" / "remgcl.toml"), "remgcl.toml")
+    told = str(raised.value)
+    for missing in (
+        "hf download openai/clip-vit-large-patch14",
+        "hf download lmsys/vicuna-7b-v1.5",
+        "data/chat_llavar.json: cannot be read; no such file",
+        "data/llava_instruct_150k_llavar_16k.json: cannot be read; no such file",
+        "data/gptqa_15k_llavar_5k_random.json: cannot be read; no such file",
+        "stages.remgcl.ocr: data/ocr: is no OCR cache; there is no about.json, which remgcl ocr writes",
+    ):
+        assert missing in told
