@@ -7,6 +7,7 @@ transformer; what they leave out stands in the docstring of each.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from math import ceil
 
 from attrs import frozen
 
@@ -260,7 +261,7 @@ def make_estimate(  # noqa: PLR0913 - facts of a stage, each by its name
     flops = sum(flops_of(length, sizes, stage.train) for length in lengths) / len(lengths)
     gpu, host = memory_of(stage, sizes, layout, max(lengths, key=lambda length: length.tokens))
     engine = sizes.of(list(sizes.parameters)) * element if layout.casts else 0
-    saves = steps // stage.save_steps if stage.save_steps else max(round(stage.epochs), 1)
+    saves = steps // stage.save_steps if stage.save_steps else ceil(stage.epochs)
     return Estimate(
         image_tokens=sum(length.image for length in lengths) / len(lengths),
         text_tokens=sum(length.text for length in lengths) / len(lengths),
