@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from attrs import asdict
 
 from remgcl.cli.options import Overrides, RecipeFile
+from remgcl.core.estimate import A100, TOKENS_A_WORD, USED
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from remgcl import Engine, Recipe, Stage
+    from remgcl.core.estimate import Estimate
+    from remgcl.core.parts import Layout
     from remgcl.core.plan import Plan, StagePlan
 
+Tflops = Annotated[
+    float, typer.Option(metavar="TFLOPS", min=1e-6, help="What a GPU achieves in TFLOP/s; 24 % of an A100 by default.")
+]
 
-def check(recipe: RecipeFile, overrides: Overrides = []) -> None:  # noqa: B006 - typer copies it
-    """Read a recipe, verify its parts, weights, data and images, and tell what it will do.
+
+def check(recipe: RecipeFile, overrides: Overrides = [], tflops: Tflops = A100 * USED) -> None:  # noqa: B006 - typer copies it
+    """Read a recipe, verify its parts, weights, data and images, and tell what it will do and cost.
 
     Nothing is trained and nothing is written.
     """
@@ -29,6 +39,7 @@ def check(recipe: RecipeFile, overrides: Overrides = []) -> None:  # noqa: B006 
     console.print(f"[bold]{read.name}[/], seed {read.seed}, run by {engine.registry.entry(read.runner).name}")
     console.print(_parts(engine, read, plan))
     console.print(_stages(engine, read, plan))
+    console.print(_costs(plan, tflops))
     for stage in plan.stages.values():
         for note in (*stage.train.notes, *(stage.held_out.notes if stage.held_out else ())):
             console.print(note, style="yellow", markup=False)
@@ -49,14 +60,61 @@ def _parts(engine: Engine, recipe: Recipe, plan: Plan) -> Table:
 def _stages(engine: Engine, recipe: Recipe, plan: Plan) -> Table:
     """List what each stage will do, a column each."""
     table = _table("stages", "", *recipe.stages)
-    rows = [_facts(engine, recipe.stages[name], stage) for name, stage in plan.stages.items()]
+    rows = [_facts(engine, recipe.stages[name], stage, plan.layout) for name, stage in plan.stages.items()]
     for fact in rows[0]:
         table.add_row(fact, *(row[fact] for row in rows))
     table.add_row("tokens of an image", *(str(plan.image_tokens) for _ in rows))
     return table
 
 
-def _facts(engine: Engine, stage: Stage, plan: StagePlan) -> dict[str, str]:
+def _costs(plan: Plan, tflops: float) -> Table:
+    """List what each stage costs, a column each."""
+    table = _table("estimates", "", *plan.stages)
+    table.caption = (
+        f"By formula, not measured; a word is {TOKENS_A_WORD:.2f} tokens. Time is at {tflops:.3g} TFLOP/s a GPU, "
+        f"{100 * tflops / A100:.0f} % of an A100's {A100:g}; with offloading it takes longer."
+    )
+    table.caption_justify = "left"
+    rows = [_cost(stage.estimate, plan.layout, tflops) for stage in plan.stages.values()]
+    for fact in next(filter(None, rows), {}):
+        table.add_row(fact, *(row.get(fact, "unknown") for row in rows))
+    return table
+
+
+def _cost(cost: Estimate | None, layout: Layout, tflops: float) -> dict[str, str]:
+    """Tell what a stage costs, if that was estimated."""
+    if cost is None:
+        return {}
+    processes = layout.processes or 1
+    return {
+        "tokens of image + text": f"{cost.image_tokens:.0f} + {cost.text_tokens:.0f}",
+        "work of a sample": _scaled(cost.flops, "FLOP"),
+        f"time on {processes} GPU" + "s" * (processes > 1): _time(cost.hours(processes, tflops)),
+        "memory of each GPU": _scaled(cost.gpu.total, "B"),
+        **{f"  {kind}": _scaled(size, "B") for kind, size in asdict(cost.gpu).items()},
+        "memory of the CPUs": _scaled(cost.host.total, "B"),
+        "saved model": _scaled(cost.model, "B"),
+        "checkpoints": f"{cost.checkpoints} x {_scaled(cost.checkpoint, 'B')}",
+    }
+
+
+def _scaled(number: float, unit: str) -> str:
+    """Write a number with three digits and the prefix that fits."""
+    prefixes = iter(("", "k", "M", "G", "T", "P"))
+    prefix = next(prefixes)
+    while number >= 999.5:  # noqa: PLR2004 - it would be written with four digits
+        number, prefix = number / 1000, next(prefixes)
+    return f"{number:.3g} {prefix}{unit}"
+
+
+def _time(hours: float) -> str:
+    """Write a time in hours, or in minutes where it is short."""
+    if hours >= 1:
+        return f"{hours:,.1f} h"
+    return f"{60 * hours:.0f} min" if 60 * hours >= 1 else "under 1 min"
+
+
+def _facts(engine: Engine, stage: Stage, plan: StagePlan, layout: Layout) -> dict[str, str]:
     name = engine.registry.entry
     losses = (f"{key} x {loss.weight:g}" for key, loss in stage.losses.items())
     return {
@@ -67,10 +125,19 @@ def _facts(engine: Engine, stage: Stage, plan: StagePlan) -> dict[str, str]:
         "held out": f"{plan.held_out.samples:,}" if plan.held_out else "none",
         "regions": _regions(plan),
         "losses": "\n".join(["language x 1", *losses]),
-        "samples a step": f"{stage.batch_size} x {stage.accumulation}",
+        "samples a step": _taken(stage, layout),
         "steps": f"{plan.steps:,} ({stage.epochs:g} epochs)",
         "learning rate": f"{stage.learning_rate:g}, {stage.schedule}",
     }
+
+
+def _taken(stage: Stage, layout: Layout) -> str:
+    """Tell batch size and accumulation, and the processes where there are several."""
+    own = f"{stage.batch_size} x {stage.accumulation}"
+    if layout.processes is None:
+        return f"{own} on each GPU"
+    whole = stage.batch_size * stage.accumulation * layout.processes
+    return own if layout.processes == 1 else f"{own} on each of {layout.processes}, {whole} in all"
 
 
 def _regions(plan: StagePlan) -> str:

@@ -1,4 +1,4 @@
-"""A recipe as TOML says it: `extends` and overrides applied, nothing interpreted.
+"""A recipe as TOML says it: `extends`, overrides and `[paths]` applied, nothing else interpreted.
 
 Each value remembers where it was written, so that a fault can name its file.
 This module knows tables and keys, no part and no recipe.
@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from attrs import Factory, define
 
 from remgcl.core.errors import Fault, RecipeError
+from remgcl.core.paths import fill
 
 Table: TypeAlias = dict[str, Any]
 Key: TypeAlias = tuple[str, ...]
@@ -116,7 +117,7 @@ class Document:
 
 
 def read(path: Path, overrides: Sequence[str] = ()) -> Document:
-    """Read a TOML file with all that it extends, and apply overrides.
+    """Read a TOML file with all that it extends, apply overrides, and fill in the paths.
 
     Args:
         path: The file.
@@ -124,13 +125,16 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Document:
             value that is not TOML is taken as a string.
 
     Raises:
-        RecipeError: A file cannot be read, is not TOML or extends itself, or an
-            override has no key.
+        RecipeError: A file cannot be read, is not TOML or extends itself, an
+            override has no key, or a text names a path that is not there.
     """
     document = Document(str(path))
     for file, table in reversed(_chain(path)):
         document.overlay(table, str(file))
     override(document, overrides)
+    document.table, faults = fill(document.table)
+    if faults:
+        raise RecipeError([document.fault(key, what) for key, what in faults])
     return document
 
 

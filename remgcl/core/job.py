@@ -253,10 +253,7 @@ class Job:
         Raises:
             RunError: The folder cannot be written.
         """
-        learned = {name for stage in self.recipe.lineage(self.name) for name in self.recipe.stages[stage].train}
-        again = {"vision_tower": self.recipe.vision_tower.restorable, "backbone": self.recipe.backbone.restorable}
-        kept = [str(name) for name in PARTS if name in learned or not again.get(name)]
-        modules = {name: objective.model.get_submodule(name) for name in kept}
+        modules = {str(name): objective.model.get_submodule(name) for name in self.recipe.saved(self.name)}
         with writing(self.folder.path):
             save_parts(modules, {name: self.inputs[name] for name in PARTS}, self.folder.model)
             for name, module in objective.learned.items():

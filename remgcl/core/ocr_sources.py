@@ -84,13 +84,14 @@ class FileSource(Sequence[Sample]):
 
 
 def sources_of(recipe: Recipe) -> list[Source]:
-    """Name every dataset of a recipe, held-out ones too, each once.
+    """Name the datasets of the stages that name an OCR cache, held-out ones too, each once.
 
     Args:
-        recipe: The recipe.
+        recipe: The recipe; if no stage of it names a cache, those of all.
     """
     sources: list[DataSource] = []
-    for key, stage in recipe.stages.items():
+    cached = {key: stage for key, stage in recipe.stages.items() if stage.ocr is not None}
+    for key, stage in (cached or recipe.stages).items():
         held_out = {f"stages.{key}.validation.data": stage.validation.data} if stage.validation else {}
         for name, data in {f"stages.{key}.data": stage.data, **held_out}.items():
             if all(data != source.data for source in sources):

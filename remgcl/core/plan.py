@@ -11,9 +11,10 @@ from typing import TypeAlias, TypeVar
 from attrs import frozen
 
 from remgcl.core.errors import DataError, Fault, FaultsError, RemgclError
+from remgcl.core.estimate import Estimate, Sizes, lengths_of, make_estimate
 from remgcl.core.ocr_cache import OcrCache, Origin, content_of
-from remgcl.core.parts import BackboneSpec, Census, Dataset, Pretrained, TowerSpec
-from remgcl.core.recipe import PARTS, Recipe, Stage
+from remgcl.core.parts import BackboneSpec, Census, Dataset, Layout, Pretrained, TowerSpec
+from remgcl.core.recipe import PARTS, PartName, Recipe, Stage
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Pretrained)
@@ -62,14 +63,16 @@ class StagePlan:
     Attributes:
         train: What the training data holds.
         held_out: What the validation data holds, if there is any.
-        steps: Optimizer steps on one device.
+        steps: Optimizer steps; on one process, where their number is not known.
         ocr: The cache of text regions, if there is one.
+        estimate: What it costs, if that was asked for and the data tell their words.
     """
 
     train: Census
     held_out: Census | None
     steps: int
     ocr: OcrPlan | None
+    estimate: Estimate | None = None
 
 
 @frozen(kw_only=True)
@@ -79,11 +82,13 @@ class Plan:
     Attributes:
         parameters: Parameters of each part.
         image_tokens: Tokens an image takes in the language model.
+        layout: How the runner spreads the training.
         stages: What each stage will do, in order.
     """
 
-    parameters: dict[str, int]
+    parameters: dict[PartName, int]
     image_tokens: int
+    layout: Layout
     stages: dict[str, StagePlan]
 
 
@@ -93,8 +98,8 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
     Args:
         recipe: The recipe.
         name: The recipe's file, for errors.
-        counted: Whether to count parameters, and the images that an OCR cache
-            knows, which may take seconds.
+        counted: Whether to count parameters and the images that an OCR cache
+            knows, and to estimate costs, which may take seconds.
 
     Raises:
         FaultsError: All that would stop the run.
@@ -135,12 +140,15 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
             "projector": attempt("projector", lambda: recipe.projector.parameters(*widths)),
             "backbone": attempt("backbone", recipe.backbone.parameters),
         }
-    if faults or tower is None:
+    if faults or tower is None or backbone is None:
         raise FaultsError(list(dict.fromkeys(faults)))
+    parameters: dict[PartName, int] = {part: count for part in PARTS if (count := counts.get(part)) is not None}
+    sizes = Sizes(parameters=parameters, tower=tower, backbone=backbone) if counted else None
     return Plan(
-        parameters={part: count for part in PARTS if (count := counts.get(part)) is not None},
+        parameters=parameters,
         image_tokens=tower.tokens,
-        stages={key: _planned(stage, censuses, ocr.get(key)) for key, stage in recipe.stages.items()},
+        layout=recipe.runner.layout(),
+        stages={key: _planned(recipe, key, censuses, ocr.get(key), sizes) for key in recipe.stages},
     )
 
 
@@ -168,11 +176,24 @@ def _coverage(data: Dataset, cache: OcrCache) -> Coverage:
     return Coverage(images=len(known), covered=sum(known))
 
 
-def _planned(stage: Stage, censuses: Censuses, ocr: OcrPlan | None) -> StagePlan:
+def _planned(recipe: Recipe, key: str, censuses: Censuses, ocr: OcrPlan | None, sizes: Sizes | None) -> StagePlan:
+    stage, layout = recipe.stages[key], recipe.runner.layout()
     train = _census(stage.data, censuses)
     held_out = _census(stage.validation.data, censuses) if stage.validation else None
-    steps_an_epoch = ceil(ceil(train.samples / stage.batch_size) / stage.accumulation)
-    return StagePlan(train=train, held_out=held_out, steps=ceil(steps_an_epoch * stage.epochs), ocr=ocr)
+    steps_an_epoch = ceil(ceil(train.samples / (stage.batch_size * (layout.processes or 1))) / stage.accumulation)
+    steps = ceil(steps_an_epoch * stage.epochs)
+    estimate = None
+    if sizes and train.words:
+        estimate = make_estimate(
+            stage,
+            sizes=sizes,
+            layout=layout,
+            lengths=lengths_of(train.words, sizes.tower.tokens, stage.max_length),
+            samples=train.samples,
+            steps=steps,
+            saved=recipe.saved(key),
+        )
+    return StagePlan(train=train, held_out=held_out, steps=steps, ocr=ocr, estimate=estimate)
 
 
 def _census(data: Dataset, censuses: Censuses) -> Census:

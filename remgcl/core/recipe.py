@@ -203,3 +203,13 @@ class Recipe:
         """
         before = self.stages[stage].after
         return (*(self.lineage(before) if before else ()), stage)
+
+    def saved(self, stage: str) -> tuple[PartName, ...]:
+        """Name the parts that a stage's model keeps: those that have learned, or that no one gives again.
+
+        Args:
+            stage: A key of `stages`.
+        """
+        learned = {name for key in self.lineage(stage) for name in self.stages[key].train}
+        again = {"vision_tower": self.vision_tower.restorable, "backbone": self.backbone.restorable}
+        return tuple(name for name in PARTS if name in learned or not again.get(name))

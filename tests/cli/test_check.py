@@ -1,6 +1,7 @@
 """``remgcl check``: what a recipe will do, told without doing it."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,43 @@ def test_each_stage_is_told_with_what_it_will_do(told: Callable[..., str]) -> No
     assert table["tokens of an image"] == ["4", "4"]
 
 
+def test_each_stage_is_told_with_what_it_costs(told: Callable[..., str]) -> None:
+    """What the formulas give is tested where they are; here, that it is told of the right stage, in readable units."""
+    out = told()
+    table = rows(out)
+    assert table["tokens of image + text"] == ["4 + 7", "4 + 7"]
+    assert re.fullmatch(r"[\d.]+ [kM]FLOP", table["work of a sample"][0])
+    assert table["time on 1 GPU"] == ["under 1 min", "under 1 min"]
+    projector = 8 * 16 + 16 + 16 * 16 + 16
+    backbone = 259 * 16 + (4 * 16 * 16 + 3 * 16 * 24 + 2 * 16) + 16
+    learning = [projector, projector + backbone]
+    for fact, each in {"gradients": 4, "optimizer": 8}.items():
+        assert table[fact] == [f"{each * count / 1000:.3g} kB" for count in learning]
+    assert table["memory of the CPUs"] == ["0 B", "0 B"]
+    checkpoints = [f"{12 * count / 1000:.3g} kB" for count in learning]
+    assert table["checkpoints"] == [f"2 x {checkpoints[0]}", f"1 x {checkpoints[1]}"]
+    assert "74.9 TFLOP/s a GPU, 24 % of an A100's 312" in " ".join(out.split())
+
+
+def test_the_pace_of_a_gpu_may_be_given(remgcl: Call, recipe: Path) -> None:
+    ended = remgcl("check", recipe, "--tflops", "1e-6")
+    assert "1e-06 TFLOP/s a GPU" in ended.out
+    assert all(re.fullmatch(r"\d+ min|[\d.]+ h", time) for time in rows(ended.out)["time on 1 GPU"][:1])
+
+
+def test_the_processes_of_a_runner_count_in_steps_and_time(told: Callable[..., str]) -> None:
+    table = rows(told("runner={ use = 'deepspeed', processes = 3 }"))
+    assert table["samples a step"] == ["4 x 1 on each of 3, 12 in all", "16 x 3 on each of 3, 144 in all"]
+    assert table["steps"] == ["150 (1.5 epochs)", "1 (1 epochs)"]
+    assert "time on 3 GPUs" in table
+
+
+def test_where_nobody_knows_the_processes_one_is_reckoned_with(told: Callable[..., str]) -> None:
+    table = rows(told("runner=deepspeed"))
+    assert table["samples a step"] == ["4 x 1 on each GPU", "16 x 3 on each GPU"]
+    assert "time on 1 GPU" in table
+
+
 def test_each_loss_is_told_by_its_name_and_weight(told: Callable[..., str]) -> None:
     out = told()
     assert "refined-local x 1" in out
@@ -131,4 +169,5 @@ def test_what_a_dataset_has_to_say_is_told_as_it_is(told: Callable[..., str], mo
         lambda self, part: Registered("datasets", "noted", Noted, "a") if type(part) is Noted else entry(self, part),
     )
     out = told("stages.pretrain.data.use=noted", "stages.tune.validation.data={ use = 'noted', note = 'held [out]' }")
+    assert rows(out)["work of a sample"][0] == "unknown"
     assert out.splitlines()[-2:] == ["2 records of [/data/x] have no [bold] regions", "held [out]"]

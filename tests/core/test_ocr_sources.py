@@ -45,6 +45,12 @@ def test_a_recipe_names_each_dataset_once_and_the_held_out_ones_too(read: Callab
     ]
 
 
+def test_only_the_stages_that_name_a_cache_are_read_if_any_does(read: Callable[..., Recipe]) -> None:
+    """Pretraining may show a million images that no loss looks into."""
+    recipe = read("stages.tune.ocr=cache")
+    assert sources_of(recipe) == [DataSource("stages.tune.data", recipe.stages["tune"].data)]
+
+
 def test_a_file_is_read_when_it_is_asked_for(folder: Path) -> None:
     (source,) = files_of(folder)
     samples = source.build()

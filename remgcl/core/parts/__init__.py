@@ -13,7 +13,7 @@ from remgcl.core.parts.loss import Loss
 from remgcl.core.parts.ocr_engine import OcrEngine
 from remgcl.core.parts.part import Part, Pretrained
 from remgcl.core.parts.projector import Projector
-from remgcl.core.parts.runner import Runner
+from remgcl.core.parts.runner import Layout, Runner
 from remgcl.core.parts.template import Template
 from remgcl.core.parts.text_filter import TextFilter
 from remgcl.core.parts.vision_tower import Aspect, Grid, Resampling, TowerSpec, VisionTower
@@ -25,6 +25,7 @@ __all__ = [
     "Census",
     "Dataset",
     "Grid",
+    "Layout",
     "Loss",
     "OcrEngine",
     "Part",

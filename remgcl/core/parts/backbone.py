@@ -23,12 +23,14 @@ class BackboneSpec:
         layers: Number of its layers.
         max_length: Longest sequence it can attend to, in tokens; None if
             nothing bounds it.
+        tied: Whether input and output embeddings are one table.
     """
 
     width: int
     vocabulary: int
     layers: int
     max_length: int | None = None
+    tied: bool = False
 
 
 @frozen(kw_only=True)

@@ -15,6 +15,29 @@ if TYPE_CHECKING:
 
 
 @frozen(kw_only=True)
+class Layout:
+    """How a runner spreads a training, as far as it knows before it starts.
+
+    A training holds ``weights``, ``gradients`` and the state of the ``optimizer``.
+
+    Attributes:
+        processes: Processes over all machines, one a GPU; None if that is
+            known only where it runs.
+        sharded: Which of these each process holds its share of.
+        offloaded: Which of these are held in the memory of the CPUs.
+        gathered: Most sharded parameters that a GPU holds whole at once.
+        casts: Whether weights and gradients are held in the stage's precision,
+            with a float32 copy in the optimizer; otherwise in float32.
+    """
+
+    processes: int | None = 1
+    sharded: tuple[str, ...] = ()
+    offloaded: tuple[str, ...] = ()
+    gathered: int = 0
+    casts: bool = False
+
+
+@frozen(kw_only=True)
 class Runner(Part):
     """Train the stages of a recipe on some machine."""
 
@@ -27,6 +50,10 @@ class Runner(Part):
         Raises:
             RemgclError: A file is missing, or contradicts the recipe.
         """
+
+    def layout(self) -> Layout:
+        """Tell how a training is spread, for estimates; by default it is one process."""
+        return Layout()
 
     @abstractmethod
     def run(self, job: Job) -> None:

@@ -37,6 +37,7 @@ class CausalLM(Backbone):
             vocabulary=config.vocab_size,
             layers=config.num_hidden_layers,
             max_length=getattr(config, "max_position_embeddings", None),
+            tied=bool(config.tie_word_embeddings),
         )
 
     def verify(self) -> None:

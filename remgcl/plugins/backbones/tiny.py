@@ -52,7 +52,13 @@ class TinyBackbone(Backbone):
     def spec(self) -> BackboneSpec:
         """Declare width, vocabulary and layers."""
         vocabulary = BYTES + len(SPECIAL) if self.tokenizer is None else len(self.build_tokenizer())
-        return BackboneSpec(width=self.width, vocabulary=vocabulary, layers=self.layers, max_length=self.max_length)
+        return BackboneSpec(
+            width=self.width,
+            vocabulary=vocabulary,
+            layers=self.layers,
+            max_length=self.max_length,
+            tied=self.tied,
+        )
 
     def parameters(self) -> int:
         """Count embeddings, layers (attention, gated MLP, two norms), last norm and output."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SHOWN = 20
 """Faults told one by one; the rest are counted."""
 
+COUNTED = 2000
+"""Most records whose words are counted for estimates."""
+
 _log = logging.getLogger("remgcl")
 
 
@@ -56,7 +59,12 @@ class LlavaJson(Dataset):
             faults[SHOWN:] = [Fault(self.path, "", f"{len(faults) - SHOWN} faults more")]
         if faults:
             raise FaultsError(faults)
-        return Census(samples=len(records), images=sum("image" in record for record in records), digest=digest)
+        return Census(
+            samples=len(records),
+            images=sum("image" in record for record in records),
+            digest=digest,
+            words=tuple(map(_length, records[:: len(records) // COUNTED + 1])),
+        )
 
     def build(self) -> LlavaSamples:
         """Read the records; images are read when they are asked for."""
@@ -145,7 +153,7 @@ class LlavaSamples:
 
     def modality_lengths(self) -> Sequence[int]:
         """Count the words of each conversation; negative without an image."""
-        return [words_of(record) * (1 if "image" in record else -1) for record in self._records]
+        return [_length(record) for record in self._records]
 
     def _verify(self, place: int) -> None:
         """Raise if a record breaks the format; nobody may have counted the data before."""
@@ -155,3 +163,8 @@ class LlavaSamples:
 
     def _image(self, record: dict[str, Any]) -> tuple[Image | None, str]:
         return self._dataset.folder.load(record["image"]) if "image" in record else (None, "")
+
+
+def _length(record: dict[str, Any]) -> int:
+    """Count the words of a conversation; negative without an image."""
+    return words_of(record) * (1 if "image" in record else -1)

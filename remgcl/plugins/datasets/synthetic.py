@@ -78,7 +78,12 @@ class Synthetic(Dataset):
                 f"{self.size} x {self.size}; take a smaller font, fewer characters or a larger size"
             )
         digest = hashlib.sha256(repr(sorted(asdict(self).items())).encode()).hexdigest()
-        return Census(samples=self.samples, images=self.samples, digest=digest)
+        return Census(samples=self.samples, images=self.samples, digest=digest, words=(self.words,))
+
+    @property
+    def words(self) -> int:
+        """Words of a sample; all have as many."""
+        return len(self.question.split()) + self.lines
 
     def build(self) -> SyntheticSamples:
         """Make the samples; each is drawn when it is asked for."""
@@ -139,8 +144,7 @@ class SyntheticSamples:
 
     def modality_lengths(self) -> Sequence[int]:
         """Give each sample the length of one."""
-        words = len(self._dataset.question.split()) + self._dataset.lines
-        return [words] * len(self)
+        return [self._dataset.words] * len(self)
 
 
 Box = tuple[int, int, int, int]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 from attrs.validators import ge, gt, in_, lt, optional
 
-from remgcl import Job, Recipe, RunError, Runner
-from remgcl.plugins.runners.zero import SHARDED, merged, read_config, zero_config
+from remgcl import Job, Layout, Recipe, RunError, Runner
+from remgcl.plugins.runners.hosts import count
+from remgcl.plugins.runners.zero import GATHERED, SHARDED, merged, read_config, zero_config
 
 if TYPE_CHECKING:
     from remgcl import Stage
@@ -71,6 +72,25 @@ class DeepSpeed(Runner):
         own = read_config(self.config)
         for stage in recipe.stages.values():
             merged(self._generated(stage, 1), own, self.config or "")
+
+    def layout(self) -> Layout:
+        """Tell what ZeRO shards and offloads, and the processes that settings or hostfile name.
+
+        A configuration of the user's own is not looked at.
+        """
+        optimizer = ("optimizer", "gradients") if self.offload_optimizer else ()
+        return Layout(
+            processes=self._processes(),
+            sharded=("optimizer", "gradients", "weights")[: self.zero],
+            offloaded=(*optimizer, "weights") if self.offload_parameters else optimizer,
+            gathered=GATHERED if self.zero == SHARDED else 0,
+            casts=True,
+        )
+
+    def _processes(self) -> int | None:
+        """Count the processes over all machines, as far as anything names them."""
+        named = count(self.include, self.hostfile, self.processes)
+        return named or (2 if self.cpu and self.hostfile is None else None)
 
     def configuration(self, stage: Stage, width: int) -> dict[str, object]:
         """Write the configuration of a stage.

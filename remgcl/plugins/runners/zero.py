@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 SHARDED = 3
 """The ZeRO stage that shards parameters."""
 
+GATHERED = int(1e9)
+"""Most parameters that are held whole at once."""
+
 
 def zero_config(runner: DeepSpeed, stage: Stage, width: int) -> dict[str, Any]:
     """Write a stage's settings as DeepSpeed wants them.
@@ -39,7 +42,7 @@ def zero_config(runner: DeepSpeed, stage: Stage, width: int) -> dict[str, Any]:
             "sub_group_size": int(1e9),
             "stage3_prefetch_bucket_size": int(0.9 * width**2),
             "stage3_param_persistence_threshold": 10 * width,
-            "stage3_max_live_parameters": int(1e9),
+            "stage3_max_live_parameters": GATHERED,
             "stage3_max_reuse_distance": int(1e9),
             "stage3_gather_16bit_weights_on_model_save": True,
         }

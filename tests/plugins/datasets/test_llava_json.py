@@ -6,6 +6,7 @@ import logging
 import pickle
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,15 @@ def test_texts_and_images_are_mixed_and_told_apart(dataset: Write, record: Make)
     assert samples.modality_lengths() == [4, -3, -1]
     assert [sample.image is None for sample in samples] == [False, True, True]
     assert [sample.id for sample in samples] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("count", [1, 1999, 2000, 4001])
+def test_the_census_counts_the_words_of_some_records_evenly_spread(count: int, dataset: Write, record: Make) -> None:
+    words = dataset([record("one " * place, "two") for place in range(count)]).census().words
+    assert count / 3 < len(words) <= 2000
+    places = [-1 - length for length in words]
+    assert len({second - first for first, second in pairwise(places)}) <= 1
+    assert places[0] == 0
 
 
 def test_the_digest_is_that_of_the_records(tmp_path: Path, record: Make) -> None:
