@@ -17,6 +17,7 @@ import attrs
 
 from remgcl.core.document import EXTENDS, USE
 from remgcl.core.parts import Part
+from remgcl.core.paths import PATHS
 from remgcl.core.recipe import Recipe
 from remgcl.core.registry import KINDS, Registry
 
@@ -38,14 +39,20 @@ def schema_of(registry: Registry) -> Schema:
     Args:
         registry: The parts.
     """
+    paths: Schema = {
+        "type": "object",
+        "additionalProperties": {"type": "string"},
+        "description": "Texts that are filled in wherever they are named, as {paths.NAME}.",
+    }
+    over: Schema = {"type": "string", "description": "The recipe this one lies over."}
     whole, partial = _Writer(registry, whole=True), _Writer(registry, whole=False)
     return {
         "$schema": DIALECT,
         "title": "a recipe of remgcl",
         "type": "object",
         "if": {"required": [EXTENDS]},
-        "then": partial.table(Recipe, {EXTENDS: {"type": "string", "description": "The recipe this one lies over."}}),
-        "else": whole.table(Recipe),
+        "then": partial.table(Recipe, {PATHS: paths, EXTENDS: over}),
+        "else": whole.table(Recipe, {PATHS: paths}),
         "$defs": {**whole.definitions(), **partial.definitions()},
     }
 

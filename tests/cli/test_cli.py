@@ -88,7 +88,7 @@ def test_the_help_lists_every_command_with_its_purpose(remgcl: Callable[..., Any
     ended = remgcl("--help")
     assert ended.code == 0
     assert "Build, train and study vision-language models on text-rich images." in ended.out
-    assert {"run", "check", "ocr", "parts"} <= COMMANDS
+    assert {"run", "check", "inspect", "ocr", "parts", "schema"} <= COMMANDS
     for command in app.registered_commands:
         assert command.callback is not None
         purpose = (command.callback.__doc__ or "").splitlines()[0]
@@ -106,8 +106,8 @@ def test_the_help_of_a_command_tells_its_arguments(remgcl: Callable[..., Any], c
     ended = remgcl(command, "--help")
     assert ended.code == 0
     usage, *_ = ended.out.strip().splitlines()
-    assert f"remgcl {command} [OPTIONS] " in usage
-    assert {"parts": " [KIND]", "ocr": "SOURCE"}.get(command, "RECIPE") in usage
+    assert f"remgcl {command} [OPTIONS]" in usage
+    assert {"parts": " [KIND[.NAME]]", "ocr": "SOURCE", "schema": ""}.get(command, "RECIPE") in usage
     if command in {"run", "check"}:
         assert "RECIPE" in ended.out
         assert "The recipe, a TOML file." in ended.out
