@@ -16,6 +16,7 @@ from remgcl.core.errors import (
     WeightsError,
     listed,
 )
+from remgcl.core.extras import verify_installed
 from remgcl.core.features import Features, Regions
 from remgcl.core.gradients import GradientNorms
 from remgcl.core.hookspecs import hookimpl
@@ -27,6 +28,7 @@ from remgcl.core.parts import (
     Census,
     Dataset,
     Grid,
+    Lora,
     Loss,
     OcrEngine,
     Projector,
@@ -62,6 +64,7 @@ __all__ = [
     "Grid",
     "ImageFolder",
     "Job",
+    "Lora",
     "Loss",
     "OcrEngine",
     "Piece",
@@ -93,5 +96,6 @@ __all__ = [
     "listed",
     "read_json",
     "reading_weights",
+    "verify_installed",
     "verify_weights",
 ]

@@ -78,11 +78,13 @@ class Plan:
 
     Attributes:
         parameters: Parameters of each part.
+        learnable: Those that learn in a stage that trains the part.
         image_tokens: Tokens an image takes in the language model.
         stages: What each stage will do, in order.
     """
 
     parameters: dict[str, int]
+    learnable: dict[str, int]
     image_tokens: int
     stages: dict[str, StagePlan]
 
@@ -115,6 +117,7 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
     tower = attempt("vision_tower", lambda: _verified(recipe.vision_tower).spec())
     backbone = attempt("backbone", lambda: _verified(recipe.backbone).spec())
     attempt("runner", lambda: recipe.runner.verify(recipe))
+    attempt("runner.trackers", recipe.runner.verify_trackers)
     censuses: Censuses = []
     for key, stage in recipe.stages.items():
         held_out = {f"stages.{key}.validation.data": stage.validation.data} if stage.validation else {}
@@ -127,18 +130,19 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
         for key, stage in recipe.stages.items()
         if stage.ocr is not None
     }
-    counts: dict[str, int | None] = {}
+    counts: dict[str, tuple[int, int] | None] = {}
     if tower and backbone and counted:
         widths = tower.width, backbone.width
         counts = {
-            "vision_tower": attempt("vision_tower", recipe.vision_tower.parameters),
-            "projector": attempt("projector", lambda: recipe.projector.parameters(*widths)),
-            "backbone": attempt("backbone", recipe.backbone.parameters),
+            "vision_tower": attempt("vision_tower", lambda: (recipe.vision_tower.parameters(),) * 2),
+            "projector": attempt("projector", lambda: (recipe.projector.parameters(*widths),) * 2),
+            "backbone": attempt("backbone", recipe.backbone.counts),
         }
     if faults or tower is None:
         raise FaultsError(list(dict.fromkeys(faults)))
     return Plan(
-        parameters={part: count for part in PARTS if (count := counts.get(part)) is not None},
+        parameters={part: count[0] for part in PARTS if (count := counts.get(part))},
+        learnable={part: count[1] for part in PARTS if (count := counts.get(part))},
         image_tokens=tower.tokens,
         stages={key: _planned(stage, censuses, ocr.get(key)) for key, stage in recipe.stages.items()},
     )
