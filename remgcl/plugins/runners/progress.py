@@ -81,26 +81,22 @@ class Progress(TrainerCallback):
             "printed": self._printed,
         }
 
-    def resume(self, state: Mapping[str, Any], step: int) -> None:
-        """Go on, and forget what was logged after a step.
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on.
 
         Args:
             state: What `state` gave.
-            step: The step it was given at.
         """
         self.logged = list(state["logged"])
         self.samples, self.seconds = state["samples"], state["seconds"]
         self._sums = {name: dict(sums) for name, sums in state["sums"].items()}
         self._new_samples, self._printed = state["new_samples"], state["printed"]
-        metrics = self._job.folder.metrics
-        lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.exists() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-        metrics.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
-        """Start the clock, the trackers and the bar."""
+        """Start the clock, the trackers and the bar; forget what an interrupted training logged after this step."""
         del args, control
         if state.is_world_process_zero:
+            self._forget(state.global_step)
             self._trackers = [TRACKERS[name](self._job, state.global_step) for name in self._job.recipe.runner.trackers]
         self._begun = time.monotonic() - self.seconds
         self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
@@ -141,6 +137,13 @@ class Progress(TrainerCallback):
         self.seconds = now
         state.log_history.clear()  # the file of metrics holds it
         self._sums, self._new_samples, self.norms = {}, 0, None
+
+    def _forget(self, step: int) -> None:
+        """Cut the file of metrics after a step."""
+        metrics = self._job.folder.metrics
+        lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.exists() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        metrics.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def _rates(self, told: float | None) -> dict[str, Any]:
         """Give the learning rate, that of each part where they differ; `told` is that of the first part."""

@@ -38,7 +38,7 @@ class TensorBoard(Tracker):
         """
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(job.folder.path / "tensorboard", purge_step=step + 1 if step else None)
+        self._writer = SummaryWriter(job.folder.path / "tensorboard", purge_step=step + 1)
 
     def add(self, step: int, numbers: Mapping[str, float]) -> None:
         """Write a line out at once."""

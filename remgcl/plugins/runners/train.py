@@ -274,7 +274,7 @@ class StageTrainer(Trainer):
         self.lr_scheduler.load_state_dict(held["schedule"])
         if held["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(held["scaler"])
-        self.progress.resume(held["progress"], self.state.global_step)
+        self.progress.resume(held["progress"])
         self._counts, self.guard.skipped = held["counts"], held["skipped"]
         self.job.console.print(f"[bold]{self.job.name}[/]: goes on from step {self.state.global_step}")
 
