@@ -102,8 +102,13 @@ def load_part(module: nn.Module, file: Path, saved: Saved | None = None) -> None
 
     try:
         missing, left_over = load_model(module, str(file), strict=saved is None)
-        lacking = sorted(filter(saved, missing)) if saved else []
-        if lacking or left_over:
-            raise RuntimeError(f"tensors are missing: {listed(lacking)}; or left over: {listed(sorted(left_over))}")
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise RunError(f"{file}: cannot be loaded; {shorten(str(error), 300, placeholder=' ...')}") from error
+        raise RunError(f"{file}: cannot be loaded; {_short(str(error))}") from error
+    lacking = filter(saved, missing)  # without `saved`, the library has told them
+    for what, names in (("lacks", sorted(lacking)), ("holds what is left over:", sorted(left_over))):
+        if names:
+            raise RunError(f"{file}: cannot be loaded; it {what} {_short(listed(names))}")
+
+
+def _short(told: str) -> str:
+    return shorten(told, 300, placeholder=" ...")

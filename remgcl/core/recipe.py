@@ -110,7 +110,12 @@ class LearningRates:
 def _of_learners(stage: Stage, _: object, rates: LearningRates) -> None:
     known = listed(stage.train)  # asked with the whole stage, so the key starts there
     frozen_ones = (name for name in rates.given() if name not in stage.train)
-    _raise([ValueFaultError(f"does not learn in this stage; there is {known}", ("learning_rates", name)) for name in frozen_ones])
+    _raise(
+        [
+            ValueFaultError(f"does not learn in this stage; there is {known}", ("learning_rates", name))
+            for name in frozen_ones
+        ]
+    )
 
 
 @frozen(kw_only=True)

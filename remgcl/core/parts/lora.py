@@ -13,6 +13,7 @@ from remgcl.core.errors import RunError
 if TYPE_CHECKING:
     from torch import nn
 
+
 @frozen(kw_only=True)
 class Lora:
     """Adapters of low rank beside a backbone's layers; what stands below them never learns.
@@ -56,9 +57,10 @@ class Lora:
             bias=self.bias,
         )
         try:
-            return inject_adapter_in_model(settings, backbone)
+            inject_adapter_in_model(settings, backbone)
         except ValueError as error:
             raise RunError(f"lora: cannot be added to the backbone; {error}") from error
+        return backbone
 
     def owns(self, name: str) -> bool:
         """Tell whether a parameter of a backbone with adapters may learn.
@@ -66,8 +68,8 @@ class Lora:
         Args:
             name: The parameter's name.
         """
-        biases = {"none": (), "all": "bias", "lora_only": ".base_layer.bias"}[self.bias]
-        return ".lora_" in name or name.endswith(biases)
+        biases: dict[str, tuple[str, ...]] = {"none": (), "all": ("bias",), "lora_only": (".base_layer.bias",)}
+        return ".lora_" in name or name.endswith(biases[self.bias])
 
     def counts(self, build: Callable[[], nn.Module]) -> tuple[int, int]:
         """Count parameters without making tensors: all of them, and those that may learn.

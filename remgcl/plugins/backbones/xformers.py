@@ -23,7 +23,7 @@ def register() -> None:
     AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
-def attend(
+def attend(  # noqa: PLR0913, PLR0917 - the signature of transformers
     module: nn.Module,
     query: Tensor,
     key: Tensor,
@@ -52,10 +52,9 @@ def attend(
 
     shared = query.shape[1] // key.shape[1]
     key, value = (states.repeat_interleave(shared, dim=1) for states in (key, value))
+    bias = LowerTriangularMask() if module.is_causal and query.shape[2] > 1 else None
     if attention_mask is not None:
         bias = _bias(attention_mask, query.shape[1], value)
-    else:
-        bias = LowerTriangularMask() if module.is_causal and query.shape[2] > 1 else None
     rows = (states.to(value.dtype).transpose(1, 2) for states in (query, key, value))  # [B, T or S, H, K]
     return memory_efficient_attention(*rows, attn_bias=bias, p=dropout, scale=scaling), None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from remgcl import Job
@@ -82,7 +82,7 @@ class Wandb(Tracker):
         self._run.finish()
 
 
-TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "wandb": Wandb}
+TRACKERS: dict[str, Callable[[Job, int], Tracker]] = {"tensorboard": TensorBoard, "wandb": Wandb}
 """The trackers by the names that a recipe gives them."""
 
 

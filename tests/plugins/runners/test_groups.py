@@ -23,7 +23,7 @@ class Objective(nn.Module):
         super().__init__()
         self.model = nn.ModuleDict({name: nn.Linear(2, 2) for name in ("vision_tower", "projector", "backbone")})
         self.learned = nn.ModuleDict({"global": nn.Linear(2, 2, bias=False)})
-        self.model["vision_tower"].bias.requires_grad_(False)
+        self.model["vision_tower"].bias.requires_grad_(requires_grad=False)
 
 
 def _decayed(objective: nn.Module) -> set[str]:
