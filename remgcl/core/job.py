@@ -173,7 +173,8 @@ class Job:
         torch.manual_seed(self.recipe.seed)
         saved = saved_parts(self.start.model) if self.start else {}
         tower, backbone = self.recipe.vision_tower, self.recipe.backbone
-        built = backbone.build(pretrained="backbone" not in saved or "backbone" in self._saved_in_part)
+        whole = "backbone" in saved and "backbone" not in self._saved_in_part
+        built = backbone.build(pretrained=not whole)
         model = Model(
             tower.build(pretrained="vision_tower" not in saved),
             self.recipe.projector.build(self.tower.width, backbone.spec().width),

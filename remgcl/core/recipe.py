@@ -108,14 +108,10 @@ class LearningRates:
 
 
 def _of_learners(stage: Stage, _: object, rates: LearningRates) -> None:
-    known = listed(stage.train)  # asked with the whole stage, so the key starts there
-    frozen_ones = (name for name in rates.given() if name not in stage.train)
-    _raise(
-        [
-            ValueFaultError(f"does not learn in this stage; there is {known}", ("learning_rates", name))
-            for name in frozen_ones
-        ]
-    )
+    """Refuse rates of parts that are frozen; it looks at another field, so the keys are those of the stage."""
+    told = f"does not learn in this stage; there is {listed(stage.train)}"
+    idle = [name for name in rates.given() if name not in stage.train]
+    _raise([ValueFaultError(told, ("learning_rates", name)) for name in idle])
 
 
 @frozen(kw_only=True)

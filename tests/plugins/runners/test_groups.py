@@ -3,12 +3,15 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from remgcl import Recipe, RecipeError
+from remgcl.plugins.runners import train
 from remgcl.plugins.runners.groups import groups
 
 Read = Callable[..., Recipe]
@@ -90,3 +93,16 @@ def test_a_part_changes_by_its_own_rate(run: Callable[..., str], tmp_path: Path)
         (tmp_path / "run").rename(tmp_path / rate)
     moved = [(sizes["0.25"][name] - sizes["1e-12"][name]).abs() for name in sizes["0.25"]]
     assert torch.cat([change.flatten() for change in moved]).median() == pytest.approx(0.25, rel=1e-3)
+
+
+@pytest.mark.parametrize("able", [True, False])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_tf32_is_used_where_it_is_wanted_and_the_gpu_can(
+    read: Read, monkeypatch: pytest.MonkeyPatch, *, able: bool, wanted: bool
+) -> None:
+    recipe = read(f"stages.first.tf32={str(wanted).lower()}")
+    monkeypatch.setattr(train, "is_torch_tf32_available", lambda: able)
+    monkeypatch.setattr(train, "TrainingArguments", lambda **given: given)
+    job = SimpleNamespace(recipe=recipe, stage=recipe.stages["first"], folder=SimpleNamespace(path=Path()))
+    args: Any = train.arguments(job, cpu=False)  # type: ignore[arg-type]
+    assert args["tf32"] is (able and wanted)
