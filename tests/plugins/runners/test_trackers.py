@@ -1,6 +1,7 @@
 """TensorBoard and Weights & Biases: what they are told, once, and what is said where one is absent."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
@@ -131,3 +132,15 @@ def test_a_tracker_that_is_not_installed_is_an_error_that_says_how_to_install_it
 def test_trackers_change_nothing_that_a_finished_stage_is_judged_by(run: Run) -> None:
     run()
     assert "second: finished already" in run("runner.trackers=[]")
+
+
+def test_checking_a_recipe_imports_neither_trackers_nor_adapters() -> None:
+    program = (
+        "import sys; from pathlib import Path; from remgcl import Engine; engine = Engine.installed();"
+        "path = Path('recipes/quickstart.toml'); engine.check(engine.read(path), str(path));"
+        "print(sorted({'tensorboard', 'wandb', 'peft', 'xformers', 'bitsandbytes'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program]
+    root = Path(__file__).parents[3]
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)  # noqa: S603 - our own program
+    assert ran.stdout == "[]\n"
