@@ -16,6 +16,7 @@ from remgcl.core.errors import (
     WeightsError,
     listed,
 )
+from remgcl.core.extras import verify_installed
 from remgcl.core.features import Features, Regions
 from remgcl.core.gradients import GradientNorms
 from remgcl.core.hookspecs import hookimpl
@@ -28,6 +29,7 @@ from remgcl.core.parts import (
     Dataset,
     Grid,
     Layout,
+    Lora,
     Loss,
     OcrEngine,
     Projector,
@@ -64,6 +66,7 @@ __all__ = [
     "ImageFolder",
     "Job",
     "Layout",
+    "Lora",
     "Loss",
     "OcrEngine",
     "Piece",
@@ -95,5 +98,6 @@ __all__ = [
     "listed",
     "read_json",
     "reading_weights",
+    "verify_installed",
     "verify_weights",
 ]

@@ -49,9 +49,10 @@ def _parts(engine: Engine, recipe: Recipe, plan: Plan) -> Table:
     """List the parts, their parameters, and the stages in which they learn."""
     table = _table("parts", "part", "uses", "parameters", *recipe.stages)
     for part, count in plan.parameters.items():
-        learns = ("trainable" if part in stage.train else "frozen" for stage in recipe.stages.values())
+        learning = "trainable" if plan.learnable[part] == count else f"{plan.learnable[part]:,} trainable"
+        learns = (learning if part in stage.train else "frozen" for stage in recipe.stages.values())
         table.add_row(part, engine.registry.entry(getattr(recipe, part)).name, f"{count:,}", *learns)
-    trainable = (sum(plan.parameters[part] for part in stage.train) for stage in recipe.stages.values())
+    trainable = (sum(plan.learnable[part] for part in stage.train) for stage in recipe.stages.values())
     table.add_section()
     table.add_row("all", "", f"{sum(plan.parameters.values()):,}", *(f"{count:,}" for count in trainable))
     return table

@@ -27,7 +27,20 @@ from remgcl.core.structure import Structure
 if TYPE_CHECKING:
     from rich.console import Console
 
-LIBRARIES = ("remgcl", "torch", "transformers", "accelerate", "timm", "open_clip_torch", "tokenizers", "pillow")
+LIBRARIES = (
+    "remgcl",
+    "torch",
+    "transformers",
+    "accelerate",
+    "peft",
+    "bitsandbytes",
+    "xformers",
+    "flash-attn",
+    "timm",
+    "open_clip_torch",
+    "tokenizers",
+    "pillow",
+)
 """Distributions whose versions a run folder records."""
 
 

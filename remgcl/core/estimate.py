@@ -113,11 +113,14 @@ class Sizes:
 
     Attributes:
         parameters: Of each part.
+        learnable: Those of each part that learn where it is trained; with LoRA,
+            those of the adapters.
         tower: What the tower declares.
         backbone: What the backbone declares.
     """
 
     parameters: Mapping[PartName, int]
+    learnable: Mapping[PartName, int]
     tower: TowerSpec
     backbone: BackboneSpec
 
@@ -128,6 +131,14 @@ class Sizes:
             parts: Their names.
         """
         return sum(self.parameters[part] for part in parts)
+
+    def learning(self, parts: Collection[PartName]) -> int:
+        """Add up what learns in some parts.
+
+        Args:
+            parts: Their names.
+        """
+        return sum(self.learnable[part] for part in parts)
 
 
 def lengths_of(words: Sequence[int], image: int, longest: int) -> list[Length]:
@@ -151,7 +162,8 @@ def flops_of(length: Length, sizes: Sizes, train: Collection[PartName]) -> float
     * A matrix takes 2 operations a parameter and token forward, 2 for the
       gradient of its input, and 2 for its own where it learns (Kaplan et al.
       2020, section 2.1). The gradient passes through the backbone whatever
-      learns, and through the projector where the tower learns.
+      learns, and through the projector where the tower learns. Of LoRA, only
+      the adapters' own gradients are counted.
     * Attention has no parameters: ``12 L D S^2`` forward and backward, of
       which a causal mask is not taken off (Chowdhery et al. 2022, appendix B).
     * The input embedding is a lookup. Logits are made where a label is: at
@@ -167,7 +179,8 @@ def flops_of(length: Length, sizes: Sizes, train: Collection[PartName]) -> float
     spec = sizes.backbone
     table = spec.vocabulary * spec.width
     body = sizes.parameters["backbone"] - table * (1 if spec.tied else 2)
-    learns = 6 if "backbone" in train else 4
+    share = sizes.learnable["backbone"] / sizes.parameters["backbone"] if sizes.parameters["backbone"] else 0
+    learns = 4 + 2 * share * ("backbone" in train)
     backbone = learns * (body * length.tokens + table * length.text)
     attention = 12 * spec.layers * spec.width * length.tokens**2
     projector = 2 * (1 + ("projector" in train) + ("vision_tower" in train)) * sizes.parameters["projector"]
@@ -213,7 +226,7 @@ def memory_of(stage: Stage, sizes: Sizes, layout: Layout, longest: Length) -> tu
         layout: Where the runner keeps what.
         longest: The longest sample.
     """
-    every, learning = sizes.of(list(sizes.parameters)), sizes.of(stage.train)
+    every, learning = sizes.of(list(sizes.parameters)), sizes.learning(stage.train)
     element = _element(stage) if layout.casts else FLOAT32
     optimizer = MOMENTS + (FLOAT32 if layout.casts else 0)
     whole = {"weights": every * element, "gradients": learning * element, "optimizer": learning * optimizer}
@@ -269,7 +282,7 @@ def make_estimate(  # noqa: PLR0913 - facts of a stage, each by its name
         total=flops * samples * stage.epochs,
         gpu=gpu,
         host=host,
-        checkpoint=sizes.of(stage.train) * (FLOAT32 + MOMENTS) + engine,
+        checkpoint=sizes.learning(stage.train) * (FLOAT32 + MOMENTS) + engine,
         checkpoints=min(saves, stage.save_keep + 1),
         model=sizes.of(saved) * element,
     )

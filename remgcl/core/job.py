@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve
 
-from remgcl.core.checkpoint import load_part, save_part, save_parts, saved_parts
+from remgcl.core.checkpoint import Saved, load_part, save_part, save_parts, saved_parts
 from remgcl.core.errors import RunError
 from remgcl.core.files import writing
 from remgcl.core.ocr_cache import OcrCache, WithRegions
@@ -173,19 +173,29 @@ class Job:
         torch.manual_seed(self.recipe.seed)
         saved = saved_parts(self.start.model) if self.start else {}
         tower, backbone = self.recipe.vision_tower, self.recipe.backbone
+        whole = "backbone" in saved and "backbone" not in self._saved_in_part
+        built = backbone.build(pretrained=not whole)
         model = Model(
             tower.build(pretrained="vision_tower" not in saved),
             self.recipe.projector.build(self.tower.width, backbone.spec().width),
-            backbone.build(pretrained="backbone" not in saved),
+            backbone.lora.add(built) if backbone.lora else built,
             self.tower,
         )
         for name, file in saved.items():
-            load_part(model.get_submodule(name), file)
+            load_part(model.get_submodule(name), file, self._saved_in_part.get(name))
         for name in PARTS:
-            model.get_submodule(name).requires_grad_(name in self.stage.train)
+            for key, parameter in model.get_submodule(name).named_parameters():
+                learns = name in self.stage.train and (name != "backbone" or backbone.learns(key))
+                parameter.requires_grad_(learns)
         if self.stage.gradient_checkpointing:
             self._recompute(model.backbone)
         return model
+
+    @property
+    def _saved_in_part(self) -> dict[str, Saved]:
+        """Say of what part only some tensors are saved, and which: adapters, where the rest is built again."""
+        backbone = self.recipe.backbone
+        return {"backbone": backbone.learns} if backbone.lora and backbone.restorable else {}
 
     def _recompute(self, backbone: Any) -> None:  # noqa: ANN401 - transformers' models are untyped
         """Recompute activations; the method had another name in earlier releases of transformers 5."""
@@ -255,7 +265,7 @@ class Job:
         """
         modules = {str(name): objective.model.get_submodule(name) for name in self.recipe.saved(self.name)}
         with writing(self.folder.path):
-            save_parts(modules, {name: self.inputs[name] for name in PARTS}, self.folder.model)
+            save_parts(modules, {name: self.inputs[name] for name in PARTS}, self.folder.model, self._saved_in_part)
             for name, module in objective.learned.items():
                 save_part(module, self.folder.loss(name))
             self.folder.finish(self.inputs, results)

@@ -81,12 +81,14 @@ class Plan:
 
     Attributes:
         parameters: Parameters of each part.
+        learnable: Those that learn in a stage that trains the part.
         image_tokens: Tokens an image takes in the language model.
         layout: How the runner spreads the training.
         stages: What each stage will do, in order.
     """
 
     parameters: dict[PartName, int]
+    learnable: dict[PartName, int]
     image_tokens: int
     layout: Layout
     stages: dict[str, StagePlan]
@@ -120,6 +122,7 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
     tower = attempt("vision_tower", lambda: _verified(recipe.vision_tower).spec())
     backbone = attempt("backbone", lambda: _verified(recipe.backbone).spec())
     attempt("runner", lambda: recipe.runner.verify(recipe))
+    attempt("runner.trackers", recipe.runner.verify_trackers)
     censuses: Censuses = []
     for key, stage in recipe.stages.items():
         held_out = {f"stages.{key}.validation.data": stage.validation.data} if stage.validation else {}
@@ -132,20 +135,22 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
         for key, stage in recipe.stages.items()
         if stage.ocr is not None
     }
-    counts: dict[str, int | None] = {}
+    counts: dict[str, tuple[int, int] | None] = {}
     if tower and backbone and counted:
         widths = tower.width, backbone.width
         counts = {
-            "vision_tower": attempt("vision_tower", recipe.vision_tower.parameters),
-            "projector": attempt("projector", lambda: recipe.projector.parameters(*widths)),
-            "backbone": attempt("backbone", recipe.backbone.parameters),
+            "vision_tower": attempt("vision_tower", lambda: (recipe.vision_tower.parameters(),) * 2),
+            "projector": attempt("projector", lambda: (recipe.projector.parameters(*widths),) * 2),
+            "backbone": attempt("backbone", recipe.backbone.counts),
         }
     if faults or tower is None or backbone is None:
         raise FaultsError(list(dict.fromkeys(faults)))
-    parameters: dict[PartName, int] = {part: count for part in PARTS if (count := counts.get(part)) is not None}
-    sizes = Sizes(parameters=parameters, tower=tower, backbone=backbone) if counted else None
+    parameters: dict[PartName, int] = {part: count[0] for part in PARTS if (count := counts.get(part))}
+    learnable: dict[PartName, int] = {part: count[1] for part in PARTS if (count := counts.get(part))}
+    sizes = Sizes(parameters=parameters, learnable=learnable, tower=tower, backbone=backbone) if counted else None
     return Plan(
         parameters=parameters,
+        learnable=learnable,
         image_tokens=tower.tokens,
         layout=recipe.runner.layout(),
         stages={key: _planned(recipe, key, censuses, ocr.get(key), sizes) for key in recipe.stages},

@@ -88,6 +88,33 @@ def _raise(faults: list[ValueFaultError]) -> None:
 
 
 @frozen(kw_only=True)
+class LearningRates:
+    """Highest learning rates of parts that do not take the stage's own.
+
+    Attributes:
+        vision_tower: Of the vision tower.
+        projector: Of the projector.
+        backbone: Of the backbone.
+    """
+
+    vision_tower: float | None = field(default=None, validator=optional(gt(0)))
+    projector: float | None = field(default=None, validator=optional(gt(0)))
+    backbone: float | None = field(default=None, validator=optional(gt(0)))
+
+    def given(self) -> dict[str, float]:
+        """Give the rates by part, without those that are not set."""
+        rates = {name: getattr(self, name) for name in PARTS}
+        return {name: rate for name, rate in rates.items() if rate is not None}
+
+
+def _of_learners(stage: Stage, _: object, rates: LearningRates) -> None:
+    """Refuse rates of parts that are frozen; it looks at another field, so the keys are those of the stage."""
+    told = f"does not learn in this stage; there is {listed(stage.train)}"
+    idle = [name for name in rates.given() if name not in stage.train]
+    _raise([ValueFaultError(told, ("learning_rates", name)) for name in idle])
+
+
+@frozen(kw_only=True)
 class Stage:
     """One training of the model: what it sees, what it learns, and how.
 
@@ -119,12 +146,15 @@ class Stage:
         batch_size: Samples per device and step.
         accumulation: Steps whose gradients are added up.
         learning_rate: Highest learning rate.
+        learning_rates: Those of parts that have their own.
         schedule: Shape of the learning rate after the warm-up.
         warmup_ratio: Share of the steps in which the learning rate rises.
         weight_decay: AdamW's weight decay.
         betas: AdamW's decay of the means of gradients and of their squares.
         max_grad_norm: Gradients are scaled down to this norm.
         precision: Arithmetic of the forward pass.
+        tf32: Whether products of float32 matrices may be rounded to TF32, on a
+            GPU that can.
         gradient_checkpointing: Whether to recompute activations to save memory.
         save_steps: Optimizer steps between two checkpoints; without it, there
             is one at the end of each epoch.
@@ -155,12 +185,14 @@ class Stage:
     batch_size: int = field(default=16, validator=ge(1))
     accumulation: int = field(default=1, validator=ge(1))
     learning_rate: float = field(default=2e-5, validator=gt(0))
+    learning_rates: LearningRates = field(factory=LearningRates, validator=_of_learners)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_ratio: float = field(default=0.03, validator=_share)
     weight_decay: float = field(default=0.0, validator=ge(0))
     betas: tuple[float, float] = field(default=(0.9, 0.999), validator=deep_iterable(and_(ge(0), lt(1))))
     max_grad_norm: float = field(default=1.0, validator=gt(0))
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    tf32: bool = False
     gradient_checkpointing: bool = False
     save_steps: int | None = field(default=None, validator=optional(ge(1)))
     save_keep: int = field(default=1, validator=ge(1))
@@ -169,6 +201,14 @@ class Stage:
     workers: int = field(default=0, validator=ge(0))
     log_steps: int = field(default=10, validator=ge(1))
     gradient_share_steps: int = field(default=0, validator=ge(0))
+
+    def rate(self, name: str) -> float:
+        """Give the highest learning rate of a part, or of what losses learn.
+
+        Args:
+            name: A part, or anything else that learns.
+        """
+        return self.learning_rates.given().get(name, self.learning_rate)
 
 
 @frozen(kw_only=True)

@@ -9,6 +9,7 @@ A run folder holds::
     STAGE/before.json        how the held-out samples were answered before
     STAGE/checkpoints/       where an interrupted stage goes on
     STAGE/metrics.jsonl      the terms, a line for each log step
+    STAGE/tensorboard/       the same for TensorBoard
     STAGE/answers.png        held-out images and answers
     STAGE/model/             parts.json, and the parts as safetensors
     STAGE/losses/            what losses learned, as safetensors

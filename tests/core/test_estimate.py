@@ -44,6 +44,7 @@ def tower(patches: int) -> TowerSpec:
 
 SIZES = Sizes(
     parameters={"vision_tower": 303_000_000, "projector": 20_979_712, "backbone": SEVEN},
+    learnable={"vision_tower": 303_000_000, "projector": 20_979_712, "backbone": SEVEN},
     tower=tower(16),
     backbone=VICUNA,
 )
@@ -234,3 +235,14 @@ def test_disk_is_needed_for_the_checkpoints_that_are_kept_and_one_more(
     assert {each.checkpoints for each in made.values()} == {checkpoints}
     assert (made[True].checkpoint, made[True].model) == (14 * SEVEN, 2 * SEVEN)
     assert (made[False].checkpoint, made[False].model) == (12 * SEVEN, 4 * SEVEN)
+
+
+def test_of_lora_only_the_adapters_are_learned(stage: Stage) -> None:
+    adapters = evolve(SIZES, learnable={**SIZES.learnable, "backbone": 160_000_000})
+    length = Length(image=576, text=224)
+    full, frozen = flops_of(length, SIZES, FULL), flops_of(length, SIZES, ["projector"])
+    assert frozen < flops_of(length, adapters, FULL) < frozen + 0.05 * (full - frozen)
+    assert (
+        memory_of(stage, adapters, Layout(), length)[0].optimizer
+        < memory_of(stage, SIZES, Layout(), length)[0].optimizer / 10
+    )

@@ -9,6 +9,7 @@ other heavy library: such imports belong inside `build` and its like.
 
 from remgcl.core.parts.backbone import Backbone, BackboneSpec
 from remgcl.core.parts.dataset import Census, Dataset, Samples
+from remgcl.core.parts.lora import Lora
 from remgcl.core.parts.loss import Loss
 from remgcl.core.parts.ocr_engine import OcrEngine
 from remgcl.core.parts.part import Part, Pretrained
@@ -26,6 +27,7 @@ __all__ = [
     "Dataset",
     "Grid",
     "Layout",
+    "Lora",
     "Loss",
     "OcrEngine",
     "Part",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from remgcl.core.parts.lora import Lora
 from remgcl.core.parts.part import Pretrained
 
 if TYPE_CHECKING:
@@ -35,7 +36,13 @@ class BackboneSpec:
 
 @frozen(kw_only=True)
 class Backbone(Pretrained):
-    """The language model and its tokenizer."""
+    """The language model and its tokenizer.
+
+    Attributes:
+        lora: Adapters that learn in its place; without it, all of it learns.
+    """
+
+    lora: Lora | None = None
 
     @abstractmethod
     def spec(self) -> BackboneSpec:
@@ -53,9 +60,24 @@ class Backbone(Pretrained):
             WeightsError: It cannot be found or read.
         """
 
+    def learns(self, name: str) -> bool:
+        """Tell whether one of its parameters learns in the stages that train it.
+
+        Args:
+            name: The parameter's name, adapters included.
+        """
+        return self.lora is None or self.lora.owns(name)
+
+    def counts(self) -> tuple[int, int]:
+        """Count its parameters, adapters included: all of them, and those that may learn."""
+        if self.lora is not None:
+            return self.lora.counts(lambda: self.build(pretrained=False))
+        every = self.parameters()
+        return every, every
+
     @abstractmethod
     def build(self, *, pretrained: bool = True) -> nn.Module:
-        """Make the causal language model, with the interface of transformers.
+        """Make the causal language model, with the interface of transformers, without adapters.
 
         Args:
             pretrained: Whether to load weights; otherwise they are random, and

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
+from remgcl.core.extras import verify_installed
 from remgcl.core.parts.part import Part
 
 if TYPE_CHECKING:
@@ -39,7 +40,23 @@ class Layout:
 
 @frozen(kw_only=True)
 class Runner(Part):
-    """Train the stages of a recipe on some machine."""
+    """Train the stages of a recipe on some machine.
+
+    Attributes:
+        trackers: Where a training can be watched; ``wandb`` needs the extra of
+            that name.
+    """
+
+    trackers: tuple[Literal["tensorboard", "wandb"], ...] = ("tensorboard",)
+
+    def verify_trackers(self) -> None:
+        """Make sure that the libraries of the trackers are there.
+
+        Raises:
+            RunError: One is not; the error says how to install it.
+        """
+        for name in self.trackers:
+            verify_installed(name, f"tracker {name!r}", "remgcl[wandb]" if name == "wandb" else name)
 
     def verify(self, recipe: Recipe) -> None:
         """Make sure of what the settings name, without starting anything.

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
-from remgcl import Backbone, BackboneSpec, WeightsError, reading_weights, verify_weights
+from remgcl import Backbone, BackboneSpec, WeightsError, reading_weights, verify_installed, verify_weights
+from remgcl.plugins.backbones import xformers
 from remgcl.plugins.backbones.tokenizer import read_tokenizer
 
 if TYPE_CHECKING:
@@ -22,12 +23,21 @@ class CausalLM(Backbone):
         tokenizer: Folder or hub id of the tokenizer; that of the weights
             without it.
         attention: The implementation of attention; ``flash_attention_2`` needs
-            the extra ``flash-attn``.
+            the extra ``flash-attn``, ``xformers`` the extra of that name.
+        lora: Adapters that learn in its place; without it, all of it learns.
+        quantize: Bits that a weight below the adapters is kept in (QLoRA); needs
+            ``lora`` and the extra ``qlora``.
     """
 
     weights: str
     tokenizer: str | None = None
-    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    attention: Literal["sdpa", "eager", "flash_attention_2", "xformers"] = "sdpa"
+    quantize: Literal[4, 8] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """Verify that something can learn."""
+        if self.quantize and self.lora is None:
+            raise ValueError("quantize: needs lora; quantized weights cannot learn")
 
     def spec(self) -> BackboneSpec:
         """Read width, vocabulary and layers from the configuration beside the weights."""
@@ -41,7 +51,13 @@ class CausalLM(Backbone):
         )
 
     def verify(self) -> None:
-        """Make sure that the weights exist."""
+        """Make sure that the weights exist, and what the settings need."""
+        if self.attention == "flash_attention_2":
+            verify_installed("flash_attn", "attention = 'flash_attention_2'", "remgcl[flash-attn]")
+        if self.attention == xformers.NAME:
+            verify_installed("xformers", "attention = 'xformers'", "remgcl[xformers]")
+        if self.quantize:
+            verify_installed("bitsandbytes", f"quantize = {self.quantize}", "remgcl[qlora]")
         verify_weights(self.weights)
 
     @property
@@ -54,10 +70,12 @@ class CausalLM(Backbone):
         return read_tokenizer(self.tokenizer or self.weights)
 
     def build(self, *, pretrained: bool = True) -> nn.Module:
-        """Make the model in float32; every one of its tensors must be among the weights."""
+        """Make the model in float32, or quantized; every one of its tensors must be among the weights."""
         import torch
         from transformers import AutoModelForCausalLM
 
+        if self.attention == xformers.NAME:
+            xformers.register()
         with reading_weights(self.weights):
             if not pretrained:
                 return AutoModelForCausalLM.from_config(  # type: ignore[no-any-return]
@@ -67,6 +85,7 @@ class CausalLM(Backbone):
                 self.weights,
                 attn_implementation=self.attention,
                 dtype=torch.float32,
+                quantization_config=self._quantization(),
                 trust_remote_code=False,
                 output_loading_info=True,
             )
@@ -76,6 +95,22 @@ class CausalLM(Backbone):
                 f"weights {self.weights!r}: lack tensors of the model; {len(missing)} of them, the first {missing[0]!r}"
             )
         return model  # type: ignore[no-any-return]
+
+    def _quantization(self) -> Any:  # noqa: ANN401 - transformers' configurations are untyped
+        """Quantize as QLoRA does (Dettmers et al. 2023, section 3): NF4, its constants quantized too; or to int8."""
+        import torch
+        from transformers import BitsAndBytesConfig
+
+        if self.quantize is None:
+            return None
+        if self.quantize == 8:  # noqa: PLR2004 - bits
+            return BitsAndBytesConfig(load_in_8bit=True)
+        return BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
 
     def _config(self) -> Any:  # noqa: ANN401 - transformers' configurations are untyped
         from transformers import AutoConfig

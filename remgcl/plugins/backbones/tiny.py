@@ -33,6 +33,7 @@ class TinyBackbone(Backbone):
         max_length: Longest sequence in tokens.
         tokenizer: Folder or hub id of a tokenizer; without it, each byte of a
             text is a token.
+        lora: Adapters that learn in its place; without it, all of it learns.
     """
 
     width: int = field(default=128, validator=ge(2))

@@ -27,6 +27,8 @@ class DeepSpeed(Runner):
     same path on all of them.
 
     Attributes:
+        trackers: Where a training can be watched; ``wandb`` needs the extra of
+            that name.
         zero: ZeRO stage: 1 shards the optimizer's state, 2 gradients too, 3
             parameters too.
         offload_optimizer: Whether the optimizer's state and step are on the CPU.

@@ -76,6 +76,12 @@ class DeepSpeedTrainer(StageTrainer):
             self._guard_step(self.deepspeed)
         return prepared
 
+    def create_optimizer(self, model: nn.Module | None = None) -> Any:  # noqa: ANN401 - the signature of transformers
+        """Name what learns to the engine, which makes the optimizer of its configuration."""
+        del model
+        self.optimizer.params = self.groups()
+        return self.optimizer
+
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:  # noqa: ANN401 - the signature of transformers
         """Give a sign of life with each batch."""
         loss: Tensor = super().training_step(*args, **kwargs)

@@ -14,6 +14,7 @@ from torch import Tensor, distributed
 from transformers import TrainerCallback
 
 from remgcl import GradientNorms, Job
+from remgcl.plugins.runners.trackers import TRACKERS, Tracker, numbers_of
 
 PRINTED = 10
 """Lines that are printed of a stage where there is no terminal to draw a bar on."""
@@ -43,6 +44,7 @@ class Progress(TrainerCallback):
         self._sums: dict[str, dict[str, Tensor]] = {}
         self._new_samples = self._printed = self._step = 0
         self._begun = 0.0
+        self._trackers: list[Tracker] = []
         self._bar = Bar(
             TextColumn(f"[bold]{job.name}"),
             BarColumn(),
@@ -81,28 +83,24 @@ class Progress(TrainerCallback):
             "printed": self._printed,
         }
 
-    def resume(self, state: Mapping[str, Any], *, first: bool = True) -> None:
-        """Go on, and forget what was logged since.
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on.
 
         Args:
             state: What `state` gave.
-            first: Whether this is the rank that writes.
         """
         self.logged = list(state["logged"])
         self.samples, self.seconds = state["samples"], state["seconds"]
         self._sums = {name: dict(sums) for name, sums in state["sums"].items()}
         self._new_samples, self._printed = state["new_samples"], state["printed"]
         self._step = state["step"]
-        if not first:
-            return
-        metrics = self._job.folder.metrics
-        lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.exists() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= self._step]
-        metrics.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
-        """Start the clock and the bar."""
+        """Start the clock, the trackers and the bar; forget what an interrupted training logged after this step."""
         del args, control
+        if state.is_world_process_zero:
+            self._forget(self._step)
+            self._trackers = [TRACKERS[name](self._job, state.global_step) for name in self._job.recipe.runner.trackers]
         self._begun = time.monotonic() - self.seconds
         self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
         self._bar.start()
@@ -125,7 +123,7 @@ class Progress(TrainerCallback):
         line = {
             "step": state.global_step,
             "epoch": state.epoch,
-            "learning_rate": logs.get("learning_rate"),
+            **self._rates(logs.get("learning_rate")),
             "gradient_norm": logs.get("grad_norm"),
             "samples_per_second": speed,
             "terms": terms,
@@ -133,6 +131,8 @@ class Progress(TrainerCallback):
         if state.is_world_process_zero:
             with self._job.folder.metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
+        for tracker in self._trackers:
+            tracker.add(state.global_step, dict(numbers_of(line)))
         losses = {name: term["loss"] for name, term in terms.items()}
         self._show(
             state, "  ".join(f"{name} {value:.3f}" for name, value in losses.items()) + f"  {speed:.0f} samples/s"
@@ -156,6 +156,24 @@ class Progress(TrainerCallback):
             sums["sum"], sums["count"] = loss, count
         self._new_samples = int(samples)
 
+    def _forget(self, step: int) -> None:
+        """Cut the file of metrics after a step."""
+        metrics = self._job.folder.metrics
+        lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.exists() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        metrics.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+    def _rates(self, told: float | None) -> dict[str, Any]:
+        """Give the learning rate, that of each part where they differ; `told` is that of the first part."""
+        stage, own = self._job.stage, self._job.stage.learning_rates.given()
+        if told is None or not own:
+            return {"learning_rate": told}
+        height = told / stage.rate(stage.train[0])
+        return {
+            "learning_rate": height * stage.learning_rate,
+            "learning_rates": {name: height * rate for name, rate in own.items()},
+        }
+
     def _terms(self, progress: float) -> dict[str, dict[str, float]]:
         """Give each term's mean loss, its weight, its share of the gradient, and its diagnosis."""
         shares = self.norms.shares() if self.norms else {}
@@ -173,9 +191,11 @@ class Progress(TrainerCallback):
         return terms
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
-        """Take the bar down."""
+        """Take the bar down, and close the trackers."""
         del args, state, control
         self._bar.stop()
+        for tracker in self._trackers:
+            tracker.close()
 
     def _show(self, state: Any, told: str) -> None:  # noqa: ANN401 - the state of transformers
         self._bar.update(self._task, description=told)

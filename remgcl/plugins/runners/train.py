@@ -16,10 +16,11 @@ from rich.markup import escape
 from torch import Tensor, nn
 from torch.utils.data import Dataset, Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
-from transformers.utils import logging
+from transformers.utils import is_torch_tf32_available, logging
 
 from remgcl import COUNTS, Batch, DataError, GradientNorms, Job, RunError, Samples, exact_match
 from remgcl.plugins.runners import state
+from remgcl.plugins.runners.groups import groups
 from remgcl.plugins.runners.guard import Guard
 from remgcl.plugins.runners.outcome import outcome, tell
 from remgcl.plugins.runners.progress import Progress
@@ -129,6 +130,17 @@ class StageTrainer(Trainer):
             self.accelerator.wait_for_everyone()
         self.answered_before = json.loads(file.read_text(encoding="utf-8"))["exact_match"]
         return prepared
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Sort what learns by learning rate and weight decay, as an optimizer wants it."""
+        return groups(self.model, self.job.stage, self.get_decay_parameter_names(self.model))
+
+    def create_optimizer(self, model: nn.Module | None = None) -> Any:  # noqa: ANN401 - the signature of transformers
+        """Make the optimizer, with the learning rate of each part."""
+        del model
+        kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        self.optimizer = kind(self.groups(), **settings)
+        return self.optimizer
 
     @property
     def counts(self) -> dict[str, int]:
@@ -264,7 +276,7 @@ class StageTrainer(Trainer):
         if held["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(held["scaler"])
         own = state.load(folder, f"rank-{self.args.process_index}")
-        self.progress.resume(own["progress"], first=self.is_world_process_zero())
+        self.progress.resume(own["progress"])
         self._counts, self.guard.skipped = own["counts"], held["skipped"]
         self.job.console.print(f"[bold]{self.job.name}[/]: goes on from step {self.state.global_step}")
 
@@ -384,6 +396,7 @@ def arguments(job: Job, *, cpu: bool, **more: Any) -> TrainingArguments:  # noqa
         max_grad_norm=stage.max_grad_norm,
         bf16=stage.precision == "bfloat16",
         fp16=stage.precision == "float16",
+        tf32=stage.tf32 and is_torch_tf32_available(),
         dataloader_num_workers=stage.workers,
         dataloader_pin_memory=not cpu and torch.cuda.is_available(),
         logging_steps=stage.log_steps,

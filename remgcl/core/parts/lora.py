@@ -1,0 +1,84 @@
+"""LoRA (Hu et al. 2021): a frozen backbone learns by small matrices beside its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from attrs import field, frozen
+from attrs.validators import and_, ge, gt, lt, min_len, optional
+
+from remgcl.core.errors import RunError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@frozen(kw_only=True)
+class Lora:
+    """Adapters of low rank beside a backbone's layers; what stands below them never learns.
+
+    A layer's output gets ``alpha / rank * B A x`` added, with A `[rank, in]`
+    and B `[out, rank]`, which begins as zero (Hu et al. 2021, section 4.1).
+    Defaults are those of LLaVA's scripts for LoRA.
+
+    Attributes:
+        rank: Rank of the adapters.
+        alpha: Scale of what they add, times the rank.
+        dropout: Share of their inputs that is dropped in training.
+        targets: Ends of the names of the layers that get one; without it, every
+            linear layer but the output embeddings.
+        bias: Which biases of the backbone learn too: none, all, or those of
+            layers with an adapter.
+    """
+
+    rank: int = field(default=128, validator=ge(1))
+    alpha: float = field(default=256.0, validator=gt(0))
+    dropout: float = field(default=0.05, validator=and_(ge(0), lt(1)))
+    targets: tuple[str, ...] | None = field(default=None, validator=optional(min_len(1)))
+    bias: Literal["none", "all", "lora_only"] = "none"
+
+    def add(self, backbone: nn.Module) -> nn.Module:
+        """Put adapters into a backbone; it stays the same object with the same methods.
+
+        Args:
+            backbone: A built backbone.
+
+        Raises:
+            RunError: It has no layers of these names.
+        """
+        from peft import LoraConfig, inject_adapter_in_model
+
+        settings = LoraConfig(
+            r=self.rank,
+            lora_alpha=self.alpha,
+            lora_dropout=self.dropout,
+            target_modules="all-linear" if self.targets is None else list(self.targets),
+            bias=self.bias,
+        )
+        try:
+            inject_adapter_in_model(settings, backbone)
+        except ValueError as error:
+            raise RunError(f"lora: cannot be added to the backbone; {error}") from error
+        return backbone
+
+    def owns(self, name: str) -> bool:
+        """Tell whether a parameter of a backbone with adapters may learn.
+
+        Args:
+            name: The parameter's name.
+        """
+        biases: dict[str, tuple[str, ...]] = {"none": (), "all": ("bias",), "lora_only": (".base_layer.bias",)}
+        return ".lora_" in name or name.endswith(biases[self.bias])
+
+    def counts(self, build: Callable[[], nn.Module]) -> tuple[int, int]:
+        """Count parameters without making tensors: all of them, and those that may learn.
+
+        Args:
+            build: Makes the backbone, without adapters.
+        """
+        import torch
+
+        with torch.device("meta"):
+            sizes = {name: value.numel() for name, value in self.add(build()).named_parameters()}
+        return sum(sizes.values()), sum(size for name, size in sizes.items() if self.owns(name))
