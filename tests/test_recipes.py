@@ -79,6 +79,7 @@ def shipped(request: pytest.FixtureRequest, engine: Engine) -> Recipe:
             ),
         ),
         ("precision", ("bfloat16",) * 3),
+        ("tf32", (True,) * 3),
         ("schedule", ("cosine",) * 3),
         ("warmup_ratio", (0.03,) * 3),
         ("weight_decay", (0.0,) * 3),
