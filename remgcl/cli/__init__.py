@@ -5,8 +5,10 @@ A command imports what it needs when it runs, so that ``--help`` answers at once
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 
@@ -20,6 +22,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def _options(
+    without: Annotated[
+        list[str],
+        typer.Option("--without", metavar="PLUGIN", help="Leave a plugin out; REMGCL_WITHOUT=NAME,NAME does so too."),
+    ] = [],  # noqa: B006 - typer copies it
+) -> None:
+    from remgcl.core.plugins import WITHOUT
+
+    os.environ[WITHOUT] = ",".join([*filter(None, [os.environ.get(WITHOUT)]), *without])
+
+
 app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("inspect")(inspect.inspect)

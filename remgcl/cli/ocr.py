@@ -35,7 +35,9 @@ def ocr(  # noqa: PLR0913 - options of a command
     ],
     *,
     out: Annotated[Path, typer.Option(metavar="CACHE", help="The folder of the cache; it is made, or gone on with.")],
-    engine: Annotated[str, typer.Option(metavar="NAME", help="The OCR engine.")] = "rapidocr",
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="The OCR engine, such as remgcl parts ocr_engines lists.")
+    ],
     workers: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Processes; one a processor by default.")
     ] = None,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
-from attrs import frozen
+from attrs import field, frozen
 
 from remgcl.core import document, plugins
 from remgcl.core.errors import Fault, Hint, PluginError, RecipeError, RunError
@@ -57,18 +57,23 @@ class Engine:
 
     Attributes:
         registry: All parts.
+        broken: Why a plugin could not be loaded, by its name.
     """
 
     registry: Registry
+    broken: Mapping[str, str] = field(factory=dict)
 
     @classmethod
     def installed(cls) -> Engine:
         """Make an engine of every installed plugin, the built-in ones among them.
 
+        A plugin that cannot be imported is left out, and named in `broken`.
+
         Raises:
             PluginError: A plugin breaks a rule.
         """
-        return cls._of(plugins.load())
+        manager, broken = plugins.load()
+        return cls(Registry(manager, broken), broken)
 
     @classmethod
     def of(cls, given: Sequence[object] | Mapping[str, object]) -> Engine:

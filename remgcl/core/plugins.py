@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 
@@ -10,27 +12,61 @@ import pluggy
 from remgcl.core import hookspecs
 from remgcl.core.errors import Hint, PluginError, listed
 
+_log = logging.getLogger("remgcl")
 
-def load(points: Iterable[EntryPoint] | None = None) -> pluggy.PluginManager:
-    """Load every plugin that an installed distribution declares.
+API = 1
+"""The version of the public API; it changes when a plugin must change."""
+
+WITHOUT = "REMGCL_WITHOUT"
+"""The environment variable that names plugins to leave out, with commas."""
+
+
+def load(points: Iterable[EntryPoint] | None = None) -> tuple[pluggy.PluginManager, dict[str, str]]:
+    """Load every plugin that an installed distribution declares, but those that are switched off.
+
+    A plugin that cannot be imported is left out too.
 
     Args:
         points: The entry points; those of the group ``remgcl`` by default.
 
+    Returns:
+        The manager, and why each plugin that was left out could not be loaded.
+
     Raises:
-        PluginError: Two have one name, one cannot be imported, or one breaks a rule of `manage`.
+        PluginError: Two have one name, one was made for another version of the
+            API, one breaks a rule of `manage`, or there is none to switch off.
     """
     plugins: dict[str, object] = {}
     owners: dict[str, EntryPoint] = {}
+    broken: dict[str, str] = {}
     for point in entry_points(group=hookspecs.PROJECT) if points is None else points:
         old = owners.setdefault(point.name, point)
         if old is not point:
             raise PluginError(f"plugin {point.name!r} is there twice; by {origin(old)} and by {origin(point)}")
+    without = _switched_off(tuple(owners))
+    for name, point in owners.items():
+        if name in without:
+            continue
         try:
-            plugins[point.name] = point.load()
-        except Exception as error:  # a plugin may raise anything while it is imported
-            raise PluginError(f"plugin {point.name!r} of {origin(point)}: cannot be imported; {error!r}") from error
-    return manage(plugins)
+            plugins[name] = point.load()
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything while it is imported
+            broken[name] = f"plugin {name!r} of {origin(point)}: cannot be imported; {error!r}"
+            _log.warning("%s; it is left out", broken[name])
+            continue
+        made_for = getattr(plugins[name], "REMGCL_API", API)
+        if made_for != API:
+            raise PluginError(
+                f"plugin {name!r} of {origin(point)}: was made for version {made_for!r} of the API; this is {API}"
+            )
+    return manage(plugins), broken
+
+
+def _switched_off(there: tuple[str, ...]) -> set[str]:
+    """Read the environment variable that names plugins to leave out."""
+    named = {name.strip() for name in os.environ.get(WITHOUT, "").split(",")} - {""}
+    for name in sorted(named - {*there}):
+        raise PluginError(f"{WITHOUT}: there is no plugin {name!r}; {Hint(name, there)}")
+    return named
 
 
 def manage(plugins: Mapping[str, object]) -> pluggy.PluginManager:

@@ -54,16 +54,18 @@ class Registered:
 class Registry:
     """All parts that the plugins of an engine registered."""
 
-    def __init__(self, manager: pluggy.PluginManager) -> None:
+    def __init__(self, manager: pluggy.PluginManager, broken: Mapping[str, str] | None = None) -> None:
         """Ask every plugin for its parts.
 
         Args:
             manager: Knows the hook specifications and the plugins.
+            broken: Why plugins could not be loaded, told where a part is missing.
 
         Raises:
             PluginError: A hook raises or answers something else than parts of
                 its kind, or two parts have one name.
         """
+        self._broken = tuple((broken or {}).values())
         self._parts: dict[str, dict[str, Registered]] = {kind: {} for kind in KINDS}
         self._names: dict[type[Part], Registered] = {}
         for kind in KINDS:
@@ -109,8 +111,8 @@ class Registry:
         try:
             return self._parts[kind][name]
         except KeyError:
-            hint = Hint(name, self.names(kind))
-            raise PluginError(f"no part {name!r} among the {kind}; {hint}") from None
+            told = "; ".join([str(Hint(name, self.names(kind))), *self._broken])
+            raise PluginError(f"no part {name!r} among the {kind}; {told}") from None
 
     def entry(self, part: Part) -> Registered:
         """Tell kind, name and plugin of a part.

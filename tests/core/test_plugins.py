@@ -129,26 +129,64 @@ def test_two_distributions_with_a_part_of_one_name_are_told_by_their_plugins(ins
         ("def f(:", "SyntaxError("),
     ],
 )
-def test_a_plugin_that_cannot_be_imported_is_told_with_its_distribution(install: Install, text: str, told: str) -> None:
+def test_a_plugin_that_cannot_be_imported_is_left_out_and_told_with_its_distribution(
+    install: Install, text: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
     install("broken", text)
-    with pytest.raises(PluginError) as raised:
-        plugins.load()
-    assert str(raised.value).startswith(f"plugin 'broken' of broken 1.2 (broken): cannot be imported; {told}")
-    assert raised.value.__cause__ is not None
+    engine = Engine.installed()
+    reason = engine.broken["broken"]
+    assert reason.startswith(f"plugin 'broken' of broken 1.2 (broken): cannot be imported; {told}")
+    assert caplog.messages == [f"{reason}; it is left out"]
+    assert "global" in engine.registry.names("losses")
+
+
+def test_where_a_part_is_missing_the_plugins_that_may_have_had_it_are_told(install: Install) -> None:
+    install("broken", "import nowhere_to_be_found")
+    with pytest.raises(PluginError, match=r"no part 'hard-negative' among the losses; .*; plugin 'broken'"):
+        Engine.installed().registry.find("losses", "hard-negative")
 
 
 def test_an_entry_point_to_nothing_is_told() -> None:
-    with pytest.raises(PluginError, match=r"plugin 'x' of remgcl:nix: cannot be imported; AttributeError"):
-        plugins.load([EntryPoint("x", "remgcl:nix", PROJECT)])
+    _, broken = plugins.load([EntryPoint("x", "remgcl:nix", PROJECT)])
+    assert broken["x"].startswith("plugin 'x' of remgcl:nix: cannot be imported; AttributeError")
+
+
+def test_a_plugin_can_be_switched_off(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even one that cannot be imported, or whose parts collide."""
+    install("one-plugin")
+    install("other-plugin")
+    install("broken", "import nowhere_to_be_found")
+    monkeypatch.setenv("REMGCL_WITHOUT", "other-plugin, broken")
+    engine = Engine.installed()
+    assert engine.broken == {}
+    assert engine.registry.entry_of("losses", "hard-negative").plugin == "one-plugin"
+
+
+def test_switching_off_what_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REMGCL_WITHOUT", "remgcl.loses")
+    with pytest.raises(PluginError, match=r"REMGCL_WITHOUT: there is no plugin 'remgcl\.loses'; did you"):
+        Engine.installed()
+
+
+@pytest.mark.parametrize("made_for", [0, 2, "'1'"])
+def test_a_plugin_made_for_another_version_of_the_api_is_refused_with_both(install: Install, made_for: object) -> None:
+    install("older", f"REMGCL_API = {made_for}\n{MODULE}")
+    with pytest.raises(PluginError, match=r"plugin 'older' of older 1\.2 .*: was made for version .*; this is 1"):
+        Engine.installed()
+
+
+def test_a_plugin_may_say_that_it_was_made_for_this_version(install: Install) -> None:
+    install("current", f"REMGCL_API = 1\n{MODULE}")
+    assert "hard-negative" in Engine.installed().registry.names("losses")
 
 
 def test_an_entry_point_may_name_an_object_inside_a_module() -> None:
     point = EntryPoint("x", "remgcl.plugins:losses", PROJECT)
-    assert plugins.load([point]).list_name_plugin()[0][0] == "x"
+    assert plugins.load([point])[0].list_name_plugin()[0][0] == "x"
 
 
 def test_no_entry_points_make_an_engine_without_parts() -> None:
-    assert plugins.load([]).get_plugins() == set()
+    assert plugins.load([])[0].get_plugins() == set()
 
 
 def test_an_entry_point_without_distribution_is_told_by_its_module() -> None:
