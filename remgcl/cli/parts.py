@@ -27,7 +27,7 @@ def parts(
     from remgcl.core.registry import KINDS
 
     kind, _, name = (which or "").partition(".")
-    if kind and kind not in KINDS:
+    if which is not None and kind not in KINDS:
         raise RemgclError(f"no kind of part {kind!r}; {Hint(kind, tuple(KINDS))}")
     console = Console(soft_wrap=True, highlight=False, markup=False)
     registry = Engine.installed().registry

@@ -22,16 +22,6 @@ class RefinedLocal(ContrastiveLoss):
     ``confidence = "centred"`` in a variant that was switched off.
 
     Attributes:
-        weight: What the loss is multiplied by in the total, at its highest.
-        schedule: Shape of the weight over the stage, after its warm-up.
-        warmup_ratio: Share of the stage in which the weight rises from 0.
-        text_layer: Layer of the language model whose states are the text side;
-            0 is its input embeddings, -1 its last layer.
-        objective: What is made of the similarities.
-        temperature: What similarities are divided by.
-        bias: Added to every pair's logit by ``sigmoid``; no other uses it.
-        learned: Whether temperature and bias are learned, from these values on.
-        across_ranks: Whether the pairs of other ranks are negatives too.
         confidence: What a region counts: 1 (``equal``), the certainty c of its
             text (``certainty``), or ``c + 1 - mean(c)`` over the batch
             (``centred``).
