@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -93,12 +92,8 @@ class Progress(TrainerCallback):
         self._sums = {name: dict(sums) for name, sums in state["sums"].items()}
         self._new_samples, self._printed = state["new_samples"], state["printed"]
         self._step = state["step"]
-        if not first:
-            return
-        metrics = self._job.folder.metrics
-        lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.exists() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= self._step]
-        metrics.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        if first:
+            self._job.folder.rewind(self._step)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
         """Start the clock and the bar."""
@@ -131,8 +126,7 @@ class Progress(TrainerCallback):
             "terms": terms,
         }
         if state.is_world_process_zero:
-            with self._job.folder.metrics.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            self._job.folder.log(line)
         losses = {name: term["loss"] for name, term in terms.items()}
         self._show(
             state, "  ".join(f"{name} {value:.3f}" for name, value in losses.items()) + f"  {speed:.0f} samples/s"

@@ -50,6 +50,8 @@ def train(job: Job, build: Callable[[Job, nn.Module], StageTrainer]) -> None:
     model = job.build_model()
     objective = job.build_objective(model)
     trainer = build(job, objective)
+    if checkpoint is None and trainer.is_world_process_zero():
+        job.folder.rewind(0)  # an attempt may have left metrics, and no checkpoint
     learns = sum(parameter.numel() for parameter in objective.parameters() if parameter.requires_grad)
     told = f"{len(trainer.train_dataset):,} samples, {learns:,} parameters learn, {trainer.where}"
     job.console.print(f"[bold]{job.name}[/]: {told}")

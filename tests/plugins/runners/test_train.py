@@ -25,7 +25,6 @@ from remgcl import (
     RunError,
     RunFolder,
     Sample,
-    StageFolder,
     hookimpl,
 )
 from remgcl.core.objective import Objective
@@ -41,10 +40,10 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _job(recipe: Recipe, folder: Path, name: str = "first") -> Job:
-    stage = StageFolder(folder / name)
-    stage.begin()
+    run = RunFolder(folder)
     inputs = {"vision_tower": {}, "projector": {}, "backbone": {}}
-    return Job(recipe=recipe, name=name, folder=stage, start=None, inputs=inputs, console=Console(quiet=True))
+    run.stage(name).begin(inputs)
+    return Job(recipe=recipe, name=name, run=run, start=None, inputs=inputs, console=Console(quiet=True))
 
 
 @pytest.fixture(scope="module")
@@ -300,7 +299,7 @@ def test_each_epoch_sees_every_sample_once_in_an_order_of_its_own(
 def _trained(recipe: Recipe, folder: Path) -> tuple[StageTrainer, list[dict[str, Any]]]:
     """Train the first stage, and give its trainer and its metrics."""
     job = _job(recipe, folder)
-    trainer = StageTrainer(job, job.build_objective(job.build_model()), cpu=True)
+    trainer = StageTrainer(job, job.build_objective(job.build_model()), arguments(job, cpu=True))
     trainer.train()
     return trainer, _lines(job.folder.metrics)
 
