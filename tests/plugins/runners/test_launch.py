@@ -194,6 +194,21 @@ def test_what_ranks_told_is_an_error_that_names_them_and_says_the_same_once(job:
     assert str(raised.value) == "rank 0, 2, 10: no space\nrank 1: a loss"
 
 
+def test_a_rank_that_was_killed_is_named(job: Job, launcher: Launcher) -> None:
+    def fail() -> None:
+        for rank in (0, 1):
+            (launcher.told / f"rank-{rank}.pid").write_text("4711")
+        (launcher.told / "rank-0.error").write_text("connection closed by peer")
+
+    launcher.does, launcher.code = fail, 1
+    with pytest.raises(RunError) as raised:
+        launch(DeepSpeed(), job)
+    assert str(raised.value).splitlines() == [
+        "rank 0: connection closed by peer",
+        "rank 1: ended without a word; it may have been killed, for want of memory or by hand",
+    ]
+
+
 def test_what_ranks_of_an_earlier_attempt_told_is_forgotten(job: Job, launcher: Launcher) -> None:
     launcher.told.mkdir()
     (launcher.told / "rank-0.error").write_text("old")
