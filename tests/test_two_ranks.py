@@ -30,6 +30,7 @@ runner = { use = "deepspeed", cpu = true, zero = 2 }
 
 [stages.pretrain]
 template = "plain"
+max_length = 128
 train = ["projector"]
 batch_size = 2
 data = { use = "synthetic", samples = 8, size = 32, font = [8, 10] }
@@ -37,6 +38,7 @@ data = { use = "synthetic", samples = 8, size = 32, font = [8, 10] }
 [stages.finetune]
 after = "pretrain"
 template = { use = "v1", system = "" }
+max_length = 128
 train = ["projector", "backbone"]
 batch_size = 2
 data = { use = "synthetic", samples = 8, size = 32, font = [8, 10], seed = 1 }
@@ -44,10 +46,11 @@ data = { use = "synthetic", samples = 8, size = 32, font = [8, 10], seed = 1 }
 [stages.remgcl]
 after = "finetune"
 template = { use = "v1", system = "" }
+max_length = 128
 train = ["projector", "backbone"]
 batch_size = 2
 accumulation = 2
-epochs = 2
+epochs = 4
 learning_rate = 1e-3
 save_steps = 2
 save_keep = 9
@@ -129,7 +132,9 @@ def test_zero_2_zero_3_and_one_process_learn_the_same(runs: Runs, engine: Engine
     for name, tensor in local.items():
         for other in (zero_2, zero_3):
             assert other[name].shape == tensor.shape, name
-            torch.testing.assert_close(other[name], tensor, atol=2e-4, rtol=1e-3, msg=lambda told, n=name: f"{n}: {told}")
+            torch.testing.assert_close(
+                other[name], tensor, atol=2e-4, rtol=1e-3, msg=lambda told, n=name: f"{n}: {told}"
+            )
     metrics = [
         [json.loads(line) for line in (runs.stage(folder) / "metrics.jsonl").read_text().splitlines()]
         for folder in ("zero-2", "zero-3", "local")
@@ -191,7 +196,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_nothing_of_it_is_saved(runs:
     runs.begin_last("broken")
     code, _, err = runs.run("broken", "--set=stages.remgcl.learning_rate=1e30", "--set=stages.remgcl.save_steps=1")
     assert code == 2, err
-    told = re.search(r"error: rank [01, ]+: stage 'remgcl': step (\d+): .* not a number.*; no parameter was changed", err)
+    told = re.search(
+        r"error: rank [01, ]+: stage 'remgcl': step (\d+): .* not a number.*; no parameter was changed", err
+    )
     assert told, err
     assert re.search(r"samples train-\d+, train-\d+", err)
     steps = [int(path.name[5:]) for path in (runs.stage("broken") / "checkpoints").iterdir() if "part" not in path.name]

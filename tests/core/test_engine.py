@@ -419,7 +419,9 @@ def test_an_interrupted_stage_goes_on_with_the_same_recipe_only(run: Callable[..
     with pytest.raises(RunError, match="not a number"):
         run("runner.fails=tune")
     before = files_of(tmp_path / "run" / "tune")
-    with pytest.raises(RunError, match=r"stage 'tune' was begun with another recipe: stages\.tune\.epochs was 1\.0 and"):
+    with pytest.raises(
+        RunError, match=r"stage 'tune' was begun with another recipe: stages\.tune\.epochs was 1\.0 and"
+    ):
         run("stages.tune.epochs=2")
     assert ran() == []
     assert files_of(tmp_path / "run" / "tune") == before

@@ -61,9 +61,7 @@ def test_a_configuration_is_held_against_every_stage_and_all_is_told_at_once(
     assert str(raised.value) == f"{path}: zero_optimization.stage: is 1; the recipe says 2"
 
 
-def test_a_rate_that_is_right_for_one_stage_only_is_told(
-    read: Callable[..., Recipe], tmp_path: Path
-) -> None:
+def test_a_rate_that_is_right_for_one_stage_only_is_told(read: Callable[..., Recipe], tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     path.write_text(json.dumps({"optimizer": {"params": {"lr": 2e-5}}, "gradient_clipping": 2}))
     recipe = read("runner='deepspeed'", f"runner.config='{path}'", "stages.second.learning_rate=0.5")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from remgcl import Answered, Job, Recipe, Sample, RunFolder, Turn
+from remgcl import Answered, Job, Recipe, RunFolder, Sample, Turn
 from remgcl.plugins.runners.outcome import outcome, tell
 
 PROGRESS: Any = SimpleNamespace(

@@ -121,6 +121,49 @@ def test_a_log_step_without_a_batch_says_nothing(progress: Progress, tmp_path: P
     assert told.getvalue() == ""
 
 
+def test_an_interruption_between_two_log_steps_logs_nothing_and_the_next_line_holds_all(
+    progress: Progress, tmp_path: Path
+) -> None:
+    """So the lines are those of a training without it."""
+    progress.add({"language": _term(1.0)}, 4)
+    _log(progress, 11, stops=True)
+    assert not (tmp_path / "first" / "metrics.jsonl").exists()
+    resumed = Progress(progress._job)
+    resumed.resume(progress.state())
+    resumed.add({"language": _term(2.0)}, 4)
+    _log(resumed, 12, stops=True)  # this one is a log step anyway
+    assert resumed.logged == [{"language": 1.5}]
+    assert resumed.samples == 8
+
+
+def test_what_is_resumed_goes_on_as_if_nothing_had_happened(progress: Progress, tmp_path: Path) -> None:
+    file = tmp_path / "first" / "metrics.jsonl"
+    for step in (2, 4):
+        progress.add({"language": _term(float(step))}, 4)
+        _log(progress, step)
+    kept, state = file.read_text(), progress.state()
+    for step in (6, 8):
+        progress.add({"language": _term(float(step))}, 4)
+        _log(progress, step)
+    assert len(file.read_text().splitlines()) == 4
+    resumed = Progress(progress._job)
+    resumed.resume(state)
+    assert file.read_text() == kept
+    assert resumed.logged == [{"language": 2.0}, {"language": 4.0}]
+    assert resumed.samples == 8
+    assert resumed.state() == state
+
+
+def test_other_ranks_write_no_metrics(progress: Progress, tmp_path: Path) -> None:
+    progress.add({"language": _term(1.0)}, 4)
+    _log(progress, 2, first=False)
+    assert progress.logged == [{"language": 1.0}]
+    assert not (tmp_path / "first" / "metrics.jsonl").exists()
+    (tmp_path / "first" / "metrics.jsonl").write_text('{"step": 4}\n')
+    progress.resume(progress.state(), first=False)
+    assert (tmp_path / "first" / "metrics.jsonl").read_text() == '{"step": 4}\n'
+
+
 def test_without_a_terminal_a_line_is_printed_for_each_tenth(progress: Progress, told: StringIO) -> None:
     for step in range(1, 41):
         progress.add({"language": _term(1.0)}, 4)

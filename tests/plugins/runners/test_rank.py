@@ -56,7 +56,9 @@ def test_a_rank_that_cannot_begin_tells_why(
 ) -> None:
     run = tmp_path / "run"
     (run / "first" / "ranks").mkdir(parents=True)
-    (run / "recipe.toml").write_text("name = 3" if made else small.replace('"local"', '"deepspeed"').replace(", threads = 1", ""))
+    (run / "recipe.toml").write_text(
+        "name = 3" if made else small.replace('"local"', '"deepspeed"').replace(", threads = 1", "")
+    )
     command = [sys.executable, "-m", "remgcl.plugins.runners.rank", run, "first"]
     ended = subprocess.run(command, env={**os.environ, "RANK": "1"}, check=False)  # noqa: S603 - our own
     assert ended.returncode == code

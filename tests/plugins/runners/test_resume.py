@@ -238,9 +238,7 @@ def test_a_checkpoint_of_another_run_is_left_and_that_is_told(training: Training
     assert training.outcome(cut) == training.outcome("whole")
 
 
-def test_a_checkpoint_of_more_ranks_is_refused(
-    training: Training, cut: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_checkpoint_of_more_ranks_is_refused(training: Training, cut: str, monkeypatch: pytest.MonkeyPatch) -> None:
     load = state.load
     monkeypatch.setattr(
         state, "load", lambda folder, name: load(folder, name) | ({"ranks": 2} if name == "training" else {})
@@ -254,14 +252,18 @@ def test_a_checkpoint_of_more_ranks_is_refused(
 
 
 def test_another_recipe_is_refused_and_to_restart_begins_anew(training: Training, cut: str) -> None:
-    with pytest.raises(RunError, match=r"begun with another recipe: stages\.tune\.save_keep was 3 and is 1; .*--restart"):
+    with pytest.raises(
+        RunError, match=r"begun with another recipe: stages\.tune\.save_keep was 3 and is 1; .*--restart"
+    ):
         training.run(cut)
     told = training.run(cut, restart=True)
     assert "goes on" not in told
     assert training.outcome(cut) == training.outcome("whole")
 
 
-@pytest.mark.parametrize("broken", [(state, "save_file"), (manifest, "sync"), (Path, "rename")], ids=lambda each: each[1])
+@pytest.mark.parametrize(
+    "broken", [(state, "save_file"), (manifest, "sync"), (Path, "rename")], ids=lambda each: each[1]
+)
 def test_a_full_disk_ends_the_training_and_the_same_command_goes_on(
     training: Training, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, broken: tuple[object, str]
 ) -> None:

@@ -68,7 +68,13 @@ def test_an_optimizer_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None
 
 def test_random_numbers_go_on_where_they_were(tmp_path: Path) -> None:
     def draw() -> list[float]:
-        return [random.random(), random.gauss(), float(np.random.rand()), float(np.random.randn()), float(torch.rand(()))]  # noqa: NPY002
+        return [
+            random.random(),
+            random.gauss(),
+            float(np.random.rand()),
+            float(np.random.randn()),
+            float(torch.rand(())),
+        ]
 
     before = state.random_state()
     try:
