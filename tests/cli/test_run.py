@@ -54,13 +54,11 @@ def test_a_run_goes_where_it_is_told_or_to_a_folder_of_its_name(
     assert folders == [Path(folder)]
 
 
-@pytest.mark.parametrize(("options", "told"), [([], False), (["--restart"], True)])
-def test_interrupted_stages_begin_anew_where_it_is_asked_for(
-    remgcl: Call, recipe: Path, folders: list[Path], restarted: list[bool], options: list[str], *, told: bool
-) -> None:
-    assert remgcl("run", recipe, *options).code == 0
-    assert len(folders) == 1
-    assert restarted == [told]
+@pytest.mark.usefixtures("folders")
+def test_interrupted_stages_begin_anew_where_it_is_asked_for(remgcl: Call, recipe: Path, restarted: list[bool]) -> None:
+    assert remgcl("run", recipe).code == 0
+    assert remgcl("run", recipe, "--restart").code == 0
+    assert restarted == [False, True]
 
 
 def test_stages_are_trained_and_the_finished_ones_are_not_trained_again(remgcl: Call, recipe: Path) -> None:

@@ -254,7 +254,7 @@ def test_every_installed_part_documents_itself_and_each_of_its_fields(engine: En
 
 
 def test_the_core_and_the_command_line_name_no_part_not_even_as_a_string(engine: Engine) -> None:
-    """But `linear` is a schedule of the learning rate too, `rapidocr` a default, some are called as their library is."""
+    """But `linear` is a schedule of the learning rate too, `rapidocr` a default, and some are called as a library."""
     names = {entry.name for entry in engine.registry}
     root = Path(remgcl.__file__).parent
     written = {

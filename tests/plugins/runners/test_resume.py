@@ -116,9 +116,10 @@ class Training:
                 raise Killed
             return training_step(trainer, *args, **kwargs)
 
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(StageTrainer, "training_step", kill)
-            self.run(folder, *overrides)
+            with pytest.raises(Killed):
+                self.run(folder, *overrides)
 
     def stage(self, folder: str) -> Path:
         """Name the folder of the stage."""

@@ -71,8 +71,8 @@ def test_random_numbers_go_on_where_they_were(tmp_path: Path) -> None:
         return [
             random.random(),
             random.gauss(),
-            float(np.random.rand()),
-            float(np.random.randn()),
+            float(np.random.rand()),  # noqa: NPY002
+            float(np.random.randn()),  # noqa: NPY002
             float(torch.rand(())),
         ]
 
@@ -133,7 +133,7 @@ def test_a_state_that_lacks_something_is_no_state(tmp_path: Path) -> None:
     held = state.learned(one)
     del held["table.weight"]
     state.save(tmp_path, "objective", held)
-    with pytest.raises(KeyError, match="table.weight"):
+    with pytest.raises(KeyError, match=r"table\.weight"):
         state.restore(Parts(), state.load(tmp_path, "objective"))
 
 

@@ -59,23 +59,35 @@ def finished(engine: Engine, small: str, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_a_run_folder_holds_what_the_documentation_says(finished: Path) -> None:
-    names = {str(path.relative_to(finished / "run")) for path in (finished / "run").rglob("*") if path.is_file()}
-    assert names == {
+    paths = [path.relative_to(finished / "run") for path in (finished / "run").rglob("*") if path.is_file()]
+    checkpoint = {
+        "manifest.json",
+        "objective.json",
+        "objective.safetensors",
+        "optimizer.json",
+        "optimizer.safetensors",
+        "rank-0.json",
+        "rank-0.safetensors",
+        "trainer_state.json",
+        "training.json",
+    }
+    assert {str(path) for path in paths if "checkpoints" not in path.parts} == {
         "about.json",
         "recipe.toml",
-        "first/stage.json",
+        *(f"{stage}/{name}.json" for stage in ("first", "second") for name in ("stage", "begun", "before")),
         "first/metrics.jsonl",
         "first/answers.png",
-        "first/model/parts.json",
-        "first/model/vision_tower.safetensors",
-        "first/model/projector.safetensors",
-        "first/model/backbone.safetensors",
-        "second/stage.json",
         "second/metrics.jsonl",
-        "second/model/parts.json",
-        "second/model/vision_tower.safetensors",
-        "second/model/projector.safetensors",
-        "second/model/backbone.safetensors",
+        *(
+            f"{stage}/model/{name}"
+            for stage in ("first", "second")
+            for name in ("parts.json", *(f"{part}.safetensors" for part in ("vision_tower", "projector", "backbone")))
+        ),
+    }
+    assert {str(path) for path in paths if "checkpoints" in path.parts} == {
+        f"{stage}/checkpoints/{step}/{name}"
+        for stage, step in (("first", "step-00000004"), ("second", "step-00000002"))
+        for name in checkpoint
     }
 
 
@@ -187,7 +199,9 @@ def test_a_loss_that_is_not_a_number_stops_before_a_weight_is_lost(read: Callabl
     read()
     engine = Engine.of({**{module.__name__: module for module in BUILT_IN}, "broken": Plugin()})
     recipe = engine.read(tmp_path / "small.toml", ["stages.first.losses={broken = {}}"])
-    with pytest.raises(RunError, match=r"stage 'first': the objective is not a number at step 0; .*broken nan"):
+    with pytest.raises(
+        RunError, match=r"stage 'first': step 0: the objective is not a number: broken is nan; samples train-"
+    ):
         engine.run(recipe, RunFolder(tmp_path / "run"), Console(quiet=True), "small.toml")
     assert not (tmp_path / "run/first/stage.json").exists()
 
