@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import signal
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -287,3 +288,23 @@ def test_checkpoints_are_written_as_often_and_kept_as_long_as_the_stage_says(tra
     training.run("kept", "stages.tune.save_keep=2")
     kept = (training.stage("kept") / "checkpoints").iterdir()
     assert sorted(path.name for path in kept) == ["step-00000004", "step-00000006"]
+
+
+def test_a_training_that_is_asked_to_end_in_its_last_step_ends_well_when_it_is_run_again(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training_step = StageTrainer.training_step
+
+    def ask(trainer: StageTrainer, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the signature of transformers
+        if trainer.state.global_step == STEPS - 1 and not asked:
+            asked.append(True)
+            signal.raise_signal(signal.SIGTERM)
+        return training_step(trainer, *args, **kwargs)
+
+    asked: list[bool] = []
+    monkeypatch.setattr(StageTrainer, "training_step", ask)
+    with pytest.raises(RunError, match=r"stage 'tune': interrupted at step 6; run it again to go on"):
+        training.run("last")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    training.run("last")
+    assert training.outcome("last") == training.outcome("whole")
