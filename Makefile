@@ -1,6 +1,6 @@
 # make quickstart   install, then learn to read drawn numbers (CPU, minutes)
 # make test         install, then run all tests
-# make test-slow    the tests that take minutes: the quickstart, and a killed run
+# make test-slow    the tests that take minutes: the quickstart, a killed run, and two ranks
 # make bench        install, then measure for some minutes; writes docs/performance.md
 # make lint         install, then ruff, mypy and import-linter
 # make format       put the code into its canonical form

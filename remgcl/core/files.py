@@ -9,7 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from remgcl.core.errors import RunError
+
+UNWRITTEN = (OSError, SafetensorError)
+"""What is raised when a disk does not take a file."""
 
 
 def write(path: Path, content: bytes) -> None:
@@ -52,8 +57,17 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written; {(error.strerror or str(error)).lower()}") from error
+    except UNWRITTEN as error:
+        raise RunError(f"{path}: cannot be written; {reason(error)}") from error
+
+
+def reason(error: Exception) -> str:
+    """Say in the system's words why a file was not written.
+
+    Args:
+        error: One of `UNWRITTEN`.
+    """
+    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def read(path: Path) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from typing import Any
 from attrs import frozen
 
 from remgcl.core.errors import RunError
-from remgcl.core.files import as_json, read, sync, write
+from remgcl.core.files import UNWRITTEN, as_json, read, reason, sync, write
 
 MANIFEST = "manifest.json"
 """The file that lists the others."""
@@ -145,9 +145,9 @@ class Checkpoints:
         """
         try:
             yield
-        except OSError as error:
+        except UNWRITTEN as error:
             shutil.rmtree(self.part, ignore_errors=True)
-            told = (error.strerror or str(error)).lower()
+            told = reason(error)
             raise RunError(f"{self.path}: no checkpoint could be written; {told}; the last one is untouched") from error
 
     def commit(self, step: int, keep: int) -> None:

@@ -74,9 +74,10 @@ class Model(nn.Module):
             Embeddings `[N, I, D]`; the class token, if any, comes first.
         """
         mean, std = self._mean_and_std(pixels.device)
-        normalised = ((pixels - mean) / std).to(next(self.vision_tower.parameters()).dtype)
+        normalised = (pixels - mean) / std
+        dtype = next((parameter.dtype for parameter in self.vision_tower.parameters()), normalised.dtype)
         with torch.set_grad_enabled(torch.is_grad_enabled() and _learns(self.vision_tower)):
-            features = self.vision_tower(normalised)
+            features = self.vision_tower(normalised.to(dtype))
         return self.projector(features)  # type: ignore[no-any-return]
 
     def _mean_and_std(self, device: torch.device) -> tuple[Tensor, Tensor]:

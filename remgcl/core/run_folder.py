@@ -139,6 +139,32 @@ class StageFolder:
         with writing(self.path):
             write(file, as_json(record))
 
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Add a line to the metrics.
+
+        Args:
+            line: Its step and terms.
+
+        Raises:
+            RunError: The folder cannot be written.
+        """
+        with writing(self.path), self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def rewind(self, step: int) -> None:
+        """Forget the metrics after a step.
+
+        Args:
+            step: The last one that is kept.
+
+        Raises:
+            RunError: The folder cannot be written.
+        """
+        held = self.metrics.read_text(encoding="utf-8") if self.metrics.exists() else ""
+        whole = [line for line in held.splitlines(keepends=True) if line.endswith("\n")]
+        with writing(self.path):
+            write(self.metrics, "".join(line for line in whole if json.loads(line)["step"] <= step).encode())
+
     def finish(self, inputs: Mapping[str, Any], results: Mapping[str, Any]) -> None:
         """Mark the stage as finished.
 

@@ -69,7 +69,6 @@ class Noting(Runner):
     def run(self, job: Job) -> None:
         """Finish the stage."""
         self.jobs.append(job)
-        job.folder.begin()
         job.folder.metrics.write_text(f"{job.name}\n")
         if job.name == self.fails:
             raise RunError(f"stage {job.name!r}: the objective is not a number")
@@ -109,11 +108,11 @@ def noting(plugin: Plugin) -> Engine:
 def run(noting: Engine, file: Path, tmp_path: Path) -> Callable[..., str]:
     """Run the small recipe with overrides; what was printed is given back."""
 
-    def run(*overrides: str, folder: str = "run") -> str:
+    def run(*overrides: str, folder: str = "run", restart: bool = False) -> str:
         recipe = noting.read(file, ["runner.use=noting", *overrides])
         console = Console(file=StringIO(), width=300)
         Noting.jobs.clear()
-        noting.run(recipe, RunFolder(tmp_path / folder), console, str(file))
+        noting.run(recipe, RunFolder(tmp_path / folder), console, str(file), restart=restart)
         printed = console.file
         assert isinstance(printed, StringIO)
         return printed.getvalue()
@@ -412,8 +411,57 @@ def test_what_changes_no_model_is_no_reason_to_refuse(run: Callable[..., str], o
 def test_a_change_of_a_later_stage_is_no_reason_to_refuse_an_earlier_one(run: Callable[..., str]) -> None:
     with pytest.raises(RunError, match="not a number"):
         run("runner.fails=tune")
-    run("stages.tune.epochs=2")
+    run("stages.tune.epochs=2", restart=True)
     assert ran() == ["tune"]
+
+
+def test_an_interrupted_stage_goes_on_with_the_same_recipe_only(run: Callable[..., str], tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="not a number"):
+        run("runner.fails=tune")
+    before = files_of(tmp_path / "run" / "tune")
+    with pytest.raises(
+        RunError, match=r"stage 'tune' was begun with another recipe: stages\.tune\.epochs was 1\.0 and"
+    ):
+        run("stages.tune.epochs=2")
+    assert ran() == []
+    assert files_of(tmp_path / "run" / "tune") == before
+    run()
+    assert ran() == ["tune"]
+    begun = Noting.jobs[0].folder.begun()
+    assert begun == json.loads(before["begun.json"])
+    assert begun["inputs"] == Noting.jobs[0].inputs
+
+
+def test_to_restart_begins_an_interrupted_stage_anew_and_no_finished_one(
+    run: Callable[..., str], tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match="not a number"):
+        run("runner.fails=tune")
+    before = files_of(tmp_path / "run")
+    (tmp_path / "run" / "tune" / "left").touch()
+    run(restart=True)
+    assert ran() == ["tune"]
+    after = files_of(tmp_path / "run")
+    assert "tune/left" not in after
+    assert after["tune/begun.json"] != before["tune/begun.json"]
+    assert {name for name in before if after[name] != before[name]} <= {"tune/begun.json", "recipe.toml"}
+
+
+def test_a_job_can_be_made_in_another_process_from_the_folder_alone(
+    noting: Engine, run: Callable[..., str], tmp_path: Path
+) -> None:
+    run()
+    folder = RunFolder(tmp_path / "run")
+    for job in Noting.jobs:
+        again = noting.job(noting.read(folder.recipe), job.name, folder, job.console)
+        assert (again.recipe, again.name, again.run, again.start) == (job.recipe, job.name, job.run, job.start)
+        assert again.inputs == json.loads(json.dumps(job.inputs))
+
+
+def test_a_stage_that_was_not_begun_has_no_job(noting: Engine, file: Path, tmp_path: Path) -> None:
+    recipe = noting.read(file, ["runner.use=noting"])
+    with pytest.raises(RunError, match=r"run: stage 'tune' was not begun"):
+        noting.job(recipe, "tune", RunFolder(tmp_path / "run"), Console(quiet=True))
 
 
 def test_changed_records_under_the_same_settings_are_refused(run: Callable[..., str]) -> None:

@@ -33,7 +33,7 @@ def run(tmp_path: Path) -> RunFolder:
 @pytest.fixture
 def finished(run: RunFolder) -> RunFolder:
     """A run folder in which stage `a` is finished."""
-    run.stage("a").begin()
+    run.stage("a").begin(INPUTS)
     run.stage("a").finish(INPUTS, {"samples": 3})
     return run
 

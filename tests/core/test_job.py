@@ -80,7 +80,7 @@ def make_job(tmp_path: Path, engine: Engine) -> MakeJob:
         return Job(
             recipe=recipe,
             name=name,
-            folder=run.stage(name),
+            run=run,
             start=run.stage(after) if after else None,
             inputs=table,
             console=Console(file=StringIO()),
@@ -318,7 +318,7 @@ LEARNED = ("stages.pretrain.losses.mine={use='global', learned=true, objective='
 
 def finished(job: Job, temperature: float = 0.5) -> None:
     """Finish a job whose losses learned a temperature."""
-    job.folder.begin()
+    job.folder.begin({})
     objective = job.build_objective(job.build_model())
     for module in objective.learned.values():
         torch.nn.init.constant_(module.log_temperature, np.log(temperature))
@@ -400,7 +400,7 @@ def test_the_held_out_samples_are_answered_all_and_in_order(read: Read, make_job
 
 def test_a_finished_stage_is_recorded_with_its_inputs_and_results(read: Read, make_job: MakeJob) -> None:
     job = make_job(read(), "pretrain")
-    job.folder.begin()
+    job.folder.begin({})
     job.finish(job.build_objective(job.build_model()), {"samples": 5})
     assert job.folder.finished() == {"inputs": job.inputs, "results": {"samples": 5}}
 
@@ -412,9 +412,9 @@ def test_the_model_is_saved_before_the_stage_counts_as_finished(
         raise OSError(28, "No space left on device")
 
     job = make_job(read(), "pretrain")
-    job.folder.begin()
+    job.folder.begin({})
     objective = job.build_objective(job.build_model())
-    monkeypatch.setattr("safetensors.torch.save_model", fail)
+    monkeypatch.setattr("safetensors.torch.save_file", fail)
     with pytest.raises(RunError, match="pretrain: cannot be written; no space left on device"):
         job.finish(objective, {})
     assert job.folder.finished() is None
@@ -423,7 +423,7 @@ def test_the_model_is_saved_before_the_stage_counts_as_finished(
 
 def test_random_parts_are_saved_even_if_they_learned_nothing(read: Read, make_job: MakeJob) -> None:
     job = make_job(read(), "pretrain")
-    job.folder.begin()
+    job.folder.begin({})
     job.finish(job.build_objective(job.build_model()), {})
     assert set(saved_parts(job.folder.model)) == {"vision_tower", "projector", "backbone"}
 
@@ -443,7 +443,7 @@ def test_parts_that_the_recipe_gives_again_are_saved_only_if_they_learned(
 ) -> None:
     stages = {"pretrain": evolve(recalled.stages["pretrain"], train=tuple(train))}
     job = make_job(evolve(recalled, stages=stages), "pretrain")
-    job.folder.begin()
+    job.folder.begin({})
     job.finish(job.build_objective(job.build_model()), {})
     assert set(saved_parts(job.folder.model)) == saved
     tables = json.loads((job.folder.model / "parts.json").read_text())
@@ -458,7 +458,7 @@ def test_what_an_earlier_stage_learned_is_saved_by_the_later_ones_too(recalled: 
     recipe = evolve(recalled, stages=stages)
     for name in stages:
         job = make_job(recipe, name)
-        job.folder.begin()
+        job.folder.begin({})
         job.finish(job.build_objective(job.build_model()), {})
     assert set(saved_parts(job.folder.model)) == {"projector", "backbone"}
 
@@ -466,7 +466,7 @@ def test_what_an_earlier_stage_learned_is_saved_by_the_later_ones_too(recalled: 
 def test_a_stage_starts_exactly_where_the_one_before_it_ended(read: Read, make_job: MakeJob) -> None:
     """Running statistics and all."""
     first = make_job(read("stages.pretrain.train=['vision_tower', 'projector', 'backbone']"), "pretrain")
-    first.folder.begin()
+    first.folder.begin({})
     model = first.build_model()
     disturb(model)
     left = state_of(model)
@@ -482,7 +482,7 @@ def test_weights_are_read_only_of_parts_that_no_stage_before_has_saved(recalled:
     stages = {**recalled.stages, "pretrain": evolve(recalled.stages["pretrain"], train=("backbone",))}
     recipe = evolve(recalled, stages=stages)
     first = make_job(recipe, "pretrain")
-    first.folder.begin()
+    first.folder.begin({})
     first.finish(first.build_objective(first.build_model()), {})
     make_job(recipe, "tune").build_model()
     assert tower.asked == [True, True]
@@ -498,7 +498,7 @@ def test_a_stage_whose_start_has_no_model_is_told(read: Read, make_job: MakeJob,
 
 def test_a_stage_whose_start_is_another_model_is_told(read: Read, make_job: MakeJob) -> None:
     first = make_job(read(), "pretrain")
-    first.folder.begin()
+    first.folder.begin({})
     first.finish(first.build_objective(first.build_model()), {})
     with pytest.raises(RunError, match=r"projector\.safetensors: cannot be loaded; .*size mismatch"):
         make_job(read("backbone.width=32"), "tune").build_model()

@@ -550,11 +550,16 @@ def test_a_model_is_saved_as_its_three_parts_and_nothing_else(build_model: Build
     assert {name.partition(".")[0] for name in state} == {"vision_tower", "projector", "backbone"}
 
 
-def test_the_colours_follow_the_model(build_model: BuildModel) -> None:
-    model = build_model()
+def test_the_colours_are_not_rounded_with_the_model(build_model: BuildModel, batch: Batch) -> None:
+    model = build_model().to(torch.bfloat16)
+    seen: list[Tensor] = []
+    model.vision_tower.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
 
-    assert dict(model.named_buffers(recurse=False)).keys() == {"mean", "std"}
-    assert model.to("meta").mean.device.type == "meta"
+    model.project(batch["pixels"])
+
+    mean, std = (torch.tensor(colour).view(1, 3, 1, 1) for colour in (model.tower.mean, model.tower.std))
+    assert torch.equal(seen[0], ((batch["pixels"] - 255 * mean) / (255 * std)).to(torch.bfloat16))
+    assert not dict(model.named_buffers(recurse=False))
 
 
 # -- answers

@@ -1,14 +1,17 @@
 """The order of samples: each once, reproducible, of one kind and similar length where asked."""
 
+import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remgcl.core.order import POOL, grouped, shuffled
+from remgcl.core.order import POOL, grouped, seeded, shuffled
 
 lengths_of = st.lists(st.integers(-300, 300), max_size=120)
 seeds = st.integers(0, 2**32)
@@ -119,3 +122,51 @@ def test_an_order_consists_of_plain_integers(order: Order) -> None:
 def test_no_samples_have_an_empty_order() -> None:
     assert shuffled(0, 0, 0) == []
     assert grouped([], 4, 0, 0) == []
+
+
+# -- what is random in a sample
+
+
+def drawn(seed: int, epoch: int, index: int) -> tuple[float, ...]:
+    """Draw from every generator that a dataset may use."""
+    with seeded(seed, epoch, index):
+        return random.random(), random.gauss(), float(np.random.rand()), float(torch.rand(()))  # noqa: NPY002
+
+
+@given(seeds, st.integers(0, 999), st.integers(0, 2**40))
+def test_what_is_drawn_depends_on_seed_epoch_and_index_alone(seed: int, epoch: int, index: int) -> None:
+    first = drawn(seed, epoch, index)
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    torch.manual_seed(1)
+    assert drawn(seed, epoch, index) == first
+
+
+def test_every_seed_epoch_and_index_draws_other_numbers() -> None:
+    """They are not just added up."""
+    places = [(seed, epoch, index) for seed in range(4) for epoch in range(4) for index in range(4)]
+    for numbers in zip(*(drawn(*place) for place in places), strict=True):
+        assert len(set(numbers)) == len(places)
+
+
+def draw_three() -> list[float]:
+    """Draw from the generators as a training does."""
+    return [random.random(), random.gauss(), float(np.random.randn()), float(torch.rand(()))]  # noqa: NPY002
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_generators_are_left_as_they_were(*, fails: bool) -> None:
+    def sow() -> None:
+        random.seed(3)
+        np.random.seed(3)  # noqa: NPY002
+        torch.manual_seed(3)
+        draw_three()  # both generators of normal numbers keep a second one
+
+    sow()
+    expected = draw_three()
+    sow()
+    with suppress(ZeroDivisionError), seeded(1, 2, 3):
+        draw_three()
+        if fails:
+            raise ZeroDivisionError
+    assert draw_three() == expected

@@ -29,6 +29,11 @@ def test_the_defaults_of_a_stage_are_those_of_llavas_scripts(read: Read) -> None
     assert told | {"max_length": 2048, "batch_size": 16} == {
         "losses": {},
         "after": None,
+        "ocr": None,
+        "save_steps": None,
+        "save_keep": 1,
+        "non_finite": "stop",
+        "max_skipped": 10,
         "validation": None,
         "image_aspect": "pad",
         "resampling": "exact",

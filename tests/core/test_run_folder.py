@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from remgcl import RunError, RunFolder, StageFolder
+from remgcl.core.manifest import Checkpoints
 
 INPUTS = {"seed": 1, "stages": {"a": {"epochs": 1.0, "betas": [0.9, 0.999]}}, "data": {"a": "0f"}}
 
@@ -33,7 +34,7 @@ def run(tmp_path: Path) -> RunFolder:
 @pytest.fixture
 def finished(run: RunFolder) -> RunFolder:
     """A run folder in which stage `a` is finished."""
-    run.stage("a").begin()
+    run.stage("a").begin(INPUTS)
     run.stage("a").finish(INPUTS, {"samples": 3})
     return run
 
@@ -72,24 +73,117 @@ def test_letters_of_every_script_survive(run: RunFolder) -> None:
     assert json.loads((run.path / "about.json").read_text(encoding="utf-8")) == {"who": "文"}
 
 
-def test_beginning_clears_what_an_interrupted_attempt_left_there(run: RunFolder) -> None:
+def test_beginning_writes_what_the_stage_is_made_of_and_a_name_of_the_run(run: RunFolder) -> None:
     stage = run.stage("a")
-    stage.begin()
+    assert stage.begun() is None
+    stage.begin(INPUTS)
+    record = stage.begun()
+    assert record is not None
+    assert record["inputs"] == INPUTS
+    assert files_of(stage.path).keys() == {"begun.json"}
+    assert stage.checkpoints == Checkpoints(stage.path / "checkpoints", record["run"])
+
+
+def test_beginning_again_goes_on_where_an_interrupted_attempt_was(run: RunFolder) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    stage.metrics.write_text("{}\n")
+    before = files_of(stage.path)
+    stage.begin(INPUTS)
+    assert files_of(stage.path) == before
+
+
+def test_beginning_anew_clears_what_an_interrupted_attempt_left_there(run: RunFolder) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    before = stage.begun()
     stage.metrics.write_text("{}\n")
     (stage.path / "model.part").mkdir()
-    stage.begin()
-    assert stage.path.is_dir()
-    assert files_of(stage.path) == {}
+    stage.begin(INPUTS | {"seed": 2}, restart=True)
+    after = stage.begun()
+    assert files_of(stage.path).keys() == {"begun.json"}
+    assert before
+    assert after
+    assert after["inputs"]["seed"] == 2
+    assert after["run"] != before["run"]  # its checkpoints are no longer this stage's
+
+
+def test_beginning_with_other_inputs_is_refused_and_the_keys_are_told(run: RunFolder) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    before = files_of(run.path)
+    assert told(lambda: stage.begin(INPUTS | {"seed": 2, "data": {"a": "1e"}})) == (
+        f"{stage.path}: stage 'a' was begun with another recipe: data.a was '0f' and is '1e'; seed was 1 and is 2; "
+        "name another folder with --folder, or begin it anew with --restart"
+    )
+    assert files_of(run.path) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "cannot be read; Expecting value: line 1 column 1 (char 0)"),
+        (b"[]", "is not a JSON object"),
+        (b'{"inputs": {}}', "is no record of a stage; there is no table 'inputs' or no text 'run'"),
+        (b'{"run": "a"}', "is no record of a stage; there is no table 'inputs' or no text 'run'"),
+        (b'{"run": 1, "inputs": {}}', "is no record of a stage; there is no table 'inputs' or no text 'run'"),
+    ],
+)
+def test_a_beginning_that_this_project_did_not_write_is_told_by_its_file(
+    run: RunFolder, content: bytes, reason: str
+) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    (stage.path / "begun.json").write_bytes(content)
+    assert told(lambda: stage.begin(INPUTS)) == f"{stage.path / 'begun.json'}: {reason}"
+    stage.begin(INPUTS, restart=True)
+    assert stage.begun()
+
+
+def test_lines_of_metrics_are_added_and_taken_back(run: RunFolder) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    for step in (2, 4, 6):
+        stage.log({"step": step})
+    with stage.metrics.open("a") as file:
+        file.write('{"step": 8, "terms": {}')
+    stage.rewind(4)
+    assert stage.metrics.read_text() == '{"step": 2}\n{"step": 4}\n'
+    stage.rewind(0)
+    assert stage.metrics.read_text() == ""
+
+
+def test_metrics_that_a_full_disk_does_not_take_are_told(run: RunFolder) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    stage.metrics.symlink_to("/dev/full")
+    assert told(lambda: stage.log({"step": 2})) == f"{stage.path}: cannot be written; no space left on device"
+
+
+def test_a_record_of_a_stage_is_written_whole_or_told(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    stage.write(stage.before, {"exact_match": 0.5})
+    assert json.loads(stage.before.read_text()) == {"exact_match": 0.5}
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    assert told(lambda: stage.write(stage.before, {})) == f"{stage.path}: cannot be written; no space left on device"
+    assert json.loads(stage.before.read_text()) == {"exact_match": 0.5}
 
 
 def test_beginning_leaves_the_other_stages_alone(finished: RunFolder) -> None:
     before = files_of(finished.path)
-    finished.stage("b").begin()
-    assert files_of(finished.path) == before
+    finished.stage("b").begin(INPUTS)
+    after = files_of(finished.path)
+    assert after.pop("b/begun.json")
+    assert after == before
 
 
 def test_a_stage_is_finished_when_its_record_is_there_and_not_before(run: RunFolder) -> None:
-    run.stage("a").begin()
+    run.stage("a").begin(INPUTS)
     assert not run.finished("a", INPUTS)
     run.stage("a").finish(INPUTS, {"samples": 3})
     assert run.finished("a", INPUTS)
@@ -99,7 +193,7 @@ def test_a_stage_is_finished_when_its_record_is_there_and_not_before(run: RunFol
 def test_inputs_are_compared_as_they_are_written(run: RunFolder) -> None:
     """A tuple is a list in JSON, a path a string."""
     inputs = {"betas": (0.9, 0.999), "where": Path("a/b"), "sub": {"x": ()}}
-    run.stage("a").begin()
+    run.stage("a").begin(inputs)
     run.stage("a").finish(inputs, {})
     assert run.finished("a", inputs)
 
@@ -158,6 +252,9 @@ def test_a_file_in_place_of_the_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("mine")
     run = RunFolder(tmp_path / "taken")
     assert told(lambda: run.describe("", {})) == f"{run.path}: cannot be written; file exists"
-    assert told(run.stage("a").begin) == f"{run.path / 'a'}: cannot be written; not a directory"
+    assert told(lambda: run.stage("a").begin(INPUTS)).startswith(f"{run.path / 'a' / 'begun.json'}: cannot be read; ")
+    assert told(lambda: run.stage("a").begin(INPUTS, restart=True)) == (
+        f"{run.path / 'a'}: cannot be written; not a directory"
+    )
     assert told(lambda: run.finished("a", {})).startswith(f"{run.path / 'a' / 'stage.json'}: cannot be read; ")
     assert (tmp_path / "taken").read_text() == "mine"

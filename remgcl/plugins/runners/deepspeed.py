@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 from attrs.validators import ge, gt, in_, lt, optional
 
-from remgcl import Job, Layout, Recipe, RunError, Runner
+from remgcl import Fault, FaultsError, Job, Layout, Recipe, RunError, Runner
 from remgcl.plugins.runners.hosts import count
 from remgcl.plugins.runners.zero import GATHERED, SHARDED, merged, read_config, zero_config
 
@@ -72,8 +72,14 @@ class DeepSpeed(Runner):
         if self.hostfile is not None and not Path(self.hostfile).is_file():
             raise RunError(f"hostfile: there is no file {self.hostfile!r}")
         own = read_config(self.config)
+        faults: list[Fault] = []
         for stage in recipe.stages.values():
-            merged(self._generated(stage, 1), own, self.config or "")
+            try:
+                merged(self._generated(stage, 1), own, self.config or "")
+            except FaultsError as error:
+                faults += error.faults
+        if faults:
+            raise FaultsError(list(dict.fromkeys(faults)))
 
     def layout(self) -> Layout:
         """Tell what ZeRO shards and offloads, and the processes that settings or hostfile name.

@@ -129,7 +129,10 @@ class DeepSpeedTrainer(StageTrainer):
     def _fill(self, folder: Path) -> None:
         """Write all that a resumed training goes on from; each rank writes its share of the engine's state."""
         super()._fill(folder)
-        self.deepspeed.save_checkpoint(str(folder), tag=f"global_step{self.state.global_step}")
+        try:
+            self.deepspeed.save_checkpoint(str(folder), tag=f"global_step{self.state.global_step}")
+        except RuntimeError as error:  # how torch tells of a full disk
+            raise OSError(str(error)) from error
 
     def _fill_learned(self, folder: Path) -> None:
         """Do nothing: the engine writes what was learned."""

@@ -48,7 +48,7 @@ def launch(runner: DeepSpeed, job: Job) -> None:
     process = subprocess.Popen(command, env=_environment(runner, told), start_new_session=True)  # noqa: S603 - our own
     with _handing_on(process, told):
         code = process.wait()
-    errors = _errors(told)
+    errors = _errors(told, failed=code != 0)
     if errors:
         raise RunError("\n".join(errors))
     if code:
@@ -162,9 +162,20 @@ def _handing_on(process: subprocess.Popen[bytes], told: Path) -> Iterator[None]:
             process.terminate()
 
 
-def _errors(told: Path) -> list[str]:
-    """Read what the ranks told; what all of them say is said once."""
+def _errors(told: Path, *, failed: bool) -> list[str]:
+    """Read what the ranks told; what several of them say is said once.
+
+    A rank that ends in order takes its number of process away; one that left it
+    and told nothing was killed.
+    """
+    by_rank = {_rank(file): file.read_text(encoding="utf-8") for file in told.glob("rank-*.error")}
+    for file in told.glob("rank-*.pid") if failed else ():
+        by_rank.setdefault(_rank(file), "ended without a word; it may have been killed, for want of memory or by hand")
     by_text: dict[str, list[str]] = {}
-    for file in sorted(told.glob("rank-*.error"), key=lambda path: int(path.stem.partition("-")[2])):
-        by_text.setdefault(file.read_text(encoding="utf-8"), []).append(file.stem.partition("-")[2])
+    for rank, text in sorted(by_rank.items()):
+        by_text.setdefault(text, []).append(str(rank))
     return [f"rank {', '.join(ranks)}: {text}" for text, ranks in by_text.items()]
+
+
+def _rank(file: Path) -> int:
+    return int(file.stem.partition("-")[2])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -99,7 +98,7 @@ class Progress(TrainerCallback):
         """Start the clock, the trackers and the bar; forget what an interrupted training logged after this step."""
         del args, control
         if state.is_world_process_zero:
-            self._forget(self._step)
+            self._job.folder.rewind(self._step)
             self._trackers = [TRACKERS[name](self._job, state.global_step) for name in self._job.recipe.runner.trackers]
         self._begun = time.monotonic() - self.seconds
         self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
@@ -114,7 +113,8 @@ class Progress(TrainerCallback):
         """Average, write down and show the terms since the last log step."""
         del args
         interrupted = control.should_training_stop and state.global_step < state.max_steps
-        if not self._new_samples or interrupted:  # what was not logged goes into the checkpoint
+        early = interrupted and state.global_step % self._job.stage.log_steps
+        if not self._new_samples or early:  # what was not logged goes into the checkpoint
             return
         self._add_other_ranks()
         now = time.monotonic() - self._begun
@@ -129,8 +129,7 @@ class Progress(TrainerCallback):
             "terms": terms,
         }
         if state.is_world_process_zero:
-            with self._job.folder.metrics.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            self._job.folder.log(line)
         for tracker in self._trackers:
             tracker.add(state.global_step, dict(numbers_of(line)))
         losses = {name: term["loss"] for name, term in terms.items()}
@@ -155,13 +154,6 @@ class Progress(TrainerCallback):
         for sums, loss, count in zip(self._sums.values(), parts[::2], parts[1::2], strict=True):
             sums["sum"], sums["count"] = loss, count
         self._new_samples = int(samples)
-
-    def _forget(self, step: int) -> None:
-        """Cut the file of metrics after a step."""
-        metrics = self._job.folder.metrics
-        lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.exists() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-        metrics.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def _rates(self, told: float | None) -> dict[str, Any]:
         """Give the learning rate, that of each part where they differ; `told` is that of the first part."""

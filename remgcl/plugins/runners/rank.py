@@ -83,7 +83,8 @@ def main() -> None:
     rank = int(os.environ["RANK"])
     folder = RunFolder(Path(run))
     told = folder.stage(stage).path / "ranks"
-    (told / f"rank-{rank}.pid").write_text(str(os.getpid()))
+    pid_file = told / f"rank-{rank}.pid"
+    pid_file.write_text(str(os.getpid()))
     error_file = told / f"rank-{rank}.error"
     console = Console(soft_wrap=True, highlight=False, quiet=rank != 0)
     try:
@@ -99,6 +100,8 @@ def main() -> None:
         traceback.print_exc()
         error_file.write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
         sys.exit(1)
+    finally:
+        pid_file.unlink(missing_ok=True)  # what is left tells of a rank that was killed
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from remgcl import Answered, Job, Recipe, Sample, StageFolder, Turn
+from remgcl import Answered, Job, Recipe, RunFolder, Sample, Turn
 from remgcl.plugins.runners.outcome import outcome, tell
 
 PROGRESS: Any = SimpleNamespace(
@@ -28,10 +28,10 @@ def _answered(*answers: str) -> list[Answered]:
 @pytest.fixture
 def job(read: Callable[..., Recipe], tmp_path: Path) -> Job:
     """A stage whose console writes into `tmp_path / "told.txt"`."""
-    folder = StageFolder(tmp_path / "first")
-    folder.begin()
+    run = RunFolder(tmp_path)
+    run.stage("first").begin({})
     console = Console(file=StringIO(), width=200)
-    return Job(recipe=read(), name="first", folder=folder, start=None, inputs={}, console=console)
+    return Job(recipe=read(), name="first", run=run, start=None, inputs={}, console=console)
 
 
 def _told(job: Job) -> str:
@@ -41,7 +41,7 @@ def _told(job: Job) -> str:
 
 
 def test_the_record_holds_first_and_last_terms_and_the_speed() -> None:
-    record = outcome(PROGRESS, {"conversations cut": 3}, [], [])
+    record = outcome(PROGRESS, {"conversations cut": 3}, None, [])
     assert record == {
         "terms": {"language": {"first": 4.0, "last": 2.0}, "global": {"first": 1.0, "last": 0.5}},
         "samples": 96,
@@ -52,12 +52,12 @@ def test_the_record_holds_first_and_last_terms_and_the_speed() -> None:
 
 
 def test_exact_match_is_recorded_before_and_after() -> None:
-    record = outcome(PROGRESS, {}, _answered("1", "2", "3", "123"), _answered(" 123\n", "123", "12", "123"))
+    record = outcome(PROGRESS, {}, 0.25, _answered(" 123\n", "123", "12", "123"))
     assert record["exact_match"] == {"held_out": 4, "before": 0.25, "after": 0.75}
 
 
 def test_the_table_shows_each_term_with_its_weight(job: Job) -> None:
-    tell(job, outcome(PROGRESS, {}, [], []), [])
+    tell(job, outcome(PROGRESS, {}, None, []), [])
     rows = [line.split() for line in _told(job).splitlines()]
     assert ["│", "language", "│", "1", "│", "4.0000", "│", "2.0000", "│"] in rows
     assert ["│", "global", "│", "0.5", "│", "1.0000", "│", "0.5000", "│"] in rows
@@ -65,14 +65,14 @@ def test_the_table_shows_each_term_with_its_weight(job: Job) -> None:
 
 
 def test_only_what_was_left_out_is_told(job: Job) -> None:
-    tell(job, outcome(PROGRESS, {"conversations cut": 3, "samples replaced": 0}, [], []), [])
+    tell(job, outcome(PROGRESS, {"conversations cut": 3, "samples replaced": 0}, None, []), [])
     assert "conversations cut: 3" in _told(job)
     assert "samples replaced" not in _told(job)
 
 
 def test_matches_are_told_as_shares_and_drawn(job: Job) -> None:
     after = _answered("123", "123", "12", "123")
-    tell(job, outcome(PROGRESS, {}, _answered("", "", "", ""), after), after)
+    tell(job, outcome(PROGRESS, {}, 0.0, after), after)
     assert "exact match on 4 held-out samples: 0.0% before, 75.0% after" in _told(job)
     with Image.open(job.folder.pictures) as picture:
         assert picture.format == "PNG"

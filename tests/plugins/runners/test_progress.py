@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from remgcl import GradientNorms, Job, Recipe, StageFolder
+from remgcl import GradientNorms, Job, Recipe, RunFolder
 from remgcl.plugins.runners.progress import Progress
 
 
@@ -23,18 +23,21 @@ def told() -> StringIO:
 @pytest.fixture
 def progress(read: Callable[..., Recipe], tmp_path: Path, told: StringIO) -> Progress:
     """A progress that has begun, of 40 steps."""
-    folder = StageFolder(tmp_path / "first")
-    folder.begin()
+    run = RunFolder(tmp_path)
+    run.stage("first").begin({})
     console = Console(file=told, width=200)
-    made = Progress(Job(recipe=read(), name="first", folder=folder, start=None, inputs={}, console=console))
-    made.on_train_begin(None, SimpleNamespace(max_steps=40), None)
+    made = Progress(Job(recipe=read(), name="first", run=run, start=None, inputs={}, console=console))
+    made.on_train_begin(None, SimpleNamespace(max_steps=40, global_step=0), None)
     return made
 
 
-def _log(progress: Progress, step: int) -> None:
-    state = SimpleNamespace(max_steps=40, global_step=step, epoch=step / 40)
-    progress.on_step_end(None, state, None)
-    progress.on_log(None, state, None, logs={"learning_rate": 0.5, "grad_norm": 2.0})
+def _log(progress: Progress, step: int, *, stops: bool = False, first: bool = True) -> None:
+    state = SimpleNamespace(
+        max_steps=40, global_step=step, epoch=step / 40, log_history=[{}], is_world_process_zero=first
+    )
+    control = SimpleNamespace(should_training_stop=stops)
+    progress.on_step_end(None, state, control)
+    progress.on_log(None, state, control, logs={"learning_rate": 0.5, "grad_norm": 2.0})
 
 
 def _term(loss: float, count: float = 1.0, **told: float) -> dict[str, torch.Tensor]:
@@ -100,10 +103,10 @@ def test_shares_of_the_gradient_are_written_where_they_were_measured(progress: P
 def test_the_weight_that_is_logged_is_that_of_the_last_step(
     read: Callable[..., Recipe], tmp_path: Path, told: StringIO
 ) -> None:
-    folder = StageFolder(tmp_path / "first")
-    folder.begin()
+    run = RunFolder(tmp_path)
+    run.stage("first").begin({})
     recipe = read("stages.first.losses.global.schedule=linear")
-    job = Job(recipe=recipe, name="first", folder=folder, start=None, inputs={}, console=Console(file=told))
+    job = Job(recipe=recipe, name="first", run=run, start=None, inputs={}, console=Console(file=told))
     progress = Progress(job)
     progress.add({"global": _term(1.0)}, 4)
     assert _terms(progress, tmp_path, 1)["global"]["weight"] == 0.5  # the first step is at the beginning of the stage
@@ -118,6 +121,49 @@ def test_a_log_step_without_a_batch_says_nothing(progress: Progress, tmp_path: P
     assert told.getvalue() == ""
 
 
+def test_an_interruption_between_two_log_steps_logs_nothing_and_the_next_line_holds_all(
+    progress: Progress, tmp_path: Path
+) -> None:
+    """So the lines are those of a training without it."""
+    progress.add({"language": _term(1.0)}, 4)
+    _log(progress, 11, stops=True)
+    assert not (tmp_path / "first" / "metrics.jsonl").exists()
+    resumed = Progress(progress._job)
+    resumed.resume(progress.state())
+    resumed.add({"language": _term(2.0)}, 4)
+    _log(resumed, 12, stops=True)  # this one is a log step anyway
+    assert resumed.logged == [{"language": 1.5}]
+    assert resumed.samples == 8
+
+
+def test_what_is_resumed_goes_on_as_if_nothing_had_happened(progress: Progress, tmp_path: Path) -> None:
+    file = tmp_path / "first" / "metrics.jsonl"
+    for step in (2, 4):
+        progress.add({"language": _term(float(step))}, 4)
+        _log(progress, step)
+    kept, state = file.read_text(), progress.state()
+    for step in (6, 8):
+        progress.add({"language": _term(float(step))}, 4)
+        _log(progress, step)
+    assert len(file.read_text().splitlines()) == 4
+    resumed = Progress(progress._job)
+    resumed.resume(state)
+    assert file.read_text() == kept
+    assert resumed.logged == [{"language": 2.0}, {"language": 4.0}]
+    assert resumed.samples == 8
+    assert resumed.state() == state
+
+
+def test_other_ranks_write_no_metrics(progress: Progress, tmp_path: Path) -> None:
+    progress.add({"language": _term(1.0)}, 4)
+    _log(progress, 2, first=False)
+    assert progress.logged == [{"language": 1.0}]
+    assert not (tmp_path / "first" / "metrics.jsonl").exists()
+    (tmp_path / "first" / "metrics.jsonl").write_text('{"step": 4}\n')
+    progress.resume(progress.state(), first=False)
+    assert (tmp_path / "first" / "metrics.jsonl").read_text() == '{"step": 4}\n'
+
+
 def test_without_a_terminal_a_line_is_printed_for_each_tenth(progress: Progress, told: StringIO) -> None:
     for step in range(1, 41):
         progress.add({"language": _term(1.0)}, 4)
@@ -128,11 +174,11 @@ def test_without_a_terminal_a_line_is_printed_for_each_tenth(progress: Progress,
 
 
 def test_on_a_terminal_a_bar_shows_steps_and_terms(read: Callable[..., Recipe], tmp_path: Path, told: StringIO) -> None:
-    folder = StageFolder(tmp_path / "first")
-    folder.begin()
+    run = RunFolder(tmp_path)
+    run.stage("first").begin({})
     console = Console(file=told, width=160, force_terminal=True)
-    bar = Progress(Job(recipe=read(), name="first", folder=folder, start=None, inputs={}, console=console))
-    bar.on_train_begin(None, SimpleNamespace(max_steps=40), None)
+    bar = Progress(Job(recipe=read(), name="first", run=run, start=None, inputs={}, console=console))
+    bar.on_train_begin(None, SimpleNamespace(max_steps=40, global_step=0), None)
     bar.add({"language": _term(1.25)}, 4)
     _log(bar, 20)
     bar.on_train_end(None, None, None)

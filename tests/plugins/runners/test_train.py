@@ -25,7 +25,6 @@ from remgcl import (
     RunError,
     RunFolder,
     Sample,
-    StageFolder,
     hookimpl,
 )
 from remgcl.core.objective import Objective
@@ -41,10 +40,10 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _job(recipe: Recipe, folder: Path, name: str = "first") -> Job:
-    stage = StageFolder(folder / name)
-    stage.begin()
+    run = RunFolder(folder)
     inputs = {"vision_tower": {}, "projector": {}, "backbone": {}}
-    return Job(recipe=recipe, name=name, folder=stage, start=None, inputs=inputs, console=Console(quiet=True))
+    run.stage(name).begin(inputs)
+    return Job(recipe=recipe, name=name, run=run, start=None, inputs=inputs, console=Console(quiet=True))
 
 
 @pytest.fixture(scope="module")
@@ -60,23 +59,35 @@ def finished(engine: Engine, small: str, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_a_run_folder_holds_what_the_documentation_says(finished: Path) -> None:
-    names = {str(path.relative_to(finished / "run")) for path in (finished / "run").rglob("*") if path.is_file()}
-    assert names == {
+    paths = [path.relative_to(finished / "run") for path in (finished / "run").rglob("*") if path.is_file()]
+    checkpoint = {
+        "manifest.json",
+        "objective.json",
+        "objective.safetensors",
+        "optimizer.json",
+        "optimizer.safetensors",
+        "rank-0.json",
+        "rank-0.safetensors",
+        "trainer_state.json",
+        "training.json",
+    }
+    assert {str(path) for path in paths if "checkpoints" not in path.parts} == {
         "about.json",
         "recipe.toml",
-        "first/stage.json",
+        *(f"{stage}/{name}.json" for stage in ("first", "second") for name in ("stage", "begun", "before")),
         "first/metrics.jsonl",
         "first/answers.png",
-        "first/model/parts.json",
-        "first/model/vision_tower.safetensors",
-        "first/model/projector.safetensors",
-        "first/model/backbone.safetensors",
-        "second/stage.json",
         "second/metrics.jsonl",
-        "second/model/parts.json",
-        "second/model/vision_tower.safetensors",
-        "second/model/projector.safetensors",
-        "second/model/backbone.safetensors",
+        *(
+            f"{stage}/model/{name}"
+            for stage in ("first", "second")
+            for name in ("parts.json", *(f"{part}.safetensors" for part in ("vision_tower", "projector", "backbone")))
+        ),
+    }
+    assert {str(path) for path in paths if "checkpoints" in path.parts} == {
+        f"{stage}/checkpoints/{step}/{name}"
+        for stage, step in (("first", "step-00000004"), ("second", "step-00000002"))
+        for name in checkpoint
     }
 
 
@@ -188,7 +199,9 @@ def test_a_loss_that_is_not_a_number_stops_before_a_weight_is_lost(read: Callabl
     read()
     engine = Engine.of({**{module.__name__: module for module in BUILT_IN}, "broken": Plugin()})
     recipe = engine.read(tmp_path / "small.toml", ["stages.first.losses={broken = {}}"])
-    with pytest.raises(RunError, match=r"stage 'first': the objective is not a number at step 0; .*broken nan"):
+    with pytest.raises(
+        RunError, match=r"stage 'first': step 0: the objective is not a number: broken is nan; samples train-"
+    ):
         engine.run(recipe, RunFolder(tmp_path / "run"), Console(quiet=True), "small.toml")
     assert not (tmp_path / "run/first/stage.json").exists()
 
@@ -300,7 +313,7 @@ def test_each_epoch_sees_every_sample_once_in_an_order_of_its_own(
 def _trained(recipe: Recipe, folder: Path) -> tuple[StageTrainer, list[dict[str, Any]]]:
     """Train the first stage, and give its trainer and its metrics."""
     job = _job(recipe, folder)
-    trainer = StageTrainer(job, job.build_objective(job.build_model()), cpu=True)
+    trainer = StageTrainer(job, job.build_objective(job.build_model()), arguments(job, cpu=True))
     trainer.train()
     return trainer, _lines(job.folder.metrics)
 
