@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from remgcl.core.errors import RunError
 
-UNWRITTEN = (OSError, SafetensorError)
-"""What is raised when a disk does not take a file."""
+
+def unwritten() -> tuple[type[Exception], ...]:
+    """Name what is raised when a disk does not take a file; safetensors has an error of its own."""
+    from safetensors import SafetensorError
+
+    return OSError, SafetensorError
 
 
 def write(path: Path, content: bytes) -> None:
@@ -57,7 +59,7 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except UNWRITTEN as error:
+    except unwritten() as error:
         raise RunError(f"{path}: cannot be written; {reason(error)}") from error
 
 
@@ -65,7 +67,7 @@ def reason(error: Exception) -> str:
     """Say in the system's words why a file was not written.
 
     Args:
-        error: One of `UNWRITTEN`.
+        error: One of those that `unwritten` names.
     """
     return (getattr(error, "strerror", None) or str(error)).lower()
 

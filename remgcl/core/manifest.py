@@ -19,7 +19,7 @@ from typing import Any
 from attrs import frozen
 
 from remgcl.core.errors import RunError
-from remgcl.core.files import UNWRITTEN, as_json, read, reason, sync, write
+from remgcl.core.files import as_json, read, reason, sync, unwritten, write
 
 MANIFEST = "manifest.json"
 """The file that lists the others."""
@@ -145,7 +145,7 @@ class Checkpoints:
         """
         try:
             yield
-        except UNWRITTEN as error:
+        except unwritten() as error:
             shutil.rmtree(self.part, ignore_errors=True)
             told = reason(error)
             raise RunError(f"{self.path}: no checkpoint could be written; {told}; the last one is untouched") from error
