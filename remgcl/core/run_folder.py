@@ -160,7 +160,9 @@ class StageFolder:
         Raises:
             RunError: The folder cannot be written.
         """
-        held = self.metrics.read_text(encoding="utf-8") if self.metrics.exists() else ""
+        if not self.metrics.exists():
+            return
+        held = self.metrics.read_text(encoding="utf-8")
         whole = [line for line in held.splitlines(keepends=True) if line.endswith("\n")]
         with writing(self.path):
             write(self.metrics, "".join(line for line in whole if json.loads(line)["step"] <= step).encode())

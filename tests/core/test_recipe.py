@@ -9,7 +9,7 @@ import pytest
 
 from remgcl import Engine, Recipe, RecipeError, Stage
 from remgcl.core.errors import ValueFaultError
-from remgcl.core.recipe import PARTS, Validation
+from remgcl.core.recipe import PARTS, LearningRates, Validation
 
 Read = Callable[..., Recipe]
 
@@ -45,6 +45,8 @@ def test_the_defaults_of_a_stage_are_those_of_llavas_scripts(read: Read) -> None
         "batch_size": 16,
         "accumulation": 1,
         "learning_rate": 2e-5,
+        "learning_rates": LearningRates(),
+        "tf32": False,
         "schedule": "cosine",
         "warmup_ratio": 0.03,
         "weight_decay": 0.0,

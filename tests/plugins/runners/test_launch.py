@@ -108,6 +108,35 @@ def test_a_gpu_that_is_not_there_is_told(job: Job, settings: dict[str, Any], tol
         launch(DeepSpeed(**settings), job)
 
 
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What machines say to ssh, by their names; one that says nothing answers."""
+    said: dict[str, str] = {}
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        told = said.get(command[-2], "")
+        return subprocess.CompletedProcess(command, 255 if told else 0, "", told)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return said
+
+
+def test_machines_that_do_not_answer_are_all_told(
+    job: Job, launcher: Launcher, answers: dict[str, str], tmp_path: Path
+) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text("# mine\none slots=8\ntwo slots=8\nthree slots=8\nlocalhost slots=2\n")
+    answers |= {"one": "no route to host\n", "three": "permission denied", "localhost": "is not asked"}
+    with pytest.raises(RunError) as raised:
+        launch(DeepSpeed(hostfile=str(hosts)), job)
+    assert str(raised.value).splitlines() == [
+        f"{hosts}: one does not answer over ssh; no route to host",
+        f"{hosts}: three does not answer over ssh; permission denied",
+    ]
+    assert not hasattr(launcher, "command")
+
+
+@pytest.mark.usefixtures("answers")
 def test_gpus_of_other_machines_are_not_looked_for_here(job: Job, launcher: Launcher, tmp_path: Path) -> None:
     (tmp_path / "hosts").write_text("one slots=8\ntwo slots=8\n")
     launch(DeepSpeed(hostfile=str(tmp_path / "hosts"), include="one:0,7@two:0,7"), job)

@@ -13,6 +13,8 @@ from rich.console import Console
 from remgcl import GradientNorms, Job, Recipe, RunFolder
 from remgcl.plugins.runners.progress import Progress
 
+BEGIN = SimpleNamespace(max_steps=40, global_step=0, is_world_process_zero=True)
+
 
 @pytest.fixture
 def told() -> StringIO:
@@ -26,8 +28,10 @@ def progress(read: Callable[..., Recipe], tmp_path: Path, told: StringIO) -> Pro
     run = RunFolder(tmp_path)
     run.stage("first").begin({})
     console = Console(file=told, width=200)
-    made = Progress(Job(recipe=read(), name="first", run=run, start=None, inputs={}, console=console))
-    made.on_train_begin(None, SimpleNamespace(max_steps=40, global_step=0), None)
+    made = Progress(
+        Job(recipe=read("runner.trackers=[]"), name="first", run=run, start=None, inputs={}, console=console)
+    )
+    made.on_train_begin(None, BEGIN, None)
     return made
 
 
@@ -148,6 +152,7 @@ def test_what_is_resumed_goes_on_as_if_nothing_had_happened(progress: Progress, 
     assert len(file.read_text().splitlines()) == 4
     resumed = Progress(progress._job)
     resumed.resume(state)
+    resumed.on_train_begin(None, BEGIN, None)
     assert file.read_text() == kept
     assert resumed.logged == [{"language": 2.0}, {"language": 4.0}]
     assert resumed.samples == 8
@@ -160,7 +165,8 @@ def test_other_ranks_write_no_metrics(progress: Progress, tmp_path: Path) -> Non
     assert progress.logged == [{"language": 1.0}]
     assert not (tmp_path / "first" / "metrics.jsonl").exists()
     (tmp_path / "first" / "metrics.jsonl").write_text('{"step": 4}\n')
-    progress.resume(progress.state(), first=False)
+    progress.resume(progress.state())
+    progress.on_train_begin(None, SimpleNamespace(max_steps=40, global_step=2, is_world_process_zero=False), None)
     assert (tmp_path / "first" / "metrics.jsonl").read_text() == '{"step": 4}\n'
 
 
@@ -177,8 +183,10 @@ def test_on_a_terminal_a_bar_shows_steps_and_terms(read: Callable[..., Recipe], 
     run = RunFolder(tmp_path)
     run.stage("first").begin({})
     console = Console(file=told, width=160, force_terminal=True)
-    bar = Progress(Job(recipe=read(), name="first", run=run, start=None, inputs={}, console=console))
-    bar.on_train_begin(None, SimpleNamespace(max_steps=40, global_step=0), None)
+    bar = Progress(
+        Job(recipe=read("runner.trackers=[]"), name="first", run=run, start=None, inputs={}, console=console)
+    )
+    bar.on_train_begin(None, BEGIN, None)
     bar.add({"language": _term(1.25)}, 4)
     _log(bar, 20)
     bar.on_train_end(None, None, None)
