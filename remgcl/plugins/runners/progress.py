@@ -63,7 +63,10 @@ class Progress(TrainerCallback):
             samples: Samples of the batch.
         """
         for name, term in terms.items():
-            told = {"sum": term["loss"] * term["count"], **{key: term[key] for key in term if key != "loss"}}
+            finite = term["loss"].isfinite()  # what is not is left out of the mean: its step is skipped
+            count = term["count"] * finite
+            told = {**term, "sum": term["loss"].nan_to_num(0, 0, 0) * count, "count": count}
+            del told["loss"]
             sums = self._sums.setdefault(name, {})
             for key, value in told.items():
                 new = key in {"sum", "count"} and key in sums

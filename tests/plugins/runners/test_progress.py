@@ -58,6 +58,15 @@ def test_terms_are_means_over_what_the_batches_since_the_last_log_step_count(pro
     assert progress.samples == 16
 
 
+def test_a_term_that_is_no_number_is_left_out_of_the_mean(progress: Progress, tmp_path: Path) -> None:
+    """As its step is skipped; and JSON knows no NaN."""
+    for loss in (1.0, float("nan"), float("inf"), 3.0):
+        progress.add({"language": _term(loss, 2.0)}, 4)
+    _log(progress, 4)
+    assert progress.logged == [{"language": 2.0}]
+    assert "NaN" not in (tmp_path / "first" / "metrics.jsonl").read_text()
+
+
 def test_what_is_logged_is_a_line_of_json(progress: Progress, tmp_path: Path) -> None:
     progress.add({"language": _term(1.5), "global": _term(-0.5)}, 4)
     _log(progress, 10)
