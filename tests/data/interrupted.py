@@ -17,7 +17,7 @@ import transformers  # noqa: F401 - imported before forking
 from remgcl.cli import main
 from remgcl.core import manifest
 from remgcl.plugins.runners import state
-from remgcl.plugins.runners.train import StageTrainer
+from remgcl.plugins.runners.trainer import StageTrainer
 
 PLACES: list[tuple[Any, str]] = [
     (StageTrainer, "training_step"),

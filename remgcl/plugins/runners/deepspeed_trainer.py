@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from transformers import TrainingArguments
 
 from remgcl import Job
-from remgcl.plugins.runners.train import StageTrainer, arguments, train
+from remgcl.plugins.runners.arguments import arguments
+from remgcl.plugins.runners.train import train
+from remgcl.plugins.runners.trainer import StageTrainer
 from remgcl.plugins.runners.zero import SHARDED
 
 if TYPE_CHECKING:

@@ -26,7 +26,9 @@ class Local(Runner):
         """Train the stage with the Trainer of transformers."""
         import torch
 
-        from remgcl.plugins.runners.train import StageTrainer, arguments, train
+        from remgcl.plugins.runners.arguments import arguments
+        from remgcl.plugins.runners.train import train
+        from remgcl.plugins.runners.trainer import StageTrainer
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from remgcl import Recipe, RecipeError
-from remgcl.plugins.runners import train
+from remgcl.plugins.runners.arguments import arguments
 from remgcl.plugins.runners.groups import groups
 
 Read = Callable[..., Recipe]
@@ -101,8 +101,8 @@ def test_tf32_is_used_where_it_is_wanted_and_the_gpu_can(
     read: Read, monkeypatch: pytest.MonkeyPatch, *, able: bool, wanted: bool
 ) -> None:
     recipe = read(f"stages.first.tf32={str(wanted).lower()}")
-    monkeypatch.setattr(train, "is_torch_tf32_available", lambda: able)
-    monkeypatch.setattr(train, "TrainingArguments", lambda **given: given)
+    monkeypatch.setattr("remgcl.plugins.runners.arguments.is_torch_tf32_available", lambda: able)
+    monkeypatch.setattr("remgcl.plugins.runners.arguments.TrainingArguments", lambda **given: given)
     job = SimpleNamespace(recipe=recipe, stage=recipe.stages["first"], folder=SimpleNamespace(path=Path()))
-    args: Any = train.arguments(job, cpu=False)  # type: ignore[arg-type]
+    args: Any = arguments(job, cpu=False)  # type: ignore[arg-type]
     assert args["tf32"] is (able and wanted)

@@ -14,7 +14,9 @@ from transformers import TrainerCallback
 
 from remgcl import Engine, Features, Job, Loss, RunError, RunFolder, hookimpl
 from remgcl.plugins import backbones, datasets, losses, projectors, runners, templates, vision_towers
-from remgcl.plugins.runners.train import Order, StageTrainer, arguments
+from remgcl.plugins.runners.arguments import arguments
+from remgcl.plugins.runners.order import Order
+from remgcl.plugins.runners.trainer import StageTrainer
 
 BUILT_IN = (backbones, datasets, losses, projectors, runners, templates, vision_towers)
 

@@ -21,7 +21,7 @@ from remgcl.core import manifest
 from remgcl.plugins import backbones, datasets, losses, projectors, runners, templates, vision_towers
 from remgcl.plugins.datasets.synthetic import Synthetic, SyntheticSamples
 from remgcl.plugins.runners import state
-from remgcl.plugins.runners.train import StageTrainer
+from remgcl.plugins.runners.trainer import StageTrainer
 
 BUILT_IN = (backbones, datasets, losses, projectors, runners, templates, vision_towers)
 

@@ -30,7 +30,9 @@ from remgcl import (
 from remgcl.core.objective import Objective
 from remgcl.plugins import backbones, datasets, losses, projectors, runners, templates, vision_towers
 from remgcl.plugins.losses.global_ import Global
-from remgcl.plugins.runners.train import Order, StageTrainer, arguments
+from remgcl.plugins.runners.arguments import arguments
+from remgcl.plugins.runners.order import Order
+from remgcl.plugins.runners.trainer import StageTrainer
 
 BUILT_IN = (backbones, datasets, losses, projectors, runners, templates, vision_towers)
 
