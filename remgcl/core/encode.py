@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 
 from remgcl.core.errors import DataError
 from remgcl.core.geometry import Placement, content_mask, patch_weights
+from remgcl.core.markers import mark
 from remgcl.core.parts import Aspect, Grid, Resampling, Template, TowerSpec
 from remgcl.core.pixels import prepare
 from remgcl.core.samples import Region, Sample
@@ -90,6 +91,7 @@ class Encoder:
         resampling: How an image is resized.
         max_length: Longest sequence in tokens, image included.
         keep: The built text filter: ids `[T]` to True where kept `[T]`.
+        image_markers: Whether the image stands between two tokens of its own.
         max_regions: Most regions of an image; the surest are kept.
         region_grid: Rows and columns that regions are laid on, whatever the
             tower's grid; patch i of it is taken for patch i of the tower's.
@@ -102,6 +104,7 @@ class Encoder:
     resampling: Resampling = "exact"
     max_length: int = field(default=2048)
     keep: Callable[[Ids], Mask] | None = None
+    image_markers: bool = False
     max_regions: int = 256
     region_grid: int | None = None
 
@@ -115,7 +118,8 @@ class Encoder:
             DataError: Image and turns disagree, or the image leaves no room for text.
         """
         self._verify(sample)
-        tokens = tokenize(self.template.render(sample.turns, self.tokenizer), self.tokenizer)
+        pieces = self.template.render(sample.turns, self.tokenizer)
+        tokens = tokenize(mark(pieces) if self.image_markers else pieces, self.tokenizer)
         tokens = tokens.fit(self.max_length, self.tower.tokens)
         kept = tokens.labels != IGNORED
         if self.keep is not None:

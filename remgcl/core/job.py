@@ -108,7 +108,10 @@ class Job:
     @cached_property
     def tokenizer(self) -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped
         """The backbone's tokenizer."""
-        return self.recipe.backbone.build_tokenizer()
+        from remgcl.core.markers import teach
+
+        backbone = self.recipe.backbone
+        return teach(backbone.build_tokenizer()) if backbone.image_markers else backbone.build_tokenizer()
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -124,6 +127,7 @@ class Job:
             resampling=self.stage.resampling,
             max_length=self.stage.max_length,
             keep=chosen.build(self.tokenizer) if chosen else None,
+            image_markers=self.recipe.backbone.image_markers,
             max_regions=self.stage.max_regions,
             region_grid=self.stage.region_grid,
         )
@@ -168,6 +172,7 @@ class Job:
         """
         import torch
 
+        from remgcl.core.markers import make_room
         from remgcl.core.model import Model
 
         torch.manual_seed(self.recipe.seed)
@@ -175,6 +180,8 @@ class Job:
         tower, backbone = self.recipe.vision_tower, self.recipe.backbone
         whole = "backbone" in saved and "backbone" not in self._saved_in_part
         built = backbone.build(pretrained=not whole)
+        if backbone.image_markers:
+            built = make_room(built, self.tokenizer)
         model = Model(
             tower.build(pretrained="vision_tower" not in saved),
             self.recipe.projector.build(self.tower.width, backbone.spec().width),

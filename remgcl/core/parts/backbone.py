@@ -40,9 +40,12 @@ class Backbone(Pretrained):
 
     Attributes:
         lora: Adapters that learn in its place; without it, all of it learns.
+        image_markers: Whether the image stands between two tokens of its own,
+            ``<im_start>`` and ``<im_end>``, which are new rows of the embeddings.
     """
 
     lora: Lora | None = None
+    image_markers: bool = False
 
     @abstractmethod
     def spec(self) -> BackboneSpec:
@@ -69,7 +72,10 @@ class Backbone(Pretrained):
         return self.lora is None or self.lora.owns(name)
 
     def counts(self) -> tuple[int, int]:
-        """Count its parameters, adapters included: all of them, and those that may learn."""
+        """Count its parameters, adapters included: all of them, and those that may learn.
+
+        The rows of image markers are not counted.
+        """
         if self.lora is not None:
             return self.lora.counts(lambda: self.build(pretrained=False))
         every = self.parameters()

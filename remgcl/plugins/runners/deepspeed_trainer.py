@@ -36,8 +36,13 @@ def train_rank(job: Job, watchdog: Watchdog) -> None:
     runner: DeepSpeed = job.recipe.runner  # type: ignore[assignment]
     width = job.recipe.backbone.spec().width
     config = runner.configuration(job.stage, width)
-    args = arguments(job, cpu=runner.cpu, deepspeed=config, ddp_timeout=LONGEST)
-    train(job, lambda job, objective: DeepSpeedTrainer(job, objective, args, watchdog))
+
+    def build(job: Job, objective: nn.Module) -> DeepSpeedTrainer:
+        # arguments are made after the model: from then on transformers would shard what it builds
+        args = arguments(job, cpu=runner.cpu, deepspeed=config, ddp_timeout=LONGEST)
+        return DeepSpeedTrainer(job, objective, args, watchdog)
+
+    train(job, build)
 
 
 class DeepSpeedTrainer(StageTrainer):
