@@ -170,6 +170,7 @@ def batch_of(model: Model, count: int, text: int, regions: int, device: torch.de
         answer_mask=torch.rand(count, answer) < 0.6,  # noqa: PLR2004 - the share that stop words leave
         answer_key=image,
         region_image=image.repeat_interleave(regions),
+        region_of_image=torch.arange(count * regions).view(count, regions),
         region_patch_weights=owned / owned.sum(dim=1, keepdim=True),
         region_ids=torch.randint(3, vocabulary, (len(spoken),)),
         region_of_id=spoken,

@@ -74,6 +74,7 @@ class Case:
                 text=text,
                 text_key=torch.arange(len(text)),
                 confidence=torch.ones(len(text)),
+                of_image=torch.arange(len(text)).view(images, -1),
             ),
         )
 

@@ -62,6 +62,7 @@ class Collator:
             answer_mask=torch.from_numpy(answer_mask),
             answer_key=torch.tensor([example.key for example in examples]),
             region_image=_indices([len(each.keys) for each in regions]),
+            region_of_image=_rows([len(each.keys) for each in regions]),
             region_patch_weights=_join([each.patch_weights for each in regions], (0, patches), np.float32),
             region_ids=_join(texts, (0,), np.int64),
             region_of_id=_indices([len(ids) for ids in texts]),
@@ -113,6 +114,14 @@ def _answers(labels: Ids, kept: npt.NDArray[np.bool_]) -> tuple[Ids, npt.NDArray
 def _indices(counts: Sequence[int]) -> torch.Tensor:
     """Repeat each place as often as its count says."""
     return torch.from_numpy(np.repeat(np.arange(len(counts)), np.array(counts, dtype=np.int64)))
+
+
+def _rows(counts: Sequence[int]) -> torch.Tensor:
+    """Place the regions of each image in a row, their number on padding."""
+    lengths = np.array(counts, dtype=np.int64)[:, None]
+    places = np.arange(lengths.max(initial=0))
+    starts = np.cumsum(lengths)[:, None] - lengths
+    return torch.from_numpy(np.where(places < lengths, starts + places, lengths.sum()))
 
 
 def _slots(counts: Sequence[int]) -> torch.Tensor:

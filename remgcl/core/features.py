@@ -30,6 +30,9 @@ class Regions:
         text_key: Equal for equal texts, int64 `[R]`; such regions are not
             negatives of one another.
         confidence: Certainty of the recognised text, from 0 to 1, `[R]`.
+        of_image: Places of each image's regions, R on padding, int64 `[N, M]`,
+            M the most regions of an image. It saves looking at every region
+            with every image; a loss can do without.
     """
 
     image: Tensor
@@ -37,6 +40,7 @@ class Regions:
     text: Tensor
     text_key: Tensor
     confidence: Tensor
+    of_image: Tensor | None = None
 
 
 @frozen(eq=False, kw_only=True)

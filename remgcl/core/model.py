@@ -220,6 +220,7 @@ def features_of(batch: Batch, grid: Grid, *, patches: Tensor, answer: Tensor, re
             text=region_text,
             text_key=batch["region_text_key"],
             confidence=batch["region_confidence"],
+            of_image=batch["region_of_image"],
         ),
     )
 

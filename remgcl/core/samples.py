@@ -114,6 +114,7 @@ class Batch(TypedDict):
         answer_mask: True where the text filter kept the token, bool `[B, A]`.
         answer_key: Equal for equal kept tokens, int64 `[B]`.
         region_image: Index of each region's image, int64 `[R]`.
+        region_of_image: Places of each image's regions, R on padding `[N, M]`.
         region_patch_weights: Share of each patch in its region `[R, P]`.
         region_ids: Token ids of all regions' texts, joined, `[K]`.
         region_of_id: Index of each such token's region `[K]`.
@@ -140,6 +141,7 @@ class Batch(TypedDict):
     answer_mask: Tensor
     answer_key: Tensor
     region_image: Tensor
+    region_of_image: Tensor
     region_patch_weights: Tensor
     region_ids: Tensor
     region_of_id: Tensor

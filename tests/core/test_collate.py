@@ -168,6 +168,12 @@ def test_images_and_regions_are_joined_in_the_order_of_their_samples(
     )
     assert list(found) == expected
     assert batch["region_of_id"].tolist() == sorted(batch["region_of_id"].tolist())
+    rows = batch["region_of_image"].tolist()
+    owners = batch["region_image"].tolist()
+    assert [[place for place in row if place < len(owners)] for row in rows] == [
+        [place for place, owner in enumerate(owners) if owner == image] for image in range(len(rows))
+    ]
+    assert len(rows) == len(batch["image_sample"])
     slots = batch["region_slots"]
     assert slots.shape == (max(len(texts), 1), max([1, *map(len, texts)]))
     padded = torch.cat([batch["region_ids"], torch.tensor([-1])])[slots].tolist()  # -1 is the last

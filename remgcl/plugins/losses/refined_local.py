@@ -54,8 +54,9 @@ class RefinedLocal(ContrastiveLoss):
 def region_patches(features: Features) -> Tensor:
     """Average the patches of each region `[R, D]`, as one product.
 
-    The weights are laid out over the patches of all images, `[R, N * P]`, so
-    that no image's patches are copied for each of its regions.
+    With `of_image` it is one product an image, of its own regions; without, the
+    weights are laid out over the patches of all images, `[R, N * P]`. Neither
+    copies an image's patches for each of its regions.
 
     Args:
         features: The features of a batch.
@@ -63,7 +64,12 @@ def region_patches(features: Features) -> Tensor:
     import torch
 
     regions, patches = features.regions, features.patches
-    images = torch.arange(len(patches), device=patches.device)
-    owner = regions.image[:, None] == images  # [R, N]
-    weights = owner[:, :, None] * regions.patch_weights[:, None, :]  # [R, N, P]
-    return weights.flatten(1) @ patches.flatten(0, 1)
+    count, width = len(regions.image), patches.shape[2]
+    if regions.of_image is None:
+        images = torch.arange(len(patches), device=patches.device)
+        owner = regions.image[:, None] == images  # [R, N]
+        weights = owner[:, :, None] * regions.patch_weights[:, None, :]  # [R, N, P]
+        return weights.flatten(1) @ patches.flatten(0, 1)
+    padded = torch.cat([regions.patch_weights, regions.patch_weights.new_zeros(1, patches.shape[1])])
+    means = padded[regions.of_image] @ patches  # [N, M, D]
+    return means.new_zeros(count + 1, width).index_copy(0, regions.of_image.flatten(), means.flatten(0, 1))[:count]

@@ -124,3 +124,19 @@ def test_it_gives_the_published_loss(published: tuple[Features, dict[str, Any]])
     made, told = published
     loss = RefinedLocal(objective="alignment", temperature=told["temperature"])
     assert loss(made).item() == pytest.approx(told["local_loss"], abs=1e-5)
+
+
+@settings(deadline=None, max_examples=30)
+@given(counts=st.lists(st.integers(0, 4), min_size=1, max_size=4), seed=st.integers(0, 99))
+def test_knowing_the_regions_of_each_image_changes_no_value(
+    features: Callable[..., Features], backward: Callable[..., Any], counts: list[int], seed: int
+) -> None:
+    images = [image for image, count in enumerate(counts) for _ in range(count)]
+    made = features(seed, image_sample=range(len(counts)), answers=[3] * len(counts), regions=images)
+    rows = torch.full((len(counts), max(counts)), len(images))
+    for image, count in enumerate(counts):
+        rows[image, :count] = torch.arange(count) + sum(counts[:image])
+    known = evolve(made, regions=evolve(made.regions, of_image=rows))
+    plain, quick = (backward(RefinedLocal(), each) for each in (made, known))
+    assert quick[0].item() == pytest.approx(plain[0].item(), abs=1e-5)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(plain[1], quick[1], strict=True))
