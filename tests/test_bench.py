@@ -33,7 +33,16 @@ def test_a_quick_run_measures_everything_and_writes_nothing(
 
     told = capsys.readouterr().out
     rows = [line for line in told.splitlines() if line.startswith("| ")]
-    assert [row.split()[1] for row in rows] == ["what", "JPEG", "JPEG", "JPEG", "stop-word", "step", "refined-local"]
+    assert [row.split()[1] for row in rows] == [
+        "what",
+        "JPEG",
+        "JPEG",
+        "JPEG",
+        "stop-word",
+        "step",
+        "step",
+        "refined-local",
+    ]
     assert "wrong positions: naive 0, remgcl 0" in told
     assert not (tmp_path / "performance.md").exists()
 
