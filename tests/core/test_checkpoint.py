@@ -8,11 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from remgcl import RunError, RunFolder
+from remgcl import RunError
 from remgcl.core import checkpoint
 from remgcl.core.checkpoint import load_part, save_parts, saved_parts
-
-INPUTS = {"seed": 1, "stages": {"a": {"epochs": 1.0, "betas": [0.9, 0.999]}}, "data": {"a": "0f"}}
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -25,20 +23,6 @@ def told(action: Callable[[], object]) -> str:
     with pytest.raises(RunError) as raised:
         action()
     return str(raised.value)
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> RunFolder:
-    """A run folder that is not there yet."""
-    return RunFolder(tmp_path / "runs" / "small")
-
-
-@pytest.fixture
-def finished(run: RunFolder) -> RunFolder:
-    """A run folder in which stage `a` is finished."""
-    run.stage("a").begin({})
-    run.stage("a").finish(INPUTS, {"samples": 3})
-    return run
 
 
 class Tied(nn.Module):

@@ -1,41 +1,16 @@
 """Files that are written whole or not at all."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from remgcl import RunError, RunFolder
 from remgcl.core.files import write
-
-INPUTS = {"seed": 1, "stages": {"a": {"epochs": 1.0, "betas": [0.9, 0.999]}}, "data": {"a": "0f"}}
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
     """Read every file below a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def told(action: Callable[[], object]) -> str:
-    """Tell what an action raises."""
-    with pytest.raises(RunError) as raised:
-        action()
-    return str(raised.value)
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> RunFolder:
-    """A run folder that is not there yet."""
-    return RunFolder(tmp_path / "runs" / "small")
-
-
-@pytest.fixture
-def finished(run: RunFolder) -> RunFolder:
-    """A run folder in which stage `a` is finished."""
-    run.stage("a").begin(INPUTS)
-    run.stage("a").finish(INPUTS, {"samples": 3})
-    return run
 
 
 def test_a_file_is_written_whole_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
