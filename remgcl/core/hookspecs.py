@@ -15,6 +15,7 @@ import pluggy
 from remgcl.core.parts import (
     Backbone,
     Dataset,
+    Executor,
     Loss,
     OcrEngine,
     Projector,
@@ -78,3 +79,8 @@ def remgcl_register_losses() -> Mapping[str, type[Loss]]:  # type: ignore[empty-
 @hookspec
 def remgcl_register_runners() -> Mapping[str, type[Runner]]:  # type: ignore[empty-body]
     """Name runners: where and how the stages of a recipe are trained."""
+
+
+@hookspec
+def remgcl_register_executors() -> Mapping[str, type[Executor]]:  # type: ignore[empty-body]
+    """Name executors: where the stages of a grid are trained."""

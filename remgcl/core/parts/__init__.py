@@ -9,6 +9,7 @@ other heavy library: such imports belong inside `build` and its like.
 
 from remgcl.core.parts.backbone import Backbone, BackboneSpec
 from remgcl.core.parts.dataset import Census, Dataset, Samples
+from remgcl.core.parts.executor import Executor, Submit, Task
 from remgcl.core.parts.lora import Lora
 from remgcl.core.parts.loss import Loss
 from remgcl.core.parts.ocr_engine import OcrEngine
@@ -25,6 +26,7 @@ __all__ = [
     "BackboneSpec",
     "Census",
     "Dataset",
+    "Executor",
     "Grid",
     "Layout",
     "Lora",
@@ -36,6 +38,8 @@ __all__ = [
     "Resampling",
     "Runner",
     "Samples",
+    "Submit",
+    "Task",
     "Template",
     "TextFilter",
     "TowerSpec",
