@@ -9,6 +9,7 @@ This module knows no model, tokenizer, image file or OCR engine.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -77,8 +78,15 @@ class Features:
         """Make a zero `[]` that depends on patches, answers and region texts.
 
         Added to a loss it changes nothing, and keeps every rank's graph the
-        same whatever its batch holds. Sums of nothing, so that no value of the
-        features, however large, can turn it into NaN.
+        same whatever its batch holds.
+        """
+        return self._zero
+
+    @cached_property
+    def _zero(self) -> Tensor:
+        """Sum up nothing, so that no value of the features, however large, can turn it into NaN.
+
+        Its gradient is as large as the features: losses share one.
         """
         import torch
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
@@ -137,12 +139,12 @@ class ContrastiveLoss(Loss):
             pairs = self.pairs(features)
             alone = self.objective == "alignment" or not self.across_ranks
             others, own = (pairs, slice(0, len(pairs.weight))) if alone else pairs.of_all_ranks()
-            rows = self.similarity(pairs.images, others.texts)  # [M, all]
-            columns = rows  # [M, all], own texts in rows
-            if self.objective == "infonce":
-                columns = (rows if others is pairs else self.similarity(others.images, pairs.texts)).T
+            rows = self.similarity(pairs.images, others.texts).float() / temperature  # [M, all]
+            columns = rows.T  # [M, all], own texts in rows
+            if self.objective == "infonce" and others is not pairs:
+                columns = self.similarity(others.images, pairs.texts).float().T / temperature
             negative = (pairs.weight > 0)[:, None] & (others.weight > 0) & ~_same(pairs, others)
-            each = self.contrast(rows.float() / temperature, columns.float() / temperature, own, negative, bias)
+            each = self.contrast(rows, columns, own, negative, bias)
             return mean(each, pairs.weight) + features.zero()
 
     def contrast(self, rows: Tensor, columns: Tensor, own: slice, negative: Tensor, bias: Tensor | float) -> Tensor:
@@ -158,11 +160,11 @@ class ContrastiveLoss(Loss):
         """
         from torch.nn.functional import softplus
 
+        if self.objective == "infonce":
+            return (_cross_entropy(rows, own, negative) + _cross_entropy(columns, own, negative)) / 2
         right = rows[:, own].diagonal()
         if self.objective == "alignment":
             return -right
-        if self.objective == "infonce":
-            return (_cross_entropy(rows, right, negative) + _cross_entropy(columns, right, negative)) / 2
         return softplus(-right - bias) + (softplus(rows + bias) * negative).sum(dim=1)
 
     def diagnose(self, features: Features) -> Mapping[str, Tensor]:
@@ -226,15 +228,16 @@ def masked_mean(rows: Tensor, mask: Tensor) -> Tensor:
 
 def _same(pairs: Pairs, others: Pairs) -> Tensor:
     """Tell the pairs that agree in a key: bool `[M, all]`."""
-    import torch
-
-    agree = [mine[:, None] == theirs for mine, theirs in zip(pairs.keys, others.keys, strict=True)]
-    return torch.stack(agree).any(dim=0)
+    agree = (mine[:, None] == theirs for mine, theirs in zip(pairs.keys, others.keys, strict=True))
+    return reduce(or_, agree)
 
 
-def _cross_entropy(logits: Tensor, right: Tensor, negative: Tensor) -> Tensor:
+def _cross_entropy(logits: Tensor, own: slice, negative: Tensor) -> Tensor:
     """Cross entropy of the right pair against its negatives, a row at a time `[M]`."""
     import torch
 
-    others = logits.masked_fill(~negative, torch.finfo(logits.dtype).min)
-    return torch.cat([right[:, None], others], dim=1).logsumexp(dim=1) - right
+    places = torch.arange(own.start, own.stop, device=logits.device)
+    wrong = ~negative
+    wrong[:, own].fill_diagonal_(False)  # noqa: FBT003 - a value
+    left = logits.masked_fill(wrong, torch.finfo(logits.dtype).min)
+    return torch.nn.functional.cross_entropy(left, places, reduction="none")

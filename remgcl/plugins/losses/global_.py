@@ -37,7 +37,7 @@ class Global(ContrastiveLoss):
         of = features.image_sample
         return Pairs(
             images=(masked_mean(features.patches, self._patches(features)),),  # [N, D]
-            texts=(masked_mean(features.answer, features.answer_mask)[of],),  # [N, D]
+            texts=(masked_mean(features.answer, features.answer_mask).index_select(0, of),),  # [N, D]
             weight=self.weights(features),
             keys=(features.image_key, features.answer_key[of]),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
@@ -49,7 +50,7 @@ class SlidingWindow(ContrastiveLoss):
         of = features.image_sample
         return Pairs(
             images=self._image_windows(features),  # [N, Wi, D], [N, Wi]
-            texts=(phrases[of], spoken[of]),  # [N, Wt, D], [N, Wt]
+            texts=(phrases.index_select(0, of), spoken[of]),  # [N, Wt, D], [N, Wt]
             weight=self.weights(features),
             keys=(features.image_key, features.answer_key[of]),
         )
@@ -59,7 +60,7 @@ class SlidingWindow(ContrastiveLoss):
         (windows, whole), (phrases, spoken) = images, texts
         table = cosine(phrases.flatten(0, 1), windows.flatten(0, 1))  # [K * Wt, M * Wi]
         table = table.view(*spoken.shape, *whole.shape)  # [K, Wt, M, Wi]
-        weights = (table / self.sharpness + whole.log()).softmax(dim=-1)  # the logarithm is 0, or -inf
+        weights = whole.log().add(table, alpha=1 / self.sharpness).softmax(dim=-1)  # the logarithm is 0, or -inf
         best = (weights * table).sum(dim=-1)  # [K, Wt, M]
         return masked_mean(best, spoken).T
 
@@ -70,10 +71,12 @@ class SlidingWindow(ContrastiveLoss):
         count, _, width = features.patches.shape
         rows, columns = features.grid
         size = (min(self.patches, rows), min(self.patches, columns))
-        mask = features.patch_mask
-        masked = (features.patches * mask[:, :, None]).transpose(1, 2).reshape(count, width, rows, columns)
-        means = avg_pool2d(masked, size, self.patch_stride).flatten(2).transpose(1, 2)  # [N, Wi, D]
-        share = avg_pool2d(mask.float().view(count, 1, rows, columns), size, self.patch_stride).flatten(1)  # [N, Wi]
+        means = features.patches * features.patch_mask[:, :, None]  # [N, P, D]
+        share = features.patch_mask.float()  # [N, P]
+        if size != (1, 1) or self.patch_stride > 1:
+            pool = partial(avg_pool2d, kernel_size=size, stride=self.patch_stride)
+            means = pool(means.transpose(1, 2).reshape(count, width, rows, columns)).flatten(2).transpose(1, 2)
+            share = pool(share.view(count, 1, rows, columns)).flatten(1)  # [N, Wi]
         # an image that fills no window that far keeps its fullest ones
         return means, share >= share.amax(dim=1, keepdim=True).clamp(max=self.content)
 
