@@ -19,13 +19,14 @@ RATES = "stages.first.learning_rates={ projector = 0.002, backbone = 0.0005 }"
 
 
 class Objective(nn.Module):
-    """A parameter of each kind: of parts, of a loss, a bias, a frozen one."""
+    """A parameter of each kind: of parts, of a loss, its temperature, a bias, a frozen one."""
 
     def __init__(self) -> None:
         """Name them as an objective does."""
         super().__init__()
         self.model = nn.ModuleDict({name: nn.Linear(2, 2) for name in ("vision_tower", "projector", "backbone")})
         self.learned = nn.ModuleDict({"global": nn.Linear(2, 2, bias=False)})
+        self.learned["global"].log_scale = nn.Parameter(torch.zeros(1))
         self.model["vision_tower"].bias.requires_grad_(requires_grad=False)
 
 
@@ -49,6 +50,7 @@ def test_each_part_has_its_rate_and_losses_and_other_parts_that_of_the_stage(rea
         "model.backbone.weight": (0.0005, 0.1),
         "model.backbone.bias": (0.0005, 0.0),
         "learned.global.weight": (0.01, 0.1),
+        "learned.global.log_scale": (0.01, 0.0),
     }
 
 
