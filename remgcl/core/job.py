@@ -169,11 +169,13 @@ class Job:
             WeightsError: A part's weights cannot be read.
             RunError: An earlier stage's model cannot be read, or the backbone
                 cannot recompute activations.
+            PluginError: The tower's features are not those that it declares.
         """
         import torch
 
         from remgcl.core.markers import make_room
         from remgcl.core.model import Model
+        from remgcl.core.probe import try_model
 
         torch.manual_seed(self.recipe.seed)
         saved = saved_parts(self.start.model) if self.start else {}
@@ -188,6 +190,7 @@ class Job:
             backbone.lora.add(built) if backbone.lora else built,
             self.tower,
         )
+        try_model(model, tower)
         for name, file in saved.items():
             load_part(model.get_submodule(name), file, self._saved_in_part.get(name))
         for name in PARTS:
@@ -226,7 +229,7 @@ class Job:
         """
         from remgcl.core.objective import Objective
 
-        objective = Objective(model, self.stage.losses)
+        objective = Objective(model, self.stage.losses, self.name)
         before = self.recipe.stages[self.stage.after].losses if self.stage.after else {}
         for name, module in objective.learned.items():
             same = type(before.get(name)) is type(self.stage.losses[name])
