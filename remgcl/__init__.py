@@ -4,6 +4,7 @@ This is the public API: all that a plugin may import.
 """
 
 from remgcl.core.answers import Answered, exact_match
+from remgcl.core.culprit import culprit
 from remgcl.core.engine import Engine
 from remgcl.core.errors import (
     DataError,
@@ -97,6 +98,7 @@ __all__ = [
     "Turn",
     "VisionTower",
     "WeightsError",
+    "culprit",
     "draw",
     "exact_match",
     "gather",

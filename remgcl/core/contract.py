@@ -51,8 +51,7 @@ def _shared_defaults(part: type[Part]) -> Iterator[str]:
         try:
             hash(default)
         except TypeError:
-            empty = not isinstance(default, list | dict | set) or not default
-            factory = type(default).__name__ if empty else f"lambda: {default!r}"
+            factory = type(default).__name__ if default in ([], {}, set()) else f"lambda: {default!r}"
             yield (
                 f"{part.__name__}.{field.name} has a default that can be changed, {default!r}; "
                 f"write field(factory={factory}), or a tuple"

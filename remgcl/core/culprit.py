@@ -112,14 +112,21 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _cause(error: BaseException) -> BaseException | None:
-    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return None if _is_text(cause) else cause
+
+
+def _is_text(error: BaseException | None) -> bool:
+    """Tell whether an error is none, but the traceback that one brings from a process of a pool."""
+    return type(error).__name__.endswith("RemoteTraceback")
 
 
 def _places(error: BaseException) -> Iterator[_Place]:
     """Give the places that an error passed through, the innermost last."""
     for frame, line in walk_tb(error.__traceback__):
         yield _Place(frame.f_code.co_filename, line, frame.f_code.co_qualname, _kind(frame))
-    for file, line, function in TOLD.findall(str(error)):
+    brought = error.__cause__ if _is_text(error.__cause__) else ""
+    for file, line, function in TOLD.findall(f"{error}{brought}"):
         yield _Place(file, int(line), function)
 
 

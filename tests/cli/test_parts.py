@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -64,15 +63,7 @@ def test_a_kind_that_is_not_known_is_met_with_what_there_is(remgcl: Call, kind: 
     assert ended.err.startswith(told)
 
 
-def test_an_installed_plugin_appears_with_its_parts(
-    remgcl: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    info = tmp_path / "remgcl_sharp-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: remgcl-sharp\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[remgcl]\nsharp = remgcl_sharp\n")
-    (tmp_path / "remgcl_sharp.py").write_text(
-        '''
+SHARP = '''
 from attrs import frozen
 from remgcl import TextFilter, hookimpl
 
@@ -92,8 +83,10 @@ class Sharp(TextFilter):
 def remgcl_register_text_filters():
     return {"sharp": Sharp}
 '''
-    )
-    monkeypatch.syspath_prepend(tmp_path)
+
+
+def test_an_installed_plugin_appears_with_its_parts(remgcl: Call, install_plugin: Call) -> None:
+    install_plugin("remgcl-sharp", SHARP, point="sharp", version="1.0")
     assert remgcl("parts", "text_filters").out.splitlines()[:4] == [
         "text_filters",
         "  sharp  (sharp, remgcl-sharp 1.0)",
@@ -123,20 +116,18 @@ def test_the_example_of_every_part_names_what_must_be_given(remgcl: Call, engine
 
 
 def test_plugins_that_are_left_out_are_listed_at_the_end_with_the_reason(
-    remgcl: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    remgcl: Call, install_plugin: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("broken", "off"):
-        info = tmp_path / f"{name}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[remgcl]\n{name} = nowhere_{name}\n")
-    monkeypatch.syspath_prepend(tmp_path)
+    install_plugin("broken", "import nowhere")
+    install_plugin("off", "import nowhere")
     monkeypatch.setenv("REMGCL_WITHOUT", "")
     assert remgcl("--without=off", "parts").out.splitlines()[-3:] == [
         "left out",
-        "  plugin 'broken' of broken 1.0 (nowhere_broken): cannot be imported; "
-        "ModuleNotFoundError(\"No module named 'nowhere_broken'\")",
-        "  plugin 'off' of off 1.0 (nowhere_off): is switched off by --without or REMGCL_WITHOUT",
+        (
+            "  plugin 'broken' of broken 1.2 (broken): cannot be imported; "
+            "ModuleNotFoundError(\"No module named 'nowhere'\")"
+        ),
+        "  plugin 'off' of off 1.2 (off): is switched off by --without or REMGCL_WITHOUT",
     ]
 
 

@@ -1,6 +1,5 @@
 """Plugins: found by entry points, refused where they break a rule."""
 
-import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, distribution, entry_points
 from pathlib import Path
@@ -41,20 +40,9 @@ def remgcl_register_losses():
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Install a distribution with one module and one entry point, as pip would leave it."""
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def install(name: str, text: str = MODULE, *, point: str = "", version: str = "1.2") -> None:
-        module = name.replace("-", "_")
-        monkeypatch.delitem(sys.modules, module, raising=False)
-        (tmp_path / f"{module}.py").write_text(text)
-        info = tmp_path / f"{module}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[remgcl]\n{point or name} = {module}\n")
-
-    return install
+def install(install_plugin: Install) -> Install:
+    """Install a plugin with a loss, or with another text."""
+    return lambda name, text=MODULE, **options: install_plugin(name, text, **options)
 
 
 def refused(*given: object) -> str:
@@ -161,8 +149,8 @@ def test_a_plugin_can_be_switched_off(install: Install, monkeypatch: pytest.Monk
     engine = Engine.installed()
     assert engine.broken == {}
     assert engine.registry.left_out == {
-        name: f"plugin {name!r} of {name} 1.2 ({name.replace('-', '_')}): is switched off by --without or REMGCL_WITHOUT"
-        for name in ("broken", "other-plugin")
+        name: f"plugin {name!r} of {name} 1.2 ({module}): is switched off by --without or REMGCL_WITHOUT"
+        for name, module in {"broken": "broken", "other-plugin": "other_plugin"}.items()
     }
     assert engine.registry.entry_of("losses", "hard-negative").plugin == "one-plugin"
 
@@ -192,7 +180,9 @@ def test_switching_off_what_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("made_for", [0, 2, "'1'"])
 def test_a_plugin_made_for_another_version_of_the_api_is_refused_with_both(install: Install, made_for: object) -> None:
     install("older", f"REMGCL_API = {made_for}\n{MODULE}")
-    with pytest.raises(PluginError, match=r"plugin 'older' of older 1\.2 .*: was made for version .*; this is 1: install "):
+    with pytest.raises(
+        PluginError, match=r"plugin 'older' of older 1\.2 .*: was made for version .*; this is 1: install "
+    ):
         Engine.installed()
 
 
