@@ -169,7 +169,8 @@ def _type(kind: Any) -> str:  # noqa: ANN401 - any annotation
         return " | ".join(map(_type, args))
     if of is not None:
         return f"{of.__name__}[{', '.join(map(_type, args))}]"
-    return {NoneType: "None", Ellipsis: "..."}.get(kind) or getattr(kind, "__name__", str(kind))
+    named = {NoneType: "None", Ellipsis: "..."}
+    return named[kind] if kind in named else str(getattr(kind, "__name__", kind))
 
 
 def _default(default: Any) -> str:  # noqa: ANN401 - any default
