@@ -18,7 +18,7 @@ TEXT = (Path(__file__).parents[1] / "docs" / "hooks.md").read_text(encoding="utf
 HOOKS: dict[str, Callable[[], Any]] = {
     name: hook for name, hook in vars(hookspecs).items() if name.startswith(hookspecs.PREFIX)
 }
-SECTIONS = dict(zip(re.findall(r"^## (\w+)$", TEXT, re.MULTILINE), re.split(r"^## .*\n", TEXT, flags=re.M)[1:], strict=True))
+SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
 
 each_hook = pytest.mark.parametrize("name", HOOKS)
 

@@ -33,6 +33,8 @@ def parts(
     kind, _, name = (which or "").partition(".")
     if which is not None and kind not in KINDS:
         raise RemgclError(f"no kind of part {kind!r}; {Hint(kind, tuple(KINDS))}")
+    if markdown and which is not None:
+        raise RemgclError(f"--markdown: writes every part; leave out {which!r}")
     registry = Engine.installed().registry
     if markdown:
         typer.echo(reference.markdown(registry), nl=False)

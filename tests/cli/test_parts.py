@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from remgcl import Engine
+from remgcl.core.reference import markdown
 from remgcl.core.registry import KINDS
 
 Call = Callable[..., Any]
@@ -129,6 +130,12 @@ def test_plugins_that_are_left_out_are_listed_at_the_end_with_the_reason(
         ),
         "  plugin 'off' of off 1.2 (off): is switched off by --without or REMGCL_WITHOUT",
     ]
+
+
+def test_the_reference_of_all_parts_is_written_as_a_page(remgcl: Call, engine: Engine) -> None:
+    ended = remgcl("parts", "--markdown")
+    assert (ended.code, ended.out, ended.err) == (0, markdown(engine.registry), "")
+    assert remgcl("parts", "losses", "--markdown").err == "error: --markdown: writes every part; leave out 'losses'\n"
 
 
 def test_the_nearest_part_is_offered(remgcl: Call) -> None:
