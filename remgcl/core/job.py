@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, evolve
 
 from remgcl.core.checkpoint import Saved, load_part, save_part, save_parts, saved_parts
+from remgcl.core.culprit import foreign, named
 from remgcl.core.errors import RunError
 from remgcl.core.files import writing
 from remgcl.core.ocr_cache import OcrCache, WithRegions
@@ -259,6 +260,15 @@ class Job:
         if self.stage.ocr is None:
             return data.build()
         return WithRegions(data.build(), OcrCache.open(Path(self.stage.ocr)))
+
+    def term(self, name: str) -> str:
+        """Name a term of the objective, with the class and the plugin of a loss that a third party brings.
+
+        Args:
+            name: The loss's key in the recipe, or the language loss's name.
+        """
+        loss = self.stage.losses.get(name)
+        return f"{name} ({named(loss)})" if loss and foreign(loss) else name
 
     def finish(self, objective: Objective, results: Mapping[str, Any]) -> None:
         """Save what the stage learned, and mark it as finished.
