@@ -2,6 +2,7 @@
 # make test         install, then run all tests
 # make test-slow    the tests that take minutes: the quickstart, a killed run, and two ranks
 # make bench        install, then measure for some minutes; writes docs/performance.md
+# make reference    write docs/parts.md anew, after a part or its documentation changed
 # make lint         install, then ruff, mypy and import-linter
 # make format       put the code into its canonical form
 
@@ -9,7 +10,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: quickstart test test-slow bench lint format clean
+.PHONY: quickstart test test-slow bench reference lint format clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/remgcl run recipes/quickstart.toml
@@ -22,6 +23,9 @@ test-slow: $(VENV)/installed-test
 
 bench: $(VENV)/installed
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m bench
+
+reference: $(VENV)/installed
+	$(BIN)/remgcl parts --markdown > docs/parts.md
 
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .

@@ -3,7 +3,10 @@
 This is the public API: all that a plugin may import.
 """
 
+from typing import TYPE_CHECKING
+
 from remgcl.core.answers import Answered, exact_match
+from remgcl.core.culprit import culprit
 from remgcl.core.engine import Engine
 from remgcl.core.errors import (
     DataError,
@@ -97,6 +100,7 @@ __all__ = [
     "Turn",
     "VisionTower",
     "WeightsError",
+    "culprit",
     "draw",
     "exact_match",
     "gather",
@@ -107,3 +111,18 @@ __all__ = [
     "verify_installed",
     "verify_weights",
 ]
+
+_RENAMED: dict[str, str] = {}
+"""Names of the last release, and what each is called now."""
+
+if not TYPE_CHECKING:  # a type checker should know no other names
+
+    def __getattr__(name: str) -> object:
+        """Find a name of the last release, with a warning."""
+        if name not in _RENAMED:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from warnings import warn
+
+        new = _RENAMED[name]
+        warn(f"remgcl.{name} is now remgcl.{new}; the old name goes with the next release", DeprecationWarning, 2)
+        return globals()[new]

@@ -66,6 +66,26 @@ def declare(folder: Path) -> Callable[[str, int, int], None]:
     return write
 
 
+@pytest.fixture
+def install_plugin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Install a distribution with one module and one entry point, as pip would leave it; give its file."""
+    folder = tmp_path_factory.mktemp("installed")
+    monkeypatch.syspath_prepend(folder)
+
+    def install(name: str, text: str, *, point: str = "", version: str = "1.2") -> Path:
+        module = name.replace("-", "_")
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        file = folder / f"{module}.py"
+        file.write_text(text)
+        info = folder / f"{module}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[remgcl]\n{point or name} = {module}\n")
+        return file
+
+    return install
+
+
 MADE_UP = '''
 """An OCR engine that needs no model: it reads the red of an image's first pixel."""
 

@@ -72,6 +72,28 @@ def test_every_error_that_a_plugin_may_raise_or_meet_is_public() -> None:
     assert kinds - {"ValueFaultError"} <= set(remgcl.__all__)
 
 
+def test_a_renamed_name_works_on_and_warns_with_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(remgcl._RENAMED, "Tower", "VisionTower")
+    with pytest.warns(
+        DeprecationWarning, match=r"^remgcl\.Tower is now remgcl\.VisionTower; the old name goes"
+    ) as told:
+        assert remgcl.Tower is remgcl.VisionTower  # type: ignore[attr-defined]
+    assert told[0].filename == __file__
+    with pytest.warns(DeprecationWarning, match="is now"):
+        from remgcl import Tower  # type: ignore[attr-defined]  # noqa: F401
+
+
+def test_every_renamed_name_has_a_new_one() -> None:
+    assert {*remgcl._RENAMED.values()} <= {*remgcl.__all__}
+    assert not {*remgcl._RENAMED} & {*remgcl.__all__}
+
+
+def test_a_name_that_never_was_is_no_attribute() -> None:
+    with pytest.raises(AttributeError, match="module 'remgcl' has no attribute 'Tower'"):
+        remgcl.Tower  # type: ignore[attr-defined]  # noqa: B018
+    assert not hasattr(remgcl, "Tower")
+
+
 @each_class
 def test_every_public_class_says_what_it_is(kind: type[Any]) -> None:
     summary = (vars(kind).get("__doc__") or "").partition("\n")[0]

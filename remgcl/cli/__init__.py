@@ -45,12 +45,21 @@ app.command("schema")(schema.schema)
 
 
 def main() -> None:
-    """Run a command; an error of the user's is told without a traceback, with exit code 2."""
+    """Run a command; an error of the user's is told without a traceback, with exit code 2.
+
+    Where an error came out of a plugin of a third party, that plugin is named.
+    """
+    from remgcl.core.culprit import culprit
     from remgcl.core.errors import RemgclError
 
     warnings.simplefilter("ignore", FutureWarning)  # what libraries tell their own developers
     try:
         app()
     except RemgclError as error:
-        typer.secho(f"error: {error}".replace("\n", "\nerror: "), fg="red", err=True)
+        told = "\n".join(filter(None, [str(error), culprit(error)]))
+        typer.secho(f"error: {told}".replace("\n", "\nerror: "), fg="red", err=True)
         sys.exit(2)
+    except Exception as error:
+        if plugin := culprit(error):
+            error.add_note(plugin)
+        raise

@@ -72,8 +72,8 @@ class Engine:
         Raises:
             PluginError: A plugin breaks a rule.
         """
-        manager, broken = plugins.load()
-        return cls(Registry(manager, broken), broken)
+        loaded = plugins.load()
+        return cls(Registry(loaded.manager, {**loaded.broken, **loaded.off}), loaded.broken)
 
     @classmethod
     def of(cls, given: Sequence[object] | Mapping[str, object]) -> Engine:
@@ -103,7 +103,7 @@ class Engine:
         return cls(Registry(manager))
 
     def read(self, path: Path, overrides: Sequence[str] = ()) -> Recipe:
-        """Read a recipe.
+        """Read a recipe, without the parts of plugins that it switches off.
 
         Args:
             path: The TOML file.
@@ -112,7 +112,21 @@ class Engine:
         Raises:
             RecipeError: All faults of the recipe.
         """
-        return Structure(self.registry).read(document.read(path, overrides), Recipe)
+        given = document.read(path, overrides)
+        named = given.table.get("without")
+        off = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+        faults = [
+            given.fault(("without",), f"there is no plugin {name!r}; {Hint(name, self.registry.plugins)}")
+            for name in off
+            if name not in self.registry.plugins
+        ]
+        try:
+            recipe = Structure(self.registry.without(off)).read(given, Recipe)
+        except RecipeError as error:
+            faults += error.faults
+        if faults:
+            raise RecipeError(faults)
+        return recipe
 
     def ocr_engine(self, name: str, settings: Sequence[str] = ()) -> tuple[OcrEngine, Origin]:
         """Choose an OCR engine.

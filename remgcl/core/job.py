@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, evolve
 
 from remgcl.core.checkpoint import Saved, load_part, save_part, save_parts, saved_parts
+from remgcl.core.culprit import foreign, named
 from remgcl.core.errors import RunError
 from remgcl.core.files import writing
 from remgcl.core.ocr_cache import OcrCache, WithRegions
@@ -169,11 +170,13 @@ class Job:
             WeightsError: A part's weights cannot be read.
             RunError: An earlier stage's model cannot be read, or the backbone
                 cannot recompute activations.
+            PluginError: The tower's features are not those that it declares.
         """
         import torch
 
         from remgcl.core.markers import make_room
         from remgcl.core.model import Model
+        from remgcl.core.probe import try_model
 
         torch.manual_seed(self.recipe.seed)
         saved = saved_parts(self.start.model) if self.start else {}
@@ -188,6 +191,7 @@ class Job:
             backbone.lora.add(built) if backbone.lora else built,
             self.tower,
         )
+        try_model(model, tower)
         for name, file in saved.items():
             load_part(model.get_submodule(name), file, self._saved_in_part.get(name))
         for name in PARTS:
@@ -226,7 +230,7 @@ class Job:
         """
         from remgcl.core.objective import Objective
 
-        objective = Objective(model, self.stage.losses)
+        objective = Objective(model, self.stage.losses, self.name)
         before = self.recipe.stages[self.stage.after].losses if self.stage.after else {}
         for name, module in objective.learned.items():
             same = type(before.get(name)) is type(self.stage.losses[name])
@@ -256,6 +260,15 @@ class Job:
         if self.stage.ocr is None:
             return data.build()
         return WithRegions(data.build(), OcrCache.open(Path(self.stage.ocr)))
+
+    def term(self, name: str) -> str:
+        """Name a term of the objective, with the class and the plugin of a loss that a third party brings.
+
+        Args:
+            name: The loss's key in the recipe, or the language loss's name.
+        """
+        loss = self.stage.losses.get(name)
+        return f"{name} ({named(loss)})" if loss and foreign(loss) else name
 
     def finish(self, objective: Objective, results: Mapping[str, Any]) -> None:
         """Save what the stage learned, and mark it as finished.

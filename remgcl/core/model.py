@@ -73,12 +73,22 @@ class Model(nn.Module):
         Returns:
             Embeddings `[N, I, D]`; the class token, if any, comes first.
         """
+        return self.projector(self.see(pixels))  # type: ignore[no-any-return]
+
+    def see(self, pixels: Tensor) -> Tensor:
+        """Turn images into features.
+
+        Args:
+            pixels: uint8 `[N, 3, H, W]`.
+
+        Returns:
+            Features `[N, I, Dv]`; the class token, if any, comes first.
+        """
         mean, std = self._mean_and_std(pixels.device)
         normalised = (pixels - mean) / std
         dtype = next((parameter.dtype for parameter in self.vision_tower.parameters()), normalised.dtype)
         with torch.set_grad_enabled(torch.is_grad_enabled() and _learns(self.vision_tower)):
-            features = self.vision_tower(normalised.to(dtype))
-        return self.projector(features)  # type: ignore[no-any-return]
+            return self.vision_tower(normalised.to(dtype))  # type: ignore[no-any-return]
 
     def _mean_and_std(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Give the colours of normalisation `[3, 1, 1]`: no buffers, which a cast of the model would round."""

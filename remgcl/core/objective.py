@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,6 +13,7 @@ from torch.nn import functional
 from remgcl.core.errors import PluginError
 from remgcl.core.features import Features
 from remgcl.core.model import features_of
+from remgcl.core.probe import verified
 from remgcl.core.recipe import LANGUAGE
 
 if TYPE_CHECKING:
@@ -34,14 +35,16 @@ class Objective(nn.Module):
         learned: What the losses learn, for those that learn something.
     """
 
-    def __init__(self, model: Model, losses: Mapping[str, Loss]) -> None:
+    def __init__(self, model: Model, losses: Mapping[str, Loss], stage: str = "") -> None:
         """Join a model and losses.
 
         Args:
             model: The model.
             losses: Losses by the name of their term.
+            stage: The stage's key, for errors.
         """
         super().__init__()
+        self._where = f"stage {stage!r}: " if stage else ""
         self.model = model
         self.losses = dict(losses)
         width = model.backbone.get_input_embeddings().embedding_dim
@@ -93,7 +96,7 @@ class Objective(nn.Module):
             The total `[]`, and the terms, detached.
 
         Raises:
-            PluginError: A loss answers something else than a scalar.
+            PluginError: A loss answers something else than a scalar with a graph.
         """
         counts = self.counts(batch)
         totals = counts if totals is None else totals
@@ -106,7 +109,7 @@ class Objective(nn.Module):
         terms: Terms = {LANGUAGE: {"loss": own, "count": counts[LANGUAGE]}}
         for name, loss in self.losses.items():
             seen = features[loss.text_layer]
-            term = _scalar(name, self._built[name], seen if norms is None else norms.watch_features(name, seen))
+            term = self._term(name, seen if norms is None else norms.watch_features(name, seen))
             weight = loss.weight if progress is None else loss.weight_at(progress)
             total = total + weight * term * (counts[name] / totals[name].clamp(min=1e-6))
             terms[name] = {"loss": term.detach(), "count": counts[name]}
@@ -114,17 +117,15 @@ class Objective(nn.Module):
                 terms[name] |= self._diagnosis(name, seen)
         return total, terms
 
+    def _term(self, name: str, features: Features) -> Tensor:
+        """Call a loss, and make sure of its answer."""
+        try:
+            return verified(self._built[name](features), self.losses[name], features)
+        except PluginError as error:
+            raise PluginError(f"{self._where}loss {name!r}: {error}") from None
+
     @torch.no_grad()
     def _diagnosis(self, name: str, features: Features) -> dict[str, Tensor]:
         loss, built = self.losses[name], self._built[name]
         told = built.diagnose(features) if hasattr(built, "diagnose") else loss.diagnose(features)
         return {key: value.detach() for key, value in told.items()}
-
-
-def _scalar(name: str, loss: Callable[[Features], Tensor], features: Features) -> Tensor:
-    """Call a loss, and make sure of its answer."""
-    term = loss(features)
-    if not isinstance(term, Tensor) or term.shape != torch.Size([]):
-        got = tuple(term.shape) if isinstance(term, Tensor) else repr(term)
-        raise PluginError(f"loss {name!r} ({type(loss).__qualname__}): must answer a scalar; it answers {got}")
-    return term

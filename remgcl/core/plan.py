@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import frozen
 
+from remgcl.core.culprit import culprit, foreign
 from remgcl.core.errors import DataError, Fault, FaultsError, RemgclError
 from remgcl.core.estimate import Estimate, Sizes, lengths_of, make_estimate
 from remgcl.core.ocr_cache import OcrCache, Origin, content_of
@@ -20,6 +21,9 @@ T = TypeVar("T")
 P = TypeVar("P", bound=Pretrained)
 
 Censuses: TypeAlias = list[tuple[Dataset, Census | None]]
+
+Attempt: TypeAlias = Callable[[str, Callable[[], Any]], Any]
+"""Calls a function that may raise faults of a key."""
 
 
 LOOKED_AT = 2000
@@ -111,18 +115,18 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
     def attempt(key: str, make: Callable[[], T]) -> T | None:
         try:
             return make()
-        except FaultsError as error:
-            faults.extend(error.faults)
-        except DataError as error:
-            faults.append(Fault("", "", str(error)))
         except RemgclError as error:
-            faults.append(Fault(name, key, str(error)))
+            told = culprit(error)
+            faults.extend(_faults_of(error, name, key))
+            faults.extend([Fault("", "", told)] if told else [])
         return None
 
     tower = attempt("vision_tower", lambda: _verified(recipe.vision_tower).spec())
     backbone = attempt("backbone", lambda: _verified(recipe.backbone).spec())
     attempt("runner", lambda: recipe.runner.verify(recipe))
     attempt("runner.trackers", recipe.runner.verify_trackers)
+    if tower and backbone:
+        _try_out(recipe, tower, backbone, attempt, counted=counted)
     censuses: Censuses = []
     for key, stage in recipe.stages.items():
         held_out = {f"stages.{key}.validation.data": stage.validation.data} if stage.validation else {}
@@ -155,6 +159,31 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
         layout=recipe.runner.layout(),
         stages={key: _planned(recipe, key, censuses, ocr.get(key), sizes) for key in recipe.stages},
     )
+
+
+def _faults_of(error: RemgclError, name: str, key: str) -> Sequence[Fault]:
+    """Say of an error where it lies; those of data name their own file."""
+    if isinstance(error, FaultsError):
+        return error.faults
+    return [Fault("", "", str(error)) if isinstance(error, DataError) else Fault(name, key, str(error))]
+
+
+def _try_out(recipe: Recipe, tower: TowerSpec, backbone: BackboneSpec, attempt: Attempt, *, counted: bool) -> None:
+    """Try the parts of third parties on next to nothing; those of this project have tests."""
+    losses = {
+        f"stages.{key}.losses.{name}": loss
+        for key, stage in recipe.stages.items()
+        for name, loss in stage.losses.items()
+    }
+    for key, loss in losses.items():
+        if foreign(loss):
+            from remgcl.core.probe import try_loss
+
+            attempt(key, partial(try_loss, loss, tower, backbone.width))
+    if counted and foreign(recipe.vision_tower):
+        from remgcl.core.probe import try_tower
+
+        attempt("vision_tower", partial(try_tower, recipe.vision_tower, tower))
 
 
 def _verified(part: P) -> P:

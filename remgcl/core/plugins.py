@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 
 import pluggy
+from attrs import frozen
 
 from remgcl.core import hookspecs
 from remgcl.core.errors import Hint, PluginError, listed
@@ -21,16 +22,28 @@ WITHOUT = "REMGCL_WITHOUT"
 """The environment variable that names plugins to leave out, with commas."""
 
 
-def load(points: Iterable[EntryPoint] | None = None) -> tuple[pluggy.PluginManager, dict[str, str]]:
+@frozen
+class Loaded:
+    """The plugins that there are.
+
+    Attributes:
+        manager: Knows the hooks and the plugins.
+        broken: Why each plugin that could not be imported was left out.
+        off: The same of each plugin that is switched off.
+    """
+
+    manager: pluggy.PluginManager
+    broken: dict[str, str]
+    off: dict[str, str]
+
+
+def load(points: Iterable[EntryPoint] | None = None) -> Loaded:
     """Load every plugin that an installed distribution declares, but those that are switched off.
 
     A plugin that cannot be imported is left out too.
 
     Args:
         points: The entry points; those of the group ``remgcl`` by default.
-
-    Returns:
-        The manager, and why each plugin that was left out could not be loaded.
 
     Raises:
         PluginError: Two have one name, one was made for another version of the
@@ -42,10 +55,15 @@ def load(points: Iterable[EntryPoint] | None = None) -> tuple[pluggy.PluginManag
     for point in entry_points(group=hookspecs.PROJECT) if points is None else points:
         old = owners.setdefault(point.name, point)
         if old is not point:
-            raise PluginError(f"plugin {point.name!r} is there twice; by {origin(old)} and by {origin(point)}")
-    without = _switched_off(tuple(owners))
+            raise PluginError(
+                f"plugin {point.name!r} is there twice; by {origin(old)} and by {origin(point)}; uninstall one of them"
+            )
+    off = {
+        name: f"plugin {name!r} of {origin(owners[name])}: is switched off by --without or {WITHOUT}"
+        for name in sorted(_switched_off(tuple(owners)))
+    }
     for name, point in owners.items():
-        if name in without:
+        if name in off:
             continue
         try:
             plugins[name] = point.load()
@@ -56,9 +74,10 @@ def load(points: Iterable[EntryPoint] | None = None) -> tuple[pluggy.PluginManag
         made_for = getattr(plugins[name], "REMGCL_API", API)
         if made_for != API:
             raise PluginError(
-                f"plugin {name!r} of {origin(point)}: was made for version {made_for!r} of the API; this is {API}"
+                f"plugin {name!r} of {origin(point)}: was made for version {made_for!r} of the API; this is {API}: "
+                f"install a release of it for this one, or leave it out with --without {name}"
             )
-    return manage(plugins), broken
+    return Loaded(manage(plugins), broken, off)
 
 
 def _switched_off(there: tuple[str, ...]) -> set[str]:
@@ -86,20 +105,38 @@ def manage(plugins: Mapping[str, object]) -> pluggy.PluginManager:
         try:
             manager.register(plugin, name)
         except pluggy.PluginValidationError as error:
-            raise PluginError(f"plugin {name!r}: {_reason(error)}") from error
+            raise PluginError(
+                f"plugin {name!r}: {_reason(error)}; write the hook as {hookspecs.__name__} does, with its arguments"
+            ) from error
         except ValueError as error:
             raise PluginError(f"plugin {name!r}: is registered under another name already; {_reason(error)}") from error
         hooks = [caller.name for caller in manager.get_hookcallers(plugin) or ()]
         for hook in sorted(set(hooks) - set(known)):
             raise PluginError(f"plugin {name!r}: implements {hook!r}, which is no hook; {Hint(hook, known)}")
+        for hook in _unmarked(manager, plugin):
+            raise PluginError(
+                f"plugin {name!r}: {hook!r} is not marked, so it is never asked; write @hookimpl above it"
+            )
         if not hooks:
             raise PluginError(f"plugin {name!r}: implements no hook with @hookimpl; there is {listed(known)}")
     return manager
 
 
+def _unmarked(manager: pluggy.PluginManager, plugin: object) -> list[str]:
+    """Name the functions that are called like a hook and lack its mark."""
+    named = [name for name in dir(plugin) if name.startswith(hookspecs.PREFIX)]
+    return [name for name in named if manager.parse_hookimpl_opts(plugin, name) is None]
+
+
 def versions() -> dict[str, str]:
     """Name the installed plugins with their distribution and its version."""
     return {point.name: origin(point) for point in entry_points(group=hookspecs.PROJECT)}
+
+
+def distributions() -> dict[str, str]:
+    """Name the distribution of each installed plugin, with its version."""
+    points = entry_points(group=hookspecs.PROJECT)
+    return {point.name: f"{point.dist.name} {point.dist.version}" for point in points if point.dist}
 
 
 def origin(point: EntryPoint) -> str:

@@ -224,6 +224,7 @@ class Recipe:
         stages: The stages, in the order they run.
         text_filter: Which tokens of an answer the losses look at; all without it.
         seed: Seed of weights, order and augmentation.
+        without: Plugins that are switched off: none of their parts is there.
     """
 
     name: str = field(validator=matches_re(r"[A-Za-z0-9][A-Za-z0-9._-]*"))
@@ -234,6 +235,7 @@ class Recipe:
     stages: dict[str, Stage] = field(validator=_in_order)
     text_filter: TextFilter | None = None
     seed: int = field(default=42, validator=and_(ge(0), lt(2**32)))  # numpy takes no larger one
+    without: tuple[str, ...] = ()
 
     def lineage(self, stage: str) -> tuple[str, ...]:
         """Name the stages that lead to a stage, the first first, itself last.

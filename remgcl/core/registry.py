@@ -7,15 +7,16 @@ its return annotation is the contract.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from copy import copy
 from typing import Any, get_args, get_type_hints
 
-import attrs
 import pluggy
 from attrs import frozen
 
 from remgcl.core import hookspecs
-from remgcl.core.errors import Hint, PluginError, listed
+from remgcl.core.contract import breaches
+from remgcl.core.errors import Hint, PluginError
 from remgcl.core.parts import Part
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -52,20 +53,28 @@ class Registered:
 
 
 class Registry:
-    """All parts that the plugins of an engine registered."""
+    """All parts that the plugins of an engine registered.
 
-    def __init__(self, manager: pluggy.PluginManager, broken: Mapping[str, str] | None = None) -> None:
+    Attributes:
+        plugins: The names of all plugins, those that were left out among them.
+        left_out: Why plugins were left out, by name.
+        off: Plugins that a recipe switches off; their parts are not found.
+    """
+
+    def __init__(self, manager: pluggy.PluginManager, left_out: Mapping[str, str] | None = None) -> None:
         """Ask every plugin for its parts.
 
         Args:
             manager: Knows the hook specifications and the plugins.
-            broken: Why plugins could not be loaded, told where a part is missing.
+            left_out: Why plugins were left out, by name; told where a part is missing.
 
         Raises:
             PluginError: A hook raises or answers something else than parts of
                 its kind, or two parts have one name.
         """
-        self._broken = tuple((broken or {}).values())
+        self.left_out = dict(left_out or {})
+        self.plugins = (*(name for name, _ in manager.list_name_plugin()), *self.left_out)
+        self.off: frozenset[str] = frozenset()
         self._parts: dict[str, dict[str, Registered]] = {kind: {} for kind in KINDS}
         self._names: dict[type[Part], Registered] = {}
         for kind in KINDS:
@@ -75,8 +84,18 @@ class Registry:
 
     def __iter__(self) -> Iterator[Registered]:
         """Give every part, kind after kind, by name."""
-        for parts in self._parts.values():
-            yield from (parts[name] for name in sorted(parts))
+        for kind in self._parts:
+            yield from (self._parts[kind][name] for name in self.names(kind))
+
+    def without(self, plugins: Collection[str]) -> Registry:
+        """Give the registry that a recipe sees which switches plugins off.
+
+        Args:
+            plugins: Their names.
+        """
+        less = copy(self)
+        less.off = frozenset(plugins)
+        return less
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Give the names of all parts of a kind, sorted.
@@ -84,7 +103,7 @@ class Registry:
         Args:
             kind: A key of `KINDS`.
         """
-        return tuple(sorted(self._parts[kind]))
+        return tuple(sorted(name for name, entry in self._parts[kind].items() if entry.plugin not in self.off))
 
     def find(self, kind: str, name: str) -> type[Part]:
         """Find a part by its name.
@@ -108,11 +127,14 @@ class Registry:
         Raises:
             PluginError: There is none of that name; the nearest is offered.
         """
-        try:
-            return self._parts[kind][name]
-        except KeyError:
-            told = "; ".join([str(Hint(name, self.names(kind))), *self._broken])
-            raise PluginError(f"no part {name!r} among the {kind}; {told}") from None
+        entry = self._parts[kind].get(name)
+        if entry is None:
+            told = "; ".join([str(Hint(name, self.names(kind))), *self.left_out.values()])
+        elif entry.plugin in self.off:
+            told = f"plugin {entry.plugin!r}, which is switched off by the recipe, has one"
+        else:
+            return entry
+        raise PluginError(f"no part {name!r} among the {kind}; {told}")
 
     def entry(self, part: Part) -> Registered:
         """Tell kind, name and plugin of a part.
@@ -135,7 +157,9 @@ class Registry:
         except Exception as error:  # a plugin may raise anything
             raise PluginError(f"{where}: raises {error!r}") from error
         if not isinstance(answer, Mapping):
-            raise PluginError(f"{where}: must answer a mapping of names to classes; it answers {answer!r}")
+            raise PluginError(
+                f"{where}: must answer a mapping of names to classes, such as {{'name': Class}}; it answers {answer!r}"
+            )
         for name, part in answer.items():
             self._refuse(where, kind, name, part)
             self._add(Registered(kind, name, part, plugin))
@@ -147,14 +171,9 @@ class Registry:
             raise PluginError(f"{where}: {name!r} cannot be a name; letters, digits, '-' and '_' can")
         if not isinstance(part, type) or not issubclass(part, contract):
             raise PluginError(f"{where}: {name!r} is {part!r}; it must be a subclass of remgcl.{contract.__name__}")
-        if "__attrs_attrs__" not in vars(part) or attrs.fields_dict(part).keys() - _settable(part):
-            raise PluginError(
-                f"{where}: {name!r}: {part.__name__} is not a frozen attrs class of keywords; "
-                "decorate it with @frozen(kw_only=True)"
-            )
-        missing = sorted(getattr(part, "__abstractmethods__", ()))
-        if missing:
-            raise PluginError(f"{where}: {name!r}: {part.__name__} does not define {listed(missing)}")
+        told = [f"{where}: {name!r}: {what}" for what in breaches(part, contract)]
+        if told:
+            raise PluginError("\n".join(told))
 
     def _add(self, new: Registered) -> None:
         """Keep a part, or raise if its name or class is taken."""
@@ -162,22 +181,16 @@ class Registry:
         if old is not None:
             raise PluginError(
                 f"{new.kind}: {new.name!r} is registered twice; "
-                f"by plugin {old.plugin!r} ({_path(old.part)}) and by plugin {new.plugin!r} ({_path(new.part)})"
+                f"by plugin {old.plugin!r} ({_path(old.part)}) and by plugin {new.plugin!r} ({_path(new.part)}); "
+                "rename one, or leave a plugin out with --without"
             )
         twin = self._names.get(new.part)
         if twin is not None:
             raise PluginError(
                 f"{new.kind}: {_path(new.part)} has two names; {twin.name!r} by plugin {twin.plugin!r} "
-                f"and {new.name!r} by plugin {new.plugin!r}"
+                f"and {new.name!r} by plugin {new.plugin!r}; give each name a class of its own"
             )
         self._parts[new.kind][new.name] = self._names[new.part] = new
-
-
-def _settable(part: type[Part]) -> set[str]:
-    """Name the fields that a recipe can set, if the class is frozen."""
-    if part.__setattr__ is object.__setattr__:
-        return set()
-    return {field.name for field in attrs.fields(part) if field.init and field.kw_only}
 
 
 def _path(part: type[Part]) -> str:

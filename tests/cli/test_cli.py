@@ -216,14 +216,9 @@ def test_all_faults_are_told_at_once_a_line_each(remgcl: Callable[..., Any], rec
 
 
 def test_a_plugin_that_breaks_a_rule_is_told_by_every_command_but_help_and_can_be_left_out(
-    remgcl: Callable[..., Any], recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    remgcl: Callable[..., Any], recipe: Path, install_plugin: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    info = tmp_path / "broken-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[remgcl]\nbroken = no_hooks\n")
-    (tmp_path / "no_hooks.py").write_text("")
-    monkeypatch.syspath_prepend(tmp_path)
+    install_plugin("broken", "")
     monkeypatch.setenv("REMGCL_WITHOUT", "")
     for arguments in (["parts"], ["check", recipe], ["run", recipe]):
         ended = remgcl(*arguments)

@@ -1,31 +1,19 @@
 """``remgcl parts``: every part there is, with what its recipe can set."""
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Literal
+from importlib.metadata import version
+from typing import Any
 
 import attrs
 import pytest
-from attrs import Factory, field, frozen
 
 from remgcl import Engine
-from remgcl.cli.parts import _default, _type
+from remgcl.core.reference import markdown
 from remgcl.core.registry import KINDS
 
 Call = Callable[..., Any]
 
-
-@frozen(kw_only=True)
-class Fields:
-    """Fields of every sort, annotated with types and not with their names."""
-
-    due: str
-    number: float = 0.5
-    mode: Literal["a", "b"] = "a"
-    perhaps: int | None = None
-    pair: tuple[int, ...] = (1, 2)
-    shares: dict[str, float] = Factory(dict)
-    names: list[str] = field(factory=lambda: ["x"])
+VERSION = f"remgcl {version('remgcl')}"
 
 
 def test_every_kind_and_every_part_is_listed(remgcl: Call, engine: Engine) -> None:
@@ -34,14 +22,14 @@ def test_every_kind_and_every_part_is_listed(remgcl: Call, engine: Engine) -> No
     lines = ended.out.splitlines()
     assert [line for line in lines if not line.startswith(" ")] == list(KINDS)
     assert [line.strip() for line in lines if line.startswith("  ") and line[2] != " "] == [
-        f"{entry.name}  ({entry.plugin})" for entry in engine.registry
+        f"{entry.name}  ({entry.plugin}, {VERSION})" for entry in engine.registry
     ]
 
 
 def test_each_part_is_told_with_its_purpose_and_all_its_fields(remgcl: Call, engine: Engine) -> None:
     lines = remgcl("parts").out.splitlines()
     for entry in engine.registry:
-        place = lines.index(f"  {entry.name}  ({entry.plugin})", lines.index(entry.kind))
+        place = lines.index(f"  {entry.name}  ({entry.plugin}, {VERSION})", lines.index(entry.kind))
         told = [line.strip() for line in lines[place + 1 :]]
         assert told[0] == (entry.part.__doc__ or "").partition("\n")[0]
         names = [attribute.name for attribute in attrs.fields(entry.part)]
@@ -53,7 +41,7 @@ def test_one_kind_can_be_asked_for(remgcl: Call, engine: Engine) -> None:
     headings = [line for line in ended.out.splitlines() if not line.startswith(" ")]
     assert headings == ["losses"]
     for name in engine.registry.names("losses"):
-        assert f"  {name}  (remgcl.losses)" in ended.out.splitlines()
+        assert f"  {name}  (remgcl.losses, {VERSION})" in ended.out.splitlines()
 
 
 def test_a_field_is_told_with_type_and_default(remgcl: Call) -> None:
@@ -76,28 +64,7 @@ def test_a_kind_that_is_not_known_is_met_with_what_there_is(remgcl: Call, kind: 
     assert ended.err.startswith(told)
 
 
-def test_types_and_defaults_read_as_they_are_written() -> None:
-    told = {each.name: f"{_type(each)}{_default(each)}" for each in attrs.fields(Fields)}
-    assert told == {
-        "due": "str (required)",
-        "number": "float = 0.5",
-        "mode": "Literal['a', 'b'] = 'a'",
-        "perhaps": "int | None = None",
-        "pair": "tuple[int, ...] = (1, 2)",
-        "shares": "dict[str, float] = {}",
-        "names": "list[str] = ['x']",
-    }
-
-
-def test_an_installed_plugin_appears_with_its_parts(
-    remgcl: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    info = tmp_path / "remgcl_sharp-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: remgcl-sharp\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[remgcl]\nsharp = remgcl_sharp\n")
-    (tmp_path / "remgcl_sharp.py").write_text(
-        '''
+SHARP = '''
 from attrs import frozen
 from remgcl import TextFilter, hookimpl
 
@@ -117,11 +84,13 @@ class Sharp(TextFilter):
 def remgcl_register_text_filters():
     return {"sharp": Sharp}
 '''
-    )
-    monkeypatch.syspath_prepend(tmp_path)
+
+
+def test_an_installed_plugin_appears_with_its_parts(remgcl: Call, install_plugin: Call) -> None:
+    install_plugin("remgcl-sharp", SHARP, point="sharp", version="1.0")
     assert remgcl("parts", "text_filters").out.splitlines()[:4] == [
         "text_filters",
-        "  sharp  (sharp)",
+        "  sharp  (sharp, remgcl-sharp 1.0)",
         "      Keep what is [sharp].",
         "      edges: tuple[str, ...] = ('[a]',)",
     ]
@@ -135,7 +104,7 @@ def test_all_is_told_about_one_part(remgcl: Call) -> None:
     assert lines[1].startswith("of plugin remgcl.losses, remgcl ")
     assert "Windows of patches against windows of an answer's tokens." in lines
     place = lines.index("  temperature: float = 0.07")
-    assert lines[place + 1 : place + 3] == ["      What similarities are divided by.", "      exclusiveMinimum 0"]
+    assert lines[place + 1 : place + 3] == ["      What similarities are divided by.", "      > 0"]
     assert "[stages.NAME.losses.sliding-window]" in lines
     assert 'objective = "infonce"' in lines
 
@@ -145,6 +114,28 @@ def test_the_example_of_every_part_names_what_must_be_given(remgcl: Call, engine
         lines = remgcl("parts", f"{entry.kind}.{entry.name}").out.splitlines()
         due = [f"{each.name} = ..." for each in attrs.fields(entry.part) if each.default is attrs.NOTHING]
         assert [line for line in lines if line.endswith(" = ...")] == due
+
+
+def test_plugins_that_are_left_out_are_listed_at_the_end_with_the_reason(
+    remgcl: Call, install_plugin: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_plugin("broken", "import nowhere")
+    install_plugin("off", "import nowhere")
+    monkeypatch.setenv("REMGCL_WITHOUT", "")
+    assert remgcl("--without=off", "parts").out.splitlines()[-3:] == [
+        "left out",
+        (
+            "  plugin 'broken' of broken 1.2 (broken): cannot be imported; "
+            "ModuleNotFoundError(\"No module named 'nowhere'\")"
+        ),
+        "  plugin 'off' of off 1.2 (off): is switched off by --without or REMGCL_WITHOUT",
+    ]
+
+
+def test_the_reference_of_all_parts_is_written_as_a_page(remgcl: Call, engine: Engine) -> None:
+    ended = remgcl("parts", "--markdown")
+    assert (ended.code, ended.out, ended.err) == (0, markdown(engine.registry), "")
+    assert remgcl("parts", "losses", "--markdown").err == "error: --markdown: writes every part; leave out 'losses'\n"
 
 
 def test_the_nearest_part_is_offered(remgcl: Call) -> None:

@@ -226,6 +226,70 @@ def test_a_loss_from_elsewhere_is_used_like_one_of_ours(plugin: Plugin, file: Pa
         engine.read(file, ["stages.tune.losses.hard-negative.margin=-1"])
 
 
+@pytest.fixture
+def two(plugin: Plugin) -> Engine:
+    """An engine of the built-in plugins and two others."""
+    others = {"one": plugin(losses={"hard": HardNegative}), "other": plugin(losses={"soft": OtherNegative})}
+    return Engine.of({**built_in(), **others})
+
+
+def test_a_part_of_a_plugin_that_the_recipe_switches_off_is_told(two: Engine, file: Path) -> None:
+    off = "without=['one']"
+    with pytest.raises(RecipeError) as raised:
+        two.read(file, [off, "stages.tune.losses.hard={}"])
+    assert str(raised.value).endswith(
+        "stages.tune.losses.hard: no part 'hard' among the losses; "
+        "plugin 'one', which is switched off by the recipe, has one"
+    )
+    with pytest.raises(RecipeError, match="no part 'har' among the losses; there is 'global', 'refined-local', 's"):
+        two.read(file, [off, "stages.tune.losses.har={}"])
+    assert "soft" in two.read(file, [off, "stages.tune.losses.soft={}"]).stages["tune"].losses
+    assert "hard" in two.read(file, ["stages.tune.losses.hard={}"]).stages["tune"].losses
+
+
+@pytest.mark.parametrize(
+    ("without", "told"),
+    [
+        ("['ones']", "without: there is no plugin 'ones'; did you mean 'one'?"),
+        ("['xyz']", "without: there is no plugin 'xyz'; there is 'one', 'other', 'remgcl.backbones', "),
+        ("'one'", "without: must be a list; it is 'one'"),
+        ("[1]", "without.0: must be a string; it is 1"),
+    ],
+)
+def test_what_cannot_be_switched_off_is_told_with_the_other_faults(
+    two: Engine, file: Path, without: str, told: str
+) -> None:
+    with pytest.raises(RecipeError) as raised:
+        two.read(file, [f"without={without}", "seed=-1"])
+    faults = [fault.partition(": ")[2] for fault in str(raised.value).splitlines()]
+    assert len(faults) == 2
+    assert any(fault.startswith(told) for fault in faults)
+    assert any(fault.startswith("seed: must be >= 0") for fault in faults)
+
+
+def test_what_a_recipe_switches_off_composes_and_is_written_back(two: Engine, file: Path, tmp_path: Path) -> None:
+    above = tmp_path / "above.toml"
+    above.write_text(f"extends = {str(file)!r}\nwithout = ['one']\n")
+    recipe = two.read(above)
+    assert recipe.without == ("one",)
+    assert two.read(above, ["without=[]"]).without == ()
+    written = tmp_path / "written.toml"
+    written.write_text(tomli_w.dumps(two.table(recipe)))
+    assert two.read(written) == recipe
+    assert two.read(written).without == ("one",)
+
+
+def test_what_one_recipe_switches_off_is_there_for_the_next(two: Engine, file: Path) -> None:
+    two.read(file, ["without=['one', 'other']"])
+    assert two.registry.names("losses")[-1] == "soft"
+    assert two.read(file, ["stages.tune.losses.soft={}"]).without == ()
+
+
+def test_a_plugin_that_is_left_out_already_may_be_switched_off_too(file: Path, monkeypatch: Any) -> None:  # noqa: ANN401 - pytest's
+    monkeypatch.setenv("REMGCL_WITHOUT", "remgcl.ocr_engines")
+    assert Engine.installed().read(file, ["without=['remgcl.ocr_engines']"]).without == ("remgcl.ocr_engines",)
+
+
 def test_a_recipe_is_equal_to_itself_read_again_and_to_nothing_else(engine: Engine, file: Path) -> None:
     assert engine.read(file) == engine.read(file)
     assert engine.read(file) != engine.read(file, ["seed=4"])

@@ -230,20 +230,32 @@ def test_terms_are_for_the_record_and_the_total_is_for_learning(build_model: Bui
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (lambda features: features.patches.mean(dim=(1, 2)), r"\(4,\)"),
-        (lambda features: features.answer[:1, :1, :1], r"\(1, 1, 1\)"),
-        (lambda _: None, "None"),
-        (lambda _: 0.5, r"0\.5"),
+        (lambda features: features.patches.mean(dim=(1, 2)), r"a tensor of shape \(4,\): take its mean\(\) or its sum"),
+        (lambda features: features.answer[:1, :1, :1], r"a tensor of shape \(1, 1, 1\): take its mean\(\) or its sum"),
+        (lambda _: None, "None: compute it with torch, and return it$"),
+        (lambda _: 0.5, r"0\.5: compute it with torch, and return it$"),
+        (lambda features: features.patches.argmax(), r"a tensor of torch\.int64: compute it in floating point$"),
+        (lambda features: features.patches.mean().detach(), "a tensor without a graph: leave out detach"),
     ],
-    ids=["vector", "matrix", "None", "float"],
+    ids=["vector", "matrix", "None", "float", "integer", "detached"],
 )
-def test_a_loss_that_answers_no_scalar_is_refused_by_name(
+def test_a_loss_that_answers_no_scalar_with_a_graph_is_told_by_stage_name_and_class_with_the_fix(
     answer: Callable[[Features], object], told: str, build_model: BuildModel, batch: Batch
 ) -> None:
     losses: Mapping[str, Loss] = {"fine": Global(), "mine": Says(answer=answer)}
 
-    with pytest.raises(PluginError, match=rf"^loss 'mine' \(Says\): must answer a scalar; it answers {told}$"):
-        Objective(build_model(), losses)(batch)
+    due = rf"^stage 'tune': loss 'mine': {__name__}\.Says: must answer a scalar tensor with a graph; it answers {told}"
+    with pytest.raises(PluginError, match=due):
+        Objective(build_model(), losses, "tune")(batch)
+
+
+def test_a_loss_of_one_side_needs_no_graph_where_that_side_is_frozen(build_model: BuildModel, batch: Batch) -> None:
+    model = build_model()
+    model.projector.requires_grad_(requires_grad=False)
+    model.vision_tower.requires_grad_(requires_grad=False)
+    losses = {"images": Says(answer=lambda features: features.patches.mean())}
+
+    assert Objective(model, losses)(batch)[0].requires_grad
 
 
 def test_the_losses_are_those_of_the_beginning(build_model: BuildModel, batch: Batch) -> None:

@@ -1,6 +1,5 @@
 """Plugins: found by entry points, refused where they break a rule."""
 
-import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, distribution, entry_points
 from pathlib import Path
@@ -41,20 +40,9 @@ def remgcl_register_losses():
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Install a distribution with one module and one entry point, as pip would leave it."""
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def install(name: str, text: str = MODULE, *, point: str = "", version: str = "1.2") -> None:
-        module = name.replace("-", "_")
-        monkeypatch.delitem(sys.modules, module, raising=False)
-        (tmp_path / f"{module}.py").write_text(text)
-        info = tmp_path / f"{module}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[remgcl]\n{point or name} = {module}\n")
-
-    return install
+def install(install_plugin: Install) -> Install:
+    """Install a plugin with a loss, or with another text."""
+    return lambda name, text=MODULE, **options: install_plugin(name, text, **options)
 
 
 def refused(*given: object) -> str:
@@ -101,6 +89,7 @@ def test_two_entry_points_of_one_name_are_an_error_that_tells_both_distributions
         plugins.load()
     assert "one-plugin 1.2 (one_plugin)" in str(raised.value)
     assert "other-plugin 2.0 (other_plugin)" in str(raised.value)
+    assert str(raised.value).endswith("; uninstall one of them")
 
 
 def test_the_entry_point_of_built_in_parts_cannot_be_taken(install: Install) -> None:
@@ -147,8 +136,8 @@ def test_where_a_part_is_missing_the_plugins_that_may_have_had_it_are_told(insta
 
 
 def test_an_entry_point_to_nothing_is_told() -> None:
-    _, broken = plugins.load([EntryPoint("x", "remgcl:nix", PROJECT)])
-    assert broken["x"].startswith("plugin 'x' of remgcl:nix: cannot be imported; AttributeError")
+    loaded = plugins.load([EntryPoint("x", "remgcl:nix", PROJECT)])
+    assert loaded.broken["x"].startswith("plugin 'x' of remgcl:nix: cannot be imported; AttributeError")
 
 
 def test_a_plugin_can_be_switched_off(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +148,27 @@ def test_a_plugin_can_be_switched_off(install: Install, monkeypatch: pytest.Monk
     monkeypatch.setenv("REMGCL_WITHOUT", "other-plugin, broken")
     engine = Engine.installed()
     assert engine.broken == {}
+    assert engine.registry.left_out == {
+        name: f"plugin {name!r} of {name} 1.2 ({module}): is switched off by --without or REMGCL_WITHOUT"
+        for name, module in {"broken": "broken", "other-plugin": "other_plugin"}.items()
+    }
     assert engine.registry.entry_of("losses", "hard-negative").plugin == "one-plugin"
+
+
+def test_where_a_part_is_missing_the_plugins_that_are_switched_off_are_told(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("one-plugin")
+    monkeypatch.setenv("REMGCL_WITHOUT", "one-plugin")
+    with pytest.raises(PluginError, match=r"no part 'hard-negative' .*; plugin 'one-plugin' .*: is switched off by --"):
+        Engine.installed().registry.find("losses", "hard-negative")
+
+
+def test_distributions_are_named_with_their_versions(install: Install) -> None:
+    install("remgcl-hard-negative", point="hard-negative", version="3.4")
+    told = plugins.distributions()
+    assert told["hard-negative"] == "remgcl-hard-negative 3.4"
+    assert told["remgcl.losses"] == f"remgcl {distribution('remgcl').version}"
 
 
 def test_switching_off_what_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +180,9 @@ def test_switching_off_what_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("made_for", [0, 2, "'1'"])
 def test_a_plugin_made_for_another_version_of_the_api_is_refused_with_both(install: Install, made_for: object) -> None:
     install("older", f"REMGCL_API = {made_for}\n{MODULE}")
-    with pytest.raises(PluginError, match=r"plugin 'older' of older 1\.2 .*: was made for version .*; this is 1"):
+    with pytest.raises(
+        PluginError, match=r"plugin 'older' of older 1\.2 .*: was made for version .*; this is 1: install "
+    ):
         Engine.installed()
 
 
@@ -182,11 +193,11 @@ def test_a_plugin_may_say_that_it_was_made_for_this_version(install: Install) ->
 
 def test_an_entry_point_may_name_an_object_inside_a_module() -> None:
     point = EntryPoint("x", "remgcl.plugins:losses", PROJECT)
-    assert plugins.load([point])[0].list_name_plugin()[0][0] == "x"
+    assert plugins.load([point]).manager.list_name_plugin()[0][0] == "x"
 
 
 def test_no_entry_points_make_an_engine_without_parts() -> None:
-    assert plugins.load([])[0].get_plugins() == set()
+    assert plugins.load([]).manager.get_plugins() == set()
 
 
 def test_an_entry_point_without_distribution_is_told_by_its_module() -> None:
@@ -238,6 +249,19 @@ class Arguments:
         return {"x": registry}
 
 
+class Forgotten:
+    """Two hooks, one of them without its mark."""
+
+    @hookimpl
+    def remgcl_register_losses(self) -> dict[str, Any]:
+        """Answered."""
+        return {}
+
+    def remgcl_register_projectors(self) -> dict[str, Any]:
+        """Never asked."""
+        return {}
+
+
 class Unmarked:
     """A hook without its mark."""
 
@@ -255,7 +279,11 @@ class Unmarked:
         ),
         (Foreign(), "plugin 'a': implements 'run_stage', which is no hook; there is 'remgcl_register_backbones', "),
         (Optional(), "plugin 'a': implements 'remgcl_register_optimisers', which is no hook; did you mean "),
-        (Unmarked(), "plugin 'a': implements no hook with @hookimpl; there is 'remgcl_register_vision_towers', "),
+        (
+            Unmarked(),
+            "plugin 'a': 'remgcl_register_losses' is not marked, so it is never asked; write @hookimpl above it",
+        ),
+        (Forgotten(), "plugin 'a': 'remgcl_register_projectors' is not marked, so it is never asked; "),
         (object(), "plugin 'a': implements no hook with @hookimpl; "),
         (Arguments(), "plugin 'a': Plugin 'a' for hook 'remgcl_register_losses' hookimpl definition: "),
     ],
@@ -265,8 +293,10 @@ def test_a_plugin_that_breaks_a_rule_is_refused_by_name(plugin: object, told: st
     assert refused(plugin).startswith(told)
 
 
-def test_a_hook_with_arguments_is_told_which() -> None:
-    assert "Argument(s) {'registry'} are declared in the hookimpl" in refused(Arguments())
+def test_a_hook_with_arguments_is_told_which_and_where_its_own_stand() -> None:
+    told = refused(Arguments())
+    assert "Argument(s) {'registry'} are declared in the hookimpl" in told
+    assert told.endswith("; write the hook as remgcl.core.hookspecs does, with its arguments")
 
 
 def test_a_plugin_with_two_names_is_an_error_that_tells_both(plugin: Plugin) -> None:

@@ -111,7 +111,7 @@ def test_a_name_given_twice_is_an_error_that_tells_both_plugins_and_both_classes
     classes = {"one": f"{__name__}.Zero", "two": f"{__name__}.Nought"}
     assert told == (
         f"losses: 'zero' is registered twice; by plugin {first!r} ({classes[first]}) "
-        f"and by plugin {second!r} ({classes[second]})"
+        f"and by plugin {second!r} ({classes[second]}); rename one, or leave a plugin out with --without"
     )
 
 
@@ -127,13 +127,17 @@ def test_the_name_of_a_built_in_part_cannot_be_taken(plugin: Plugin) -> None:
 def test_one_class_with_two_names_is_an_error_that_tells_both(plugin: Plugin) -> None:
     """A recipe that is written could not tell which was meant."""
     told = refused({"mine": plugin(losses={"zero": Zero, "nil": Zero})})
-    assert told == f"losses: {__name__}.Zero has two names; 'zero' by plugin 'mine' and 'nil' by plugin 'mine'"
+    assert told == (
+        f"losses: {__name__}.Zero has two names; 'zero' by plugin 'mine' and 'nil' by plugin 'mine'; "
+        "give each name a class of its own"
+    )
 
 
 @pytest.mark.parametrize("answer", [None, 3, [("zero", Zero)], Zero, "zero"])
 def test_a_hook_that_answers_no_mapping_is_refused(plugin: Plugin, answer: object) -> None:
     assert refused({"mine": plugin(losses=answer)}) == (
-        f"plugin 'mine': remgcl_register_losses: must answer a mapping of names to classes; it answers {answer!r}"
+        "plugin 'mine': remgcl_register_losses: must answer a mapping of names to classes, such as {'name': Class}; "
+        f"it answers {answer!r}"
     )
 
 

@@ -73,12 +73,12 @@ class Guard:
         for batch, terms in self._step:
             bad = {name: float(term["loss"]) for name, term in terms.items() if not term["loss"].isfinite()}
             if bad:
-                told = ", ".join(f"{name} is {value:g}" for name, value in bad.items())
+                told = ", ".join(f"{self._job.term(name)} is {value:g}" for name, value in bad.items())
                 return f"the objective is not a number: {told}; {self._named(batch)}"
         for batch, _ in self._step if objective else ():
-            terms_at_fault = _terms_with_bad_gradients(objective, batch)
-            if terms_at_fault:
-                return f"the gradient of {' and '.join(terms_at_fault)} is not a number; {self._named(batch)}"
+            at_fault = " and ".join(map(self._job.term, _terms_with_bad_gradients(objective, batch)))
+            if at_fault:
+                return f"the gradient of {at_fault} is not a number; {self._named(batch)}"
         named = "; ".join(self._named(batch) for batch, _ in self._step)
         return f"the gradient is not a number; {named}"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from remgcl import Engine, RemgclError, RunFolder
+from remgcl import Engine, RemgclError, RunFolder, culprit
 from remgcl.plugins.runners.deepspeed import DeepSpeed
 
 SILENT = 75
@@ -94,14 +94,19 @@ def main() -> None:
 
         train_rank(engine.job(recipe, stage, folder, console), Watchdog(recipe.runner, error_file, rank))  # type: ignore[arg-type]
     except RemgclError as error:
-        error_file.write_text(str(error), encoding="utf-8")
+        error_file.write_text(_told(str(error), error), encoding="utf-8")
         sys.exit(2)
     except Exception as error:  # noqa: BLE001 - told by its rank; the traceback is for the log
         traceback.print_exc()
-        error_file.write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
+        error_file.write_text(_told(f"{type(error).__name__}: {error}", error), encoding="utf-8")
         sys.exit(1)
     finally:
         pid_file.unlink(missing_ok=True)  # what is left tells of a rank that was killed
+
+
+def _told(text: str, error: Exception) -> str:
+    """Add the plugin of a third party that an error came out of, if it did."""
+    return "\n".join(filter(None, [text, culprit(error)]))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from rich.markup import escape
 from torch import nn
 from transformers.utils import logging
 
-from remgcl import DataError, Job, RunError
+from remgcl import Job, RemgclError, RunError
 from remgcl.plugins.runners.interrupts import Interrupts
 from remgcl.plugins.runners.outcome import outcome, tell
 from remgcl.plugins.runners.trainer import StageTrainer
@@ -43,9 +43,11 @@ def train(job: Job, build: Callable[[Job, nn.Module], StageTrainer]) -> None:
         with Interrupts() as interrupts:
             trainer.add_callback(interrupts)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except DataError as error:
-        # from a loader worker it comes with the worker's traceback in its text
-        raise DataError(str(error).rpartition(f"{DataError.__name__}: ")[2].strip()) from error
+    except RemgclError as error:
+        _, of_worker, told = str(error).rpartition(f"{type(error).__name__}: ")
+        if not of_worker:
+            raise
+        raise type(error)(told.strip()) from error  # it came with the worker's traceback in its text
     if interrupts.caught:
         raise RunError(f"stage {job.name!r}: interrupted at step {trainer.state.global_step}; run it again to go on")
     after, counts = job.validate(model), trainer.counts

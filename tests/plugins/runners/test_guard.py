@@ -21,9 +21,9 @@ from remgcl.plugins.runners.trainer import StageTrainer
 BUILT_IN = (backbones, datasets, losses, projectors, runners, templates, vision_towers)
 
 FAULTS = {
-    "nan": "the objective is not a number: broken is nan",
-    "inf": "the objective is not a number: broken is inf",
-    "gradient": "the gradient of broken is not a number",
+    "nan": f"the objective is not a number: broken ({__name__}.Broken) is nan",
+    "inf": f"the objective is not a number: broken ({__name__}.Broken) is inf",
+    "gradient": f"the gradient of broken ({__name__}.Broken) is not a number",
 }
 
 
@@ -169,7 +169,9 @@ def test_a_step_is_skipped_counted_and_told_where_the_stage_says_so(
 
 def test_so_many_steps_are_skipped_and_the_next_one_stops_the_run(make: Callable[..., Training]) -> None:
     training = make("nan", (0, 2, 6), "stages.first.non_finite=skip", "stages.first.max_skipped=2")
-    with pytest.raises(RunError, match=r"step 3: .*broken is nan; samples .*; 2 steps were skipped before"):
+    with pytest.raises(
+        RunError, match=r"step 3: .*broken \(.*\.Broken\) is nan; samples .*; 2 steps were skipped before"
+    ):
         training.trainer.train()
     assert training.told.count("the step is skipped") == 2
 

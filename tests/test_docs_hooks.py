@@ -1,0 +1,145 @@
+"""Every hook is documented with its exact signature and an example that registers a part."""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from remgcl import Engine, Piece, Region, Turn
+from remgcl.core import hookspecs
+from remgcl.core.registry import KINDS
+
+TEXT = (Path(__file__).parents[1] / "docs" / "hooks.md").read_text(encoding="utf-8")
+HOOKS: dict[str, Callable[[], Any]] = {
+    name: hook for name, hook in vars(hookspecs).items() if name.startswith(hookspecs.PREFIX)
+}
+SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
+
+each_hook = pytest.mark.parametrize("name", HOOKS)
+
+
+def blocks(name: str) -> list[str]:
+    """Give the code of a hook's section."""
+    return re.findall(r"```python\n(.*?)```", SECTIONS[name], re.DOTALL)
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Run the example of a kind of part, and make the part."""
+
+    def make(kind: str, **settings: object) -> Any:  # noqa: ANN401 - a part of any kind
+        module = ModuleType(f"example_of_{kind}")
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        exec(blocks(hookspecs.PREFIX + kind)[1], vars(module))  # noqa: S102 - the documentation is ours
+        (entry,) = Engine.of([module]).registry
+        assert entry.kind == kind
+        return entry.part(**settings)
+
+    return make
+
+
+def test_every_hook_is_documented_in_the_order_of_the_code_and_no_other() -> None:
+    assert list(SECTIONS) == list(HOOKS)
+
+
+@each_hook
+def test_a_hook_is_documented_with_its_signature(name: str) -> None:
+    signature = str(inspect.signature(HOOKS[name])).replace("'", "")
+    assert blocks(name)[0] == f"def {name}{signature}\n"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_example_of_a_hook_registers_a_part_of_its_kind(kind: str, example: Callable[..., Any]) -> None:
+    due = {"backbones": {"tokenizer": "x"}}
+    assert isinstance(example(kind, **due.get(kind, {})), KINDS[kind])
+
+
+def test_the_tower_fills_its_grid(example: Callable[..., Any]) -> None:
+    from remgcl.core.probe import try_tower
+
+    tower = example("vision_towers")
+    try_tower(tower, tower.spec())
+
+
+def test_the_loss_keeps_its_contract(example: Callable[..., Any]) -> None:
+    from remgcl.core.probe import try_loss
+
+    try_loss(example("losses"), example("vision_towers").spec(), 8)
+
+
+def test_the_projector_and_the_backbone_have_the_widths_they_say(example: Callable[..., Any]) -> None:
+    assert example("projectors").parameters(3, 8) == 32
+    backbone = example("backbones", tokenizer="x")
+    table = backbone.build(pretrained=False).get_input_embeddings().weight
+    assert table.shape == (backbone.spec().vocabulary, backbone.spec().width)
+
+
+def test_the_template_learns_what_the_assistant_says(example: Callable[..., Any]) -> None:
+    turns = (Turn("user", "What?", image=True), Turn("assistant", "yes"))
+    pieces = example("templates").render(turns, None)
+    assert "".join("<image>" if piece.image else piece.text for piece in pieces) == "- <image>What?\n- yes\n"
+    assert [piece.text for piece in pieces if piece.learned] == ["yes\n"]
+    assert all(isinstance(piece, Piece) for piece in pieces)
+
+
+def test_the_dataset_holds_what_it_counts(example: Callable[..., Any]) -> None:
+    data = example("datasets", samples=3)
+    samples = data.build()
+    assert data.census().samples == len(samples) == len(samples.modality_lengths()) == 3
+    assert samples[2].turns[1].text == "3"
+
+
+def test_the_ocr_engine_finds_a_region(example: Callable[..., Any]) -> None:
+    from PIL import Image
+
+    engine = example("ocr_engines")
+    assert engine.version == "blank 1"
+    (region,) = engine.build()(Image.new("RGB", (6, 4)))
+    assert region == Region("?", ((0, 0), (6, 0), (6, 4), (0, 4)), 0.1)
+
+
+def test_the_text_filter_keeps_numbers(example: Callable[..., Any]) -> None:
+    import numpy as np
+
+    from remgcl.plugins.backbones.tiny import TinyBackbone
+
+    tokenizer = TinyBackbone().build_tokenizer()
+    ids = np.array(tokenizer.encode("a1 2", add_special_tokens=False))
+    assert example("text_filters").build(tokenizer)(ids).tolist() == [False, True, False, True]
+
+
+def test_the_runner_saves_a_model(example: Callable[..., Any]) -> None:
+    asked: list[object] = []
+
+    class Job:
+        """What the example asks of a job."""
+
+        def build_model(self) -> str:
+            """Give a model."""
+            return "model"
+
+        def build_objective(self, model: str) -> str:
+            """Give an objective."""
+            return f"objective of {model}"
+
+        def finish(self, *given: object) -> None:
+            """Remember what was given."""
+            asked.extend(given)
+
+    example("runners").run(Job())
+    assert asked == ["objective of model", {"terms": {}}]
+
+
+def test_the_executor_runs_a_task(example: Callable[..., Any], tmp_path: Path) -> None:
+    from remgcl import Task
+
+    log = tmp_path / "log.txt"
+    task = Task(name="a", command=(sys.executable, "-c", "print(1); raise SystemExit(3)"), folder=tmp_path, log=log)
+    with example("executors").open() as submit:
+        assert submit(task).result() == 3
+    assert log.read_text() == "1\n"
