@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from attrs import Factory, define, evolve, field, frozen
 
+from remgcl.core.culprit import culprit
 from remgcl.core.errors import DataError, RunError
 from remgcl.core.ocr_cache import content_of
 from remgcl.core.ocr_sources import Source
@@ -249,7 +250,8 @@ def _read(place: Place) -> tuple[pa.RecordBatch | None, int, str | None]:
         return packed(evolve(row, regions=regions)), len(regions), None
     except Exception as error:  # noqa: BLE001 - an engine may raise anything, and other images go on
         why = f"{type(error).__name__}: {error}"
-        return packed(evolve(row, error=why)), 0, f"image {sample.id!r}: cannot be recognised; {why}"
+        told = "; ".join(filter(None, [why, culprit(error)]))
+        return packed(evolve(row, error=why)), 0, f"image {sample.id!r}: cannot be recognised; {told}"
 
 
 def processors() -> int:

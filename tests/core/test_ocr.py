@@ -99,7 +99,11 @@ def test_an_image_that_the_engine_fails_on_is_kept_with_the_reason(
     folder = paint(1, 2, 3)
     report = run(made_up(fails=2), tmp_path / "out", *files_of(folder))
     assert (report.recognised, report.regions) == (2, 2)
-    assert report.unreadable == ["image '002.png': cannot be recognised; ValueError: no red at all"]
+    (told,) = report.unreadable
+    assert told.startswith(
+        "image '002.png': cannot be recognised; ValueError: no red at all; plugin 'made-up' of remgcl-made-up 1.0 "
+        "(remgcl_made_up): ocr_engines: raised ValueError in MadeUp.read ("
+    )
     assert held(tmp_path / "out", folder)["002.png"] == []
     cache = OcrCache.open(tmp_path / "out")
     rows = cache._table.to_pylist()
