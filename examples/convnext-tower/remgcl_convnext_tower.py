@@ -76,11 +76,16 @@ class ConvNextTower(VisionTower):
                 added: Tensor = self.layers(maps)
                 return maps + added
 
-        class Tower(nn.Sequential):
+        class Tower(nn.Module):
             """The stages; rows of patches come out."""
 
+            def __init__(self, layers: list[nn.Module]) -> None:
+                super().__init__()
+                self.layers = nn.Sequential(*layers)
+
             def forward(self, pixels: Tensor) -> Tensor:
-                return super().forward(pixels).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]  # [N, P, Dv]
+                maps: Tensor = self.layers(pixels)  # [N, Dv, rows, columns]
+                return maps.flatten(2).transpose(1, 2)  # [N, P, Dv]
 
         first, *_ = self.widths
         layers: list[nn.Module] = [nn.Conv2d(3, first, STEM, stride=STEM), Norm(first)]
@@ -88,7 +93,7 @@ class ConvNextTower(VisionTower):
         for before, after in pairwise(self.widths):
             layers += [Norm(before), nn.Conv2d(before, after, 2, stride=2)]
             layers += [Block(after) for _ in range(self.blocks)]
-        return Tower(*layers, Norm(self.widths[-1]))
+        return Tower([*layers, Norm(self.widths[-1])])
 
 
 @hookimpl

@@ -29,18 +29,13 @@ class HardNegative(Loss):
 
     def __call__(self, features: Features) -> Tensor:
         """Average, over the pairs, by how much the nearest wrong ones come too close."""
-        from torch.nn.functional import pad
-
         images, texts, valid = _pairs(features)
         mine = (features.image_key, features.answer_key[features.image_sample])
         (others, phrases, there, *keys), _ = gather(images, texts, valid, *mine)
-        same = (mine[0][:, None] == keys[0]) | (mine[1][:, None] == keys[1])  # [N, all]
+        wrong = there & (mine[0][:, None] != keys[0]) & (mine[1][:, None] != keys[1])  # [N, all]
         right = (images * texts).sum(dim=1)  # [N]
-        violation = 0
-        for one, wrong in ((images, phrases), (texts, others)):
-            cosines = (one @ wrong.T).masked_fill(same | ~there, float("-inf"))
-            nearest = pad(cosines, (0, 1), value=float("-inf")).amax(dim=1)  # of a pair alone nothing is wrong
-            violation = violation + (self.margin + nearest - right).clamp(min=0)
+        answer, image = _nearest(images @ phrases.T, wrong), _nearest(texts @ others.T, wrong)  # [N], [N]
+        violation = (self.margin + answer - right).clamp(min=0) + (self.margin + image - right).clamp(min=0)
         return (violation * valid).sum() / valid.sum().clamp(min=1) + features.zero()
 
     def count(self, features: Features) -> Tensor:
@@ -49,12 +44,19 @@ class HardNegative(Loss):
 
 
 def _pairs(features: Features) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the mean patch of each image, that of its answer's tokens, both of length 1 `[N, D]`, and which count."""
+    """Give each image's mean patch and its answer's mean token, of length 1 `[N, D]`, and which pairs count `[N]`."""
     from torch.nn.functional import normalize
 
     images = normalize(_mean(features.patches, features.patch_mask), dim=1)
     texts = normalize(_mean(features.answer, features.answer_mask), dim=1)[features.image_sample]
     return images, texts, _valid(features)
+
+
+def _nearest(cosines: Tensor, wrong: Tensor) -> Tensor:
+    """Give the cosine of the nearest wrong one `[N]`, -inf where there is none, of all `[N, all]`."""
+    from torch.nn.functional import pad
+
+    return pad(cosines.masked_fill(~wrong, float("-inf")), (0, 1), value=float("-inf")).amax(dim=1)
 
 
 def _mean(rows: Tensor, mask: Tensor) -> Tensor:

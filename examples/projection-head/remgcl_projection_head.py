@@ -50,7 +50,7 @@ class ProjectionHead(Loss):
 
             def forward(self, features: Features) -> Tensor:
                 scale = self.log_scale[0].exp().clamp(max=HOTTEST)
-                return loss.score(features, lambda means: self.head(means.to(self.head[0].weight.dtype)), scale)
+                return loss.score(features, lambda means: self.head(means.to(self.log_scale.dtype)), scale)
 
             def diagnose(self, features: Features) -> Mapping[str, Tensor]:
                 del features

@@ -3,7 +3,9 @@
 The list is a file beside this one. It holds the closed classes of words, which
 no text is about: articles, pronouns, prepositions, conjunctions, auxiliary and
 modal verbs with their forms, particles, and adverbs of place, time and reason;
-and punctuation. Each word stands there with a small and a capital first letter.
+and punctuation. Each word stands there twice: with a small letter behind a
+space, so that it is not found at the end of another, and with a capital one, as
+it begins a sentence.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ import numpy.typing as npt
 from attrs import frozen
 from remgcl import Engine, TextFilter, hookimpl
 
-WORDS = Path(__file__).with_name("german.txt")
-"""The stop words, one a line."""
+WORDS = Path(__file__).with_name("german.json")
+"""The stop words, as the part `stopwords` reads them."""
 
 
 @frozen(kw_only=True)
