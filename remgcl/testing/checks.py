@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
+from importlib.metadata import entry_points
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,12 +15,13 @@ import attrs
 import pytest
 import tomli_w
 
+from remgcl.core import plugins
 from remgcl.core.document import Document
 from remgcl.core.engine import Engine
 from remgcl.core.errors import PluginError, RecipeError, listed
-from remgcl.core.hookspecs import PREFIX, hookimpl
+from remgcl.core.hookspecs import PREFIX, PROJECT, hookimpl
 from remgcl.core.parts import Part
-from remgcl.core.registry import KINDS
+from remgcl.core.registry import KINDS, Registry
 from remgcl.core.schema import described
 from remgcl.core.structure import Structure
 
@@ -37,7 +39,7 @@ class PartChecks:
 
     def test_its_settings_survive_toml(self, part: Part) -> None:
         """A recipe holds every setting: a part that is written as TOML and read again is equal."""
-        structure = Structure(_engine_of(part).registry)
+        structure = Structure(engine_with(part).registry)
         holder: Any = attrs.make_class("Holder", {"part": attrs.field(type=KINDS[kind_of(part)])}, frozen=True)
         try:
             text = tomli_w.dumps(structure.write(holder(part)))
@@ -59,12 +61,11 @@ class PartChecks:
 
     def test_reading_it_imports_no_heavy_library(self, part: Part) -> None:
         """Recipes are read and checked without torch and its like, which belong inside `build`."""
-        module = type(part).__module__
-        if not _registered(part):
-            pytest.skip("the class is of no installed plugin")
-        imported = _heavy_imports(module)
-        if imported:
-            raise broken(part, f"importing {module} imports {listed(imported)}; import them inside the methods")
+        if _registered(part):
+            plugin = _installed().registry.entry(part).plugin
+            imported = _heavy_imports(plugin)
+            if imported:
+                raise broken(part, f"importing plugin {plugin!r} imports {listed(imported)}; import them inside methods")
 
 
 def broken(part: Part, what: str) -> AssertionError:
@@ -106,6 +107,18 @@ def kind_of(part: Part) -> str:
     raise PluginError(f"{part!r}: is no instance of a kind of part; there is {classes}")
 
 
+def engine_with(part: Part) -> Engine:
+    """Make an engine that knows a part, and all that is installed.
+
+    Args:
+        part: The part.
+
+    Raises:
+        PluginError: Its class could not be registered by a plugin.
+    """
+    return _installed() if _registered(part) else _registering(type(part), kind_of(part))
+
+
 @cache
 def _installed() -> Engine:
     return Engine.installed()
@@ -115,22 +128,24 @@ def _registered(part: Part) -> bool:
     return any(entry.part is type(part) for entry in _installed().registry)
 
 
-def _engine_of(part: Part) -> Engine:
-    """Make an engine that knows a part: of what is installed, or of the part alone."""
-    if _registered(part):
-        return _installed()
-    hook = PREFIX + kind_of(part)
+@cache
+def _registering(part: type[Part], kind: str) -> Engine:
+    """Make an engine of the installed plugins and one more, which registers a class."""
+    hook = PREFIX + kind
 
-    def register() -> dict[str, Any]:
-        return {"part": type(part)}
+    def register() -> dict[str, type[Part]]:
+        return {"conformance": part}
 
     register.__name__ = hook
-    return Engine.of({"conformance": SimpleNamespace(**{hook: hookimpl(register)})})
+    manager, broken_plugins = plugins.load()
+    manager.register(SimpleNamespace(**{hook: hookimpl(register)}), "conformance")
+    return Engine(Registry(manager, broken_plugins), broken_plugins)
 
 
 @cache
-def _heavy_imports(module: str) -> list[str]:
-    """Name the heavy libraries that importing a module imports, in a fresh interpreter."""
+def _heavy_imports(plugin: str) -> list[str]:
+    """Name the heavy libraries that importing a plugin imports, in a fresh interpreter."""
+    module = entry_points(group=PROJECT)[plugin].module
     program = f"import {module}, sys; print(*(name for name in {HEAVY!r} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - our own words
     return done.stdout.split()

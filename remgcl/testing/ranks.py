@@ -24,14 +24,14 @@ class Ranks:
     """Two processes that are one process group of gloo, started when they are first asked.
 
     Attributes:
-        limit: Seconds in which both must answer.
+        limit: Seconds in which both must answer, once they are there.
     """
 
     def __init__(self, limit: float = 60) -> None:
         """Start nothing yet.
 
         Args:
-            limit: Seconds in which both must answer.
+            limit: Seconds in which both must answer, once they are there.
         """
         self.limit = limit
         self._running: list[tuple[SpawnProcess, Connection]] = []
@@ -91,6 +91,8 @@ class Ranks:
             process.start()
             there.close()
             self._running.append((process, here))
+        for _, connection in self._running:
+            connection.recv_bytes()  # it is there
 
 
 def _received(connection: Connection) -> tuple[Any, str]:
@@ -110,6 +112,7 @@ def _serve(rank: int, meeting: str, connection: Connection) -> None:
     torch.set_num_threads(1)
     place = (Path(meeting) / "meeting").as_uri()
     distributed.init_process_group("gloo", init_method=place, rank=rank, world_size=RANKS)
+    connection.send_bytes(b"")
     while True:
         try:
             sys.path[:] = pickle.loads(connection.recv_bytes())  # noqa: S301 - of our own process
