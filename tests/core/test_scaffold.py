@@ -135,9 +135,9 @@ def test_what_is_written_passes_mypy(written: Path, tmp_path: Path) -> None:
 
 
 @each_kind
-def test_no_line_of_prose_is_too_long(kind: str) -> None:
+def test_no_line_is_too_long_and_no_file_ends_or_breaks_off_in_blank_lines(kind: str) -> None:
     for path, text in package("a-name-of-some-length", kind).items():
-        assert [line for line in text.splitlines() if len(line) > 120] == [], path
+        assert [line for line in text.splitlines() if len(line.partition("  # noqa")[0]) > 120] == [], path
         assert text.endswith("\n")
         assert not text.endswith("\n\n"), path
         assert "\n\n\n\n" not in text, path
