@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Shows that remgcl and plugins for it work once they are installed: wheels in a
-# new virtual environment, a recipe of four plugins, their tests, and the way
-# from nothing to a training with a loss of one's own. Called by `make examples`,
+# new virtual environment, a recipe of four plugins, the way from nothing to a
+# training with a loss of one's own, and the tests of all. Called by `make examples`,
 # with the Python of an environment that holds the libraries and what tests need.
 set -euo pipefail
 base=$(command -v "${1:-python3}")
@@ -40,14 +40,12 @@ print(remgcl.__file__, f"{len(plugins)} plugins")
 HERE
 
 echo "== a recipe of four plugins"
-for part in losses.hard-negative losses.projection-head vision_towers.convnext-tower text_filters.german-stopwords; do
-    remgcl parts "$part" | sed -n 2p
+remgcl parts > parts.txt
+for name in hard-negative projection-head convnext-tower german-stopwords; do
+    grep -x "  $name  ($name)" parts.txt
 done
 remgcl check examples/recipe.toml
 remgcl run examples/recipe.toml
-
-echo "== the tests of the plugins"
-python -m pytest -q -p no:cacheprovider examples
 
 echo "== from nothing to a training with a loss of one's own"
 pip() { python -m pip "$@"; }
@@ -57,4 +55,6 @@ pip install -e remgcl-fresh
 remgcl run remgcl-fresh/recipe.toml
 { set +x; } 2> /dev/null
 grep -q '"fresh"' runs/fresh/train/metrics.jsonl
-(cd remgcl-fresh && python -m pytest -q -p no:cacheprovider)
+
+echo "== the tests of the plugins"
+python -m pytest -q -p no:cacheprovider --durations=5 examples remgcl-fresh

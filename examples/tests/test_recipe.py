@@ -4,16 +4,23 @@ import json
 from io import StringIO
 from pathlib import Path
 
+import pytest
 from remgcl import Engine, RunFolder
 from rich.console import Console
 
 RECIPE = Path(__file__).parents[1] / "recipe.toml"
 
 
-def test_the_terms_of_two_plugins_stand_in_one_log(tmp_path: Path) -> None:
-    engine, folder = Engine.installed(), RunFolder(tmp_path)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The folder of a run of the recipe."""
+    engine, folder = Engine.installed(), RunFolder(tmp_path_factory.mktemp("run"))
     engine.run(engine.read(RECIPE), folder, Console(file=StringIO()), RECIPE.name)
-    lines = [json.loads(line) for line in folder.stage("train").metrics.read_text().splitlines()]
+    return folder
+
+
+def test_the_terms_of_two_plugins_stand_in_one_log(run: RunFolder) -> None:
+    lines = [json.loads(line) for line in run.stage("train").metrics.read_text().splitlines()]
     assert len(lines) == 4
     for line in lines:
         assert set(line["terms"]) == {"language", "hard-negative", "projection-head"}
@@ -23,11 +30,8 @@ def test_the_terms_of_two_plugins_stand_in_one_log(tmp_path: Path) -> None:
     assert {line["terms"]["hard-negative"]["weight"] for line in lines} == {0.1}
 
 
-def test_a_run_tells_the_versions_of_its_plugins(tmp_path: Path) -> None:
-    engine = Engine.installed()
-    recipe = engine.read(RECIPE, ["stages.train.data.samples=8"])
-    engine.run(recipe, RunFolder(tmp_path), Console(file=StringIO()), RECIPE.name)
-    told = json.loads((tmp_path / "about.json").read_text())["plugins"]
+def test_a_run_tells_the_versions_of_its_plugins(run: RunFolder) -> None:
+    told = json.loads((run.path / "about.json").read_text())["plugins"]
     assert told["hard-negative"] == "remgcl-hard-negative 0.1.0 (remgcl_hard_negative)"
     assert told["projection-head"] == "remgcl-projection-head 0.1.0 (remgcl_projection_head)"
     assert told["convnext-tower"] == "remgcl-convnext-tower 0.1.0 (remgcl_convnext_tower)"
