@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from importlib import resources
 from importlib.metadata import version
-from importlib.resources import files
 from keyword import iskeyword
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from remgcl.core.registry import KINDS, Registry
 NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 """What can name a part, a distribution and a module."""
 
-TEMPLATES = files(hookspecs.PROJECT) / "scaffold"
+TEMPLATES = resources.files(hookspecs.PROJECT) / "scaffold"
 """The templates: `KIND.py.jinja` for the module of each kind, and one for each other file."""
 
 
