@@ -65,7 +65,9 @@ class PartChecks:
             plugin = _installed().registry.entry(part).plugin
             imported = _heavy_imports(plugin)
             if imported:
-                raise broken(part, f"importing plugin {plugin!r} imports {listed(imported)}; import them inside methods")
+                raise broken(
+                    part, f"importing plugin {plugin!r} imports {listed(imported)}; import them inside methods"
+                )
 
 
 def broken(part: Part, what: str) -> AssertionError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import sys
-import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -121,6 +120,6 @@ def _serve(rank: int, meeting: str, connection: Connection) -> None:
         try:
             compute, arguments = pickle.loads(connection.recv_bytes())  # noqa: S301 - of our own process
             answer = compute(*arguments), ""
-        except Exception:  # noqa: BLE001 - a part may raise anything
-            answer = None, traceback.format_exc()
+        except Exception as error:  # noqa: BLE001 - a part may raise anything
+            answer = None, repr(error)
         connection.send_bytes(pickle.dumps(answer))

@@ -46,7 +46,8 @@ class Checks(PartChecks):
         """The same tokens have the same mask, however often and wherever it is built."""
         one, other = part.build(tokenizer), part.build(tokenizer)
         for ids in _answers(tokenizer):
-            if not np.array_equal(one(ids), one(ids)) or not np.array_equal(one(ids), other(ids)):
+            first, again, third = one(ids.copy()), one(ids.copy()), other(ids.copy())
+            if not np.array_equal(first, again) or not np.array_equal(first, third):
                 raise broken(part, "keeps other tokens of the same text each time; leave chance out of it")
 
     def test_it_goes_to_loader_workers(self, part: TextFilter, tokenizer: Any) -> None:  # noqa: ANN401
@@ -59,7 +60,7 @@ class Checks(PartChecks):
                 part, f"build: what it answers cannot be pickled: {error}; answer an instance of a class of a module"
             ) from error
         for ids in _answers(tokenizer):
-            if not np.array_equal(keep(ids), sent(ids)):
+            if not np.array_equal(keep(ids.copy()), sent(ids.copy())):
                 raise broken(part, "build: what it answers is another once it is pickled; keep all of its state")
 
 
