@@ -3,6 +3,7 @@
 # make test-slow    the tests that take minutes: the quickstart, a killed run, and two ranks
 # make bench        install, then measure for some minutes; writes docs/performance.md
 # make reference    write docs/parts.md anew, after a part or its documentation changed
+# make examples     install, then install wheels elsewhere, train with plugins and test them
 # make lint         install, then ruff, mypy and import-linter
 # make format       put the code into its canonical form
 
@@ -10,7 +11,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: quickstart test test-slow bench reference lint format clean
+.PHONY: quickstart test test-slow examples bench reference lint format clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/remgcl run recipes/quickstart.toml
@@ -20,6 +21,9 @@ test: $(VENV)/installed-test
 
 test-slow: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m slow -rP
+
+examples: $(VENV)/installed-test
+	examples/ci.sh $(BIN)/python
 
 bench: $(VENV)/installed
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m bench

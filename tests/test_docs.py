@@ -11,11 +11,17 @@ import torch
 
 from remgcl import Engine, Features, RecipeError, Regions, Stage
 from remgcl.core.registry import KINDS
+from remgcl.core.scaffold import package
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 RECIPES = (ROOT / "docs" / "recipes.md").read_text()
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
+]
 
 
 def _block(text: str, language: str, place: int = 0) -> str:
@@ -43,16 +49,26 @@ def _features() -> Features:
     )
 
 
-def test_the_loss_in_the_readme_works_as_a_plugin() -> None:
-    plugin = ModuleType("spread")
-    exec(_block(README, "python"), vars(plugin))  # noqa: S102 - the README is ours
-    loss = Engine.of([plugin]).registry.find("losses", "spread")
-    assert (loss.__doc__ or "").startswith("Keep the images of a batch apart")
+def test_the_loss_in_the_readme_is_what_new_plugin_writes_and_works() -> None:
+    shown, written = _block(README, "python"), package("nearer", "losses")[Path("remgcl_nearer.py")]
+    assert f"\n{shown}" in written
+    plugin = ModuleType("nearer")
+    exec(written, vars(plugin))  # noqa: S102 - we wrote it
+    loss = Engine.of([plugin]).registry.find("losses", "nearer")
     features = _features()
     value = loss(margin=0.1)(features)  # type: ignore[operator, call-arg]
     value.backward()
     assert value.shape == torch.Size([])
     assert features.patches.grad is not None
+
+
+def test_the_three_commands_of_the_readme_are_those_that_ci_runs() -> None:
+    commands = README.partition("## A loss of your own")[2].split("```\n")[1].splitlines()
+    assert len(commands) == 3
+    driver = (ROOT / "examples" / "ci.sh").read_text()
+    assert "\n".join(commands).replace("nearer", "fresh") in driver
+    told = [line for line in driver.splitlines() if line.startswith(("pip ", "remgcl new", "remgcl run remgcl"))]
+    assert told == [line.replace("nearer", "fresh") for line in commands]
 
 
 def test_the_recipe_of_the_documentation_can_be_read(engine: Engine, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from remgcl.cli import check, inspect, ocr, parts, run, schema
+from remgcl.cli import check, inspect, new_plugin, ocr, parts, run, schema
 
 app = typer.Typer(
     name="remgcl",
@@ -42,6 +42,7 @@ app.command("inspect")(inspect.inspect)
 app.command("ocr")(ocr.ocr)
 app.command("parts")(parts.parts)
 app.command("schema")(schema.schema)
+app.command("new-plugin")(new_plugin.new_plugin)
 
 
 def main() -> None:

@@ -1,0 +1,32 @@
+"""``remgcl new-plugin``: begin a plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def new_plugin(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The part's name in recipes, such as hard-negative.")],
+    kind: Annotated[str, typer.Option(metavar="KIND", help="The kind of part, such as loss or vision_tower.")],
+    folder: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where to; remgcl-NAME by default. It must be new.")
+    ] = None,
+) -> None:
+    """Write a package with a working part: module, test, recipe and README.
+
+    It can be installed, trained with and tested at once; then it is yours to change.
+    """
+    from remgcl import Engine
+    from remgcl.core.scaffold import kind_of, package, verify_name, write_package
+
+    of = kind_of(kind)
+    verify_name(name, of, Engine.installed().registry)
+    to = folder or Path(f"remgcl-{name}")
+    files = package(name, of)
+    write_package(files, to)
+    for path in files:
+        typer.echo(f"wrote {to / path}")
+    typer.echo(f"\npip install -e {to}\nremgcl run {to / 'recipe.toml'}")

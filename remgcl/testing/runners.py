@@ -1,0 +1,119 @@
+"""What every runner promises: a stage is trained to its end, and what it learned is saved."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+
+import attrs
+import pytest
+
+from remgcl.core.engine import Engine
+from remgcl.core.errors import RemgclError
+from remgcl.core.parts import Runner
+from remgcl.core.recipe import Recipe
+from remgcl.core.run_folder import RunFolder
+from remgcl.testing.checks import PartChecks, broken, engine_with
+
+RECIPE = """
+name = "conformance"
+seed = 3
+vision_tower = { use = "tiny", size = [32, 32], channels = [4, 8], strides = [[4, 4], [4, 4]] }
+projector = "linear"
+backbone = { use = "tiny", width = 16, layers = 1, heads = 2, mlp = 24, max_length = 128 }
+runner = "local"
+
+[stages.first]
+template = "plain"
+train = ["projector", "backbone"]
+max_length = 128
+batch_size = 2
+learning_rate = 1e-2
+log_steps = 1
+data = { use = "synthetic", samples = 8, size = 32, font = [8, 10] }
+losses = { global = { learned = true } }
+
+[stages.second]
+after = "first"
+template = "plain"
+train = ["projector"]
+max_length = 128
+batch_size = 2
+learning_rate = 1e-2
+data = { use = "synthetic", samples = 8, size = 32, font = [8, 10], seed = 1 }
+"""
+"""A job of seconds, of built-in parts: two stages, the second of which trains the projector alone."""
+
+STATES = {"weights", "gradients", "optimizer"}
+
+
+class Checks(PartChecks):
+    """What every runner promises."""
+
+    @pytest.fixture
+    def recipe(self, part: Runner, tmp_path: Path) -> Recipe:
+        """A job of seconds, for this runner; a subclass may give another."""
+        path = tmp_path / "conformance.toml"
+        path.write_text(RECIPE, encoding="utf-8")
+        return attrs.evolve(engine_with(part).read(path), runner=part)
+
+    def test_its_layout_is_one_that_can_be(self, part: Runner) -> None:
+        """`layout` tells processes, and what is sharded and offloaded, for estimates."""
+        layout = part.layout()
+        strange = ({*layout.sharded} | {*layout.offloaded}) - STATES
+        if strange or layout.gathered < 0 or (layout.processes is not None and layout.processes < 1):
+            raise broken(
+                part, f"layout: is {layout!r}; processes are 1 or more, and what is spread is of {sorted(STATES)}"
+            )
+
+    def test_it_verifies_a_usual_recipe(self, part: Runner, recipe: Recipe) -> None:
+        """`verify` raises only what would stop the run."""
+        try:
+            part.verify(recipe)
+        except RemgclError as error:
+            raise broken(
+                part, f"verify: refuses a recipe of built-in parts: {error}; raise what would stop it"
+            ) from error
+
+    def test_it_trains_every_stage_to_its_end_and_saves_what_was_learned(
+        self, part: Runner, recipe: Recipe, tmp_path: Path
+    ) -> None:
+        """A stage that was run is finished and not run again; what it trains is saved, changed, and nothing else."""
+        from safetensors.torch import load_file
+
+        run = _trained(part, recipe, tmp_path)
+        states = {}
+        for name in recipe.stages:
+            stage = run.stage(name)
+            if stage.finished() is None:
+                raise broken(part, f"run: leaves stage {name!r} unfinished; end it with job.finish(objective, results)")
+            files = sorted(stage.model.glob("*.safetensors"))
+            states[name] = {f"{file.stem}.{key}": value for file in files for key, value in load_file(file).items()}
+        before, after = states["first"], states["second"]
+        changed = {key.partition(".")[0] for key in after if key in before and not after[key].equal(before[key])}
+        if changed != {"projector"}:
+            raise broken(part, f"run: a stage that trains the projector changes {sorted(changed)}; train what job says")
+        if not run.stage("first").loss("global").exists():
+            raise broken(part, "run: what a loss learned is not saved; end with job.finish(objective, results)")
+        models = {path: path.read_bytes() for path in run.path.rglob("model/*")}
+        told = _told(part, recipe, run)
+        if told.count("finished already") != len(states) or any(path.read_bytes() != models[path] for path in models):
+            raise broken(part, f"run: the same run again tells {told!r}; what is finished must not be trained again")
+
+
+def _trained(part: Runner, recipe: Recipe, folder: Path) -> RunFolder:
+    run = RunFolder(folder / "run")
+    try:
+        _told(part, recipe, run)
+    except RemgclError as error:
+        raise broken(part, f"run: cannot finish a job of built-in parts: {error}") from error
+    return run
+
+
+def _told(part: Runner, recipe: Recipe, run: RunFolder) -> str:
+    from rich.console import Console
+
+    engine: Engine = engine_with(part)
+    told = StringIO()
+    engine.run(recipe, run, Console(file=told, width=500), "conformance.toml")
+    return told.getvalue()
