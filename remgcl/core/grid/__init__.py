@@ -1,0 +1,1 @@
+"""Grids: recipes that are trained with every choice of each axis and every seed, and what came out."""
