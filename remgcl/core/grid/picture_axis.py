@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -79,18 +80,20 @@ def lines_of(results: GridResults, axis: str) -> dict[str, Line]:
 
 
 def _draw(axes: Axes, along: Line, scale: Scale, place: int, apart: float) -> Any:  # noqa: ANN401 - matplotlib's containers
-    """Draw one line: its seeds thin, its means with their intervals on top."""
+    """Draw one line: its seeds thin, its means with their intervals on top; it is broken where nothing was measured."""
     look = line(place)
-    for seed in {seed for found in along.values() for seed in found}:
-        points = [(at + apart, found[seed] * scale.factor) for at, found in sorted(along.items()) if seed in found]
-        axes.plot(*zip(*points, strict=True), color=look["color"], marker=".", linewidth=0.6, alpha=0.45)
-    means = {at: estimate(list(found.values())) for at, found in sorted(along.items())}
+    places = range(min(along), max(along) + 1)
+    for seed in sorted({seed for found in along.values() for seed in found}):
+        values = [along.get(at, {}).get(seed, math.nan) * scale.factor for at in places]
+        axes.plot([at + apart for at in places], values, **look, marker=".", linewidth=0.6, alpha=0.45)
+    means = [estimate(list(along.get(at, {}).values())) for at in places]
     return axes.errorbar(
-        [at + apart for at in means],
-        [mean.mean * scale.factor for mean in means.values()],
-        yerr=[(mean.half or 0.0) * scale.factor for mean in means.values()],
+        [at + apart for at in places],
+        [mean.mean * scale.factor for mean in means],
+        yerr=[(mean.half or 0.0) * scale.factor for mean in means],
         marker=mark(place),
         markersize=5,
-        capsize=3,
+        elinewidth=1.1,
+        capsize=2.5,
         **look,
     )

@@ -16,52 +16,71 @@ if TYPE_CHECKING:
 COLUMNS = 3
 """Terms beside one another."""
 
-DECADE = 10
-"""Largest value by least, from which on the axis is logarithmic."""
+END = 2 / 3
+"""Share of the steps after which a training comes to its end, where the cells are told apart."""
 
 
-def draw_curves(results: GridResults, terms: Sequence[str], unit: str = "") -> Figure:
-    """Draw terms of the loss over the steps of the trainings that finished, each term in axes of its own.
+def draw_language(results: GridResults, term: str) -> Figure:
+    """Draw the language loss over the steps, as a whole, and the end of the trainings larger.
+
+    Args:
+        results: What came out of the grid.
+        term: Its name among the terms.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.4, 3.0))
+    whole, end = figure.subplots(1, 2)
+    lines = _draw(whole, results, term)
+    _draw(end, results, term, END)
+    whole.set_ylabel(f"{term} loss (nats per token)")
+    end.set_title("the last third")
+    for axes in (whole, end):
+        axes.set_xlabel("optimizer step")
+    explain(figure, lines)
+    return figure
+
+
+def draw_terms(results: GridResults, terms: Sequence[str]) -> Figure:
+    """Draw other terms of the loss over the steps, each in axes of its own.
 
     Args:
         results: What came out of the grid.
         terms: The terms, at least one.
-        unit: Unit of their values.
     """
     from matplotlib.figure import Figure
 
     columns = min(len(terms), COLUMNS)
     rows = -(-len(terms) // columns)
-    figure = Figure(figsize=(6.4, 3.4) if columns == rows == 1 else (2.4 * columns + 1.6, 2.2 * rows + 0.2))
+    figure = Figure(figsize=(2.3 * columns + 1.8, 2.2 * rows + 0.2))
     lines: dict[str, Any] = {}
     for place, term in enumerate(terms):
         axes = figure.add_subplot(rows, columns, place + 1)
         lines |= _draw(axes, results, term)
-        axes.set_ylabel(f"{term} loss{f' ({unit})' if unit else ''}")
+        axes.set_ylabel(f"{term} loss")
         if place >= len(terms) - columns:
             axes.set_xlabel("optimizer step")
-    labels = dict.fromkeys(result.label for result in results.cells)
-    explain(figure, {label: lines[label] for label in labels if label in lines})
+    explain(figure, {label: lines[label] for label in _labels(results) if label in lines})
     return figure
 
 
-def _draw(axes: Axes, results: GridResults, term: str) -> dict[str, Any]:
-    """Draw a term of every cell that has it."""
+def _draw(axes: Axes, results: GridResults, term: str, begin: float = 0.0) -> dict[str, Any]:
+    """Draw a term of every cell that has it, from a share of its steps on."""
     lines: dict[str, Any] = {}
-    extremes = []
-    for place, label in enumerate(dict.fromkeys(result.label for result in results.cells)):
-        held = [result for result in results.cells if result.label == label]
-        if (curve := band(held, term)) is None:
+    for place, label in enumerate(_labels(results)):
+        curve = band([result for result in results.cells if result.label == label], term)
+        if curve is None:
             continue
         steps, values = curve
-        look = line(place)
+        kept = steps >= begin * steps[-1]
+        steps, values, look = steps[kept], values[:, kept], line(place)
         (lines[label],) = axes.plot(steps, values.mean(axis=0), **look)
-        if len(values) > 1:
-            axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=look["color"], alpha=0.15, linewidth=0)
-        extremes += [values.min(), values.max()]
-    if extremes and 0 < DECADE * min(extremes) < max(extremes):
-        axes.set_yscale("log")
+        axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=look["color"], alpha=0.15, linewidth=0)
     return lines
+
+
+def _labels(results: GridResults) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(result.label for result in results.cells))
 
 
 def band(results: Sequence[CellResult], term: str) -> tuple[NDArray[Any], NDArray[Any]] | None:

@@ -20,7 +20,7 @@ DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 
 MARKS = "osD^"
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
     "axes.grid": True,
@@ -37,7 +37,7 @@ STYLE = {
     "grid.color": INK,
     "legend.frameon": False,
     "legend.title_fontsize": "medium",
-    "lines.linewidth": 1.5,
+    "lines.linewidth": 1.3,
     "svg.hashsalt": "remgcl",
     "text.color": INK,
     "text.parse_math": False,  # names are shown as they are
@@ -48,6 +48,9 @@ STYLE = {
 
 DOTS = 200
 """Dots per inch of a PNG."""
+
+LINE = 0.19
+"""Height of a line of a legend, in inches."""
 
 WIDE = 28
 """Letters in a line of a legend."""
@@ -72,7 +75,7 @@ def mark(place: int) -> str:
 
 
 def explain(figure: Figure, lines: dict[str, Any], title: str = "") -> None:
-    """Put a legend beside the axes, where it covers nothing.
+    """Put a legend beside the axes, where it covers nothing; the figure grows as high as it.
 
     Args:
         figure: The figure.
@@ -80,6 +83,8 @@ def explain(figure: Figure, lines: dict[str, Any], title: str = "") -> None:
         title: What the names are of.
     """
     names = [fill(name, WIDE) for name in lines]
+    height = LINE * (2 + bool(title) + sum(name.count("\n") + 1 for name in names))
+    figure.set_figheight(max(figure.get_figheight(), height))
     figure.legend(list(lines.values()), names, loc="outside right upper", title=title or None, alignment="left")
 
 

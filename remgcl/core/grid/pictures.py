@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from remgcl.core.grid.picture_axis import draw_axis, lines_of
-from remgcl.core.grid.picture_curves import draw_curves
+from remgcl.core.grid.picture_curves import draw_language, draw_terms
 from remgcl.core.grid.picture_style import STYLE, as_png, as_svg
 from remgcl.core.grid.report_words import Scale
 from remgcl.core.grid.results import GridResults
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BAND = "Mean over the finished seeds; the band goes from the least to the largest."
+RUNS = "Points are runs, and thin lines join the runs of a seed; on top are means with their 95 % intervals."
 
 
 @frozen
@@ -62,17 +63,11 @@ def _figures(results: GridResults, scale: Scale | None) -> Iterator[tuple[str, s
     terms = list(dict.fromkeys(term for result in finished for term, curve in result.curves.items() if curve))
     if LANGUAGE in terms:
         terms.remove(LANGUAGE)
-        yield "curves", "Learning curves", BAND, draw_curves(results, [LANGUAGE], "nats per token")
+        yield "curves", "Learning curves", BAND, draw_language(results, LANGUAGE)
     if terms:
-        yield "terms", "Learning curves of the other terms", BAND, draw_curves(results, terms)
+        yield "terms", "Learning curves of the other terms", BAND, draw_terms(results, terms)
     for place, axis in enumerate(results.axes):
         if scale is not None and lines_of(results, axis):
             name = f"axis-{place + 1}-" + re.sub(r"[^a-z0-9]+", "-", axis.lower()).strip("-")
-            yield name.strip("-"), f"Along the axis {axis}", _caption(results, axis), draw_axis(results, axis, scale)
-
-
-def _caption(results: GridResults, axis: str) -> str:
-    return (
-        f"{results.metrics[0]} at each value of {axis}. Points are runs, thin lines join the runs of a seed; on top the "
-        "means with their 95 % intervals."
-    )
+            title = f"{results.metrics[0]} along the axis {axis}"
+            yield name.strip("-"), title, RUNS, draw_axis(results, axis, scale)

@@ -13,7 +13,6 @@ from remgcl.core.grid.report_html import html
 from remgcl.core.grid.report_latex import latex
 from remgcl.core.grid.report_markdown import markdown
 from remgcl.core.grid.results import GridResults
-from remgcl.core.grid.statistics import summarize
 
 
 def write_report(results: GridResults, folder: Path) -> tuple[Path, ...]:

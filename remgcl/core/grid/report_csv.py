@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from remgcl.core.grid.results import GridResults
-from remgcl.core.grid.statistics import Cell, Difference
+from remgcl.core.grid.statistics import Cell, Estimate
 
 
 def runs(results: GridResults) -> str:
@@ -50,22 +50,19 @@ def summary(results: GridResults, cells: Sequence[Cell]) -> str:
 
 
 def _row(results: GridResults, cell: Cell, metric: str) -> list[object]:
-    found, difference = cell.estimates.get(metric), cell.differences.get(metric, Difference())
-    paired = difference.estimate
-    return [
-        cell.label,
-        *(cell.settings.get(axis) for axis in results.axes),
-        metric,
-        found.count if found else 0,
-        *((found.mean, *(found.bounds or (None, None))) if found else (None, None, None)),
-        paired.count if paired else 0,
-        *((paired.mean, *(paired.bounds or (None, None))) if paired else (None, None, None)),
-        difference.p,
-        difference.corrected,
-        difference.verdict if metric in cell.differences else None,
-        cell.seconds,
-        cell.samples_per_second,
-    ]
+    row: list[object] = [cell.label, *(cell.settings.get(axis) for axis in results.axes), metric]
+    row += _numbers(cell.estimates.get(metric))
+    difference = cell.differences.get(metric)
+    row += _numbers(difference.estimate if difference else None)
+    row += [difference.p, difference.corrected, difference.verdict] if difference else [None, None, None]
+    return [*row, cell.seconds, cell.samples_per_second]
+
+
+def _numbers(estimate: Estimate | None) -> list[object]:
+    """Write count, mean and both ends of the interval, as far as they are there."""
+    if estimate is None or not estimate.count:
+        return [0, None, None, None]
+    return [estimate.count, estimate.mean, *(estimate.bounds or (None, None))]
 
 
 def _csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

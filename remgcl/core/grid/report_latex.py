@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from remgcl.core.grid.report_content import Content
-from remgcl.core.grid.report_table import NOTHING, Table
+from remgcl.core.grid.report_table import Entry, Table
+from remgcl.core.grid.report_words import NOTHING
 
 ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -18,16 +18,29 @@ ESCAPES = {
     '"': r"\textquotedbl{}",
     "[": "{[}",
     "*": "{*}",
-    "-": "{-}",
-    "'": r"\textquotesingle{}",
     "`": r"\textasciigrave{}",
     "±": r"$\pm$",
     "\N{MINUS SIGN}": "$-$",
-    NOTHING: "--",
+    NOTHING: r"\textendash{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
 """Signs that mean something to LaTeX, or that its older fonts show as another; a bracket or a star after a line's end
 would be taken for its argument."""
+
+
+PACKAGES = r"% needs \usepackage[T1]{fontenc}, \usepackage{textcomp} and \usepackage{booktabs}"
+
+NAMES = ("cell", "seeds")
+COST = ("time", "samples/s")
+SPARE = ("seen from", *COST)
+"""Columns that would make a table of results too wide: what brackets tell already, and costs, which get a table."""
+
+MEAN = "mean ± half the width of its 95 % interval over seeds, by Student's t"
+
+COMPARED = (
+    "Differences are to the baseline, paired by seed, with the 95 % interval of each alone; p is of the paired t-test, "
+    "or of the sign test where all seeds differ alike, after Holm's correction. Distinguishable is a p below 0.05."
+)
 
 
 def latex(content: Content) -> str:
@@ -36,8 +49,19 @@ def latex(content: Content) -> str:
     Args:
         content: What the report says.
     """
-    head = r"% \usepackage{booktabs} and, for quotation marks in names, \usepackage[T1]{fontenc} and \usepackage{textcomp}"
-    return "\n".join([head, *(line for table in content.tables for line in _table(table, content))]) + "\n"
+    counts = sorted({sum(result.state == "finished" for result in cell.results) for cell in content.cells})
+    seeds = (
+        f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} finished seeds of each cell" if counts else ""
+    )
+    lines = [PACKAGES]
+    for table in content.tables:
+        kept = [head for head in table.heads if head not in SPARE]
+        if len(kept) > len(NAMES):
+            told = COMPARED if "difference" in kept else ""
+            lines += _table(table, kept, f"{content.name}: {table.title}, {MEAN}; {seeds}. {told}")
+    for table in content.tables[:1]:
+        lines += _table(table, [*NAMES, *COST], f"{content.name}: cost, means over {seeds}.")
+    return "\n".join(lines) + "\n"
 
 
 def escaped(text: str) -> str:
@@ -46,29 +70,26 @@ def escaped(text: str) -> str:
     Args:
         text: The text.
     """
-    return "".join(ESCAPES.get(sign, sign) for sign in " ".join(text.split()))
+    return "".join(ESCAPES.get(sign, sign) for sign in " ".join(text.split())).replace("--", "-{}-")
 
 
-def _table(table: Table, content: Content) -> Iterator[str]:
+def _table(table: Table, heads: Sequence[str], caption: str) -> Iterator[str]:
+    """Write some columns of a table."""
+    places = [place for place, head in enumerate(table.heads) if head in heads]
     yield ""
     yield r"\begin{table}"
     yield r"  \centering\footnotesize\setlength{\tabcolsep}{3pt}"
-    yield rf"  \caption{{{escaped(_caption(table, content))}}}"
-    yield rf"  \label{{tab:{re.sub(r'[^A-Za-z0-9]+', '-', f'{content.name}-{table.title}')}}}"
-    yield rf"  \begin{{tabular}}{{l{'r' * (len(table.heads) - 1)}}}"
+    yield rf"  \caption{{{escaped(caption)}}}"
+    yield rf"  \begin{{tabular}}{{l{'r' * (len(places) - 1)}}}"
     yield r"    \toprule"
-    yield rf"    {' & '.join(map(escaped, table.heads))} \\"
+    yield rf"    {' & '.join(escaped(table.heads[place]) for place in places)} \\"
     yield r"    \midrule"
     for row in table.rows:
-        texts = (rf"\textbf{{{escaped(entry.text)}}}" if entry.strong else escaped(entry.text) for entry in row)
-        yield rf"    {' & '.join(texts)} \\"
+        yield rf"    {' & '.join(_entry(row[place]) for place in places)} \\"
     yield r"    \bottomrule"
     yield r"  \end{tabular}"
     yield r"\end{table}"
 
 
-def _caption(table: Table, content: Content) -> str:
-    """Say what the table shows, of how many seeds, and what its intervals are."""
-    seeds = sorted({sum(result.state == "finished" for result in cell.results) for cell in content.cells})
-    told = f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else "".join(map(str, seeds))
-    return " ".join([f"{content.name}: {table.title}; {told} finished seeds of each cell.", *content.method[:-1]])
+def _entry(entry: Entry) -> str:
+    return rf"\textbf{{{escaped(entry.text)}}}" if entry.strong else escaped(entry.text)

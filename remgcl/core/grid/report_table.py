@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from remgcl.core.grid.report_words import Scale, duration, pace, probability
+from remgcl.core.grid.report_words import NOTHING, Scale, duration, pace, probability
 from remgcl.core.grid.results import GridResults
-from remgcl.core.grid.statistics import Cell
+from remgcl.core.grid.statistics import Cell, Estimate
 
-NOTHING = "\N{EN DASH}"
-"""Stands where there is no number."""
+COMPARED = ("difference", "seen from", "p (Holm)", "distinguishable")
+"""Heads of what a comparison tells."""
 
 
 @frozen
@@ -60,7 +60,9 @@ def tables_of(results: GridResults, cells: Sequence[Cell], scales: Mapping[str, 
             | (_cost(cell) if metric in ("", *results.metrics[:1]) else {})
             for cell in cells
         ]
-        tables.append(Table(metric or "cost", tuple(rows[0]) if rows else (), tuple(tuple(row.values()) for row in rows)))
+        tables.append(
+            Table(metric or "cost", tuple(rows[0]) if rows else (), tuple(tuple(row.values()) for row in rows))
+        )
     return tuple(tables)
 
 
@@ -72,21 +74,24 @@ def _named(cell: Cell, baseline: str | None) -> dict[str, Entry]:
 
 def _measured(metric: str, scale: Scale, cell: Cell, baseline: str | None) -> dict[str, Entry]:
     """Write a mean, and the difference to the baseline if there is one."""
-    found, difference = cell.estimates.get(metric), cell.differences.get(metric)
-    mean = {metric + scale.unit: Entry(scale.mean(found), found.mean) if found else Entry()}
-    if baseline is None:
-        return mean
-    told, visible, p, verdict = Entry(), Entry(), Entry(), Entry()
-    if found and difference and (paired := difference.estimate):
-        fewer = f" ({paired.count} paired)" if paired.count < found.count else ""
-        told = Entry(scale.difference(paired) + fewer, paired.mean)
-        if paired.half is not None and difference.spread:
-            visible = Entry(scale.value(paired.half), paired.half)
-    if difference:
-        if difference.corrected is not None:
-            p = Entry(probability(difference.corrected), difference.corrected)
-        verdict = Entry(difference.verdict, strong=difference.distinguishable is True)
-    return mean | {"difference": told, "seen from": visible, "p": p, "distinguishable": verdict}
+    found, difference = cell.estimates[metric], cell.differences.get(metric)
+    row = {metric + scale.unit: Entry(scale.mean(found), _order(found))}
+    if difference is None:
+        return row if baseline is None else row | dict.fromkeys(COMPARED, Entry())
+    paired, p = difference.estimate, difference.corrected
+    fewer = f" ({paired.count} paired)" if 0 < paired.count < found.count else ""
+    seen = paired.half if difference.spread else None
+    entries = (
+        Entry(scale.difference(paired) + fewer, _order(paired)),
+        Entry() if seen is None else Entry(scale.value(seen), seen),
+        Entry() if p is None else Entry(probability(p), p),
+        Entry(difference.verdict, strong=difference.distinguishable is True),
+    )
+    return row | dict(zip(COMPARED, entries, strict=True))
+
+
+def _order(estimate: Estimate) -> float | None:
+    return estimate.mean if estimate.count else None
 
 
 def _cost(cell: Cell) -> dict[str, Entry]:

@@ -12,6 +12,9 @@ from remgcl.core.grid.statistics import Estimate
 DIGITS = 4
 """Digits of the largest value of a metric that is no share."""
 
+NOTHING = "\N{EN DASH}"
+"""Stands where there is no number."""
+
 MINUTE, HOUR = 60, 3600
 
 
@@ -77,6 +80,8 @@ class Scale:
         Args:
             estimate: Both.
         """
+        if not estimate.count:
+            return NOTHING
         half = "" if estimate.half is None else f" ± {self.value(estimate.half)}"
         return self.value(estimate.mean) + half
 
@@ -86,6 +91,8 @@ class Scale:
         Args:
             estimate: Both.
         """
+        if not estimate.count:
+            return NOTHING
         bounds = estimate.bounds
         interval = "" if bounds is None else f" [{', '.join(map(self.signed, bounds))}]"
         return self.signed(estimate.mean) + interval
@@ -118,12 +125,3 @@ def pace(samples_per_second: float) -> str:
         samples_per_second: The pace.
     """
     return f"{samples_per_second:,.0f}" if samples_per_second >= 100 else f"{samples_per_second:.3g}"  # noqa: PLR2004 - three digits
-
-
-def listed(labels: Iterable[str]) -> str:
-    """Write labels, quoted, one after another.
-
-    Args:
-        labels: The labels.
-    """
-    return ", ".join(map(repr, labels))

@@ -26,9 +26,9 @@ class Estimate:
     """A mean over seeds and its interval.
 
     Attributes:
-        mean: The mean.
-        half: Half the width of the 95 % interval by Student's t; none for one
-            seed.
+        mean: The mean; not a number without a seed.
+        half: Half the width of the 95 % interval by Student's t; none for
+            fewer than two seeds.
         count: Number of seeds.
     """
 
@@ -38,7 +38,7 @@ class Estimate:
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """Both ends of the interval; none for one seed."""
+        """Both ends of the interval; none for fewer than two seeds."""
         return None if self.half is None else (self.mean - self.half, self.mean + self.half)
 
 
@@ -48,8 +48,8 @@ class Difference:
 
     Attributes:
         estimate: Mean of the differences and its interval, which is that of
-            this cell alone; none without a paired seed. Half its width is how
-            large a difference must be to be seen with so many seeds.
+            this cell alone. Half its width is how large a difference must be
+            to be seen with so many seeds.
         spread: Whether the differences vary from seed to seed.
         p: p-value of the paired t-test; none for fewer than three paired
             seeds. Without a spread there is no t-test: p is 1 if all
@@ -57,8 +57,8 @@ class Difference:
         corrected: The same after Holm's correction over the cells compared.
     """
 
-    estimate: Estimate | None = None
-    spread: bool = False
+    estimate: Estimate
+    spread: bool
     p: float | None = None
     corrected: float | None = None
 
@@ -74,8 +74,7 @@ class Difference:
     def verdict(self) -> str:
         """Say in words whether it is distinguishable from zero."""
         if self.corrected is None:
-            count = self.estimate.count if self.estimate else 0
-            return f"too few seeds to tell ({count} of at least {LEAST})"
+            return f"too few seeds to tell ({self.estimate.count} of at least {LEAST})"
         return {True: "yes", False: "no", None: "cannot be told: the same in every seed"}[self.distinguishable]
 
 
@@ -87,9 +86,9 @@ class Cell:
         label: Name of the cell.
         settings: Label of each axis to the label of the value.
         results: What came out, a result for each seed, in the order of seeds.
-        estimates: Each metric that was measured to its mean.
+        estimates: Each metric to its mean.
         differences: Each metric to the difference to the baseline; empty for
-            the baseline itself, and where nothing finished.
+            the baseline itself, and where there is none.
         seconds: Mean time of the trainings that finished.
         samples_per_second: Mean pace of the same.
     """
@@ -127,10 +126,10 @@ def summarize(results: GridResults) -> tuple[Cell, ...]:
             label=label,
             settings=held[0].settings,
             results=tuple(sorted(held, key=lambda result: result.seed)),
-            estimates={
-                metric: estimate(list(values.values())) for metric in results.metrics if (values := measured(held, metric))
+            estimates={metric: estimate(list(measured(held, metric).values())) for metric in results.metrics},
+            differences={
+                metric: differences[label] for metric, differences in compared.items() if label in differences
             },
-            differences={metric: differences[label] for metric, differences in compared.items() if label in differences},
             seconds=_mean(result.seconds for result in held if result.state == "finished"),
             samples_per_second=_mean(result.samples_per_second for result in held if result.state == "finished"),
         )
@@ -156,7 +155,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     """Estimate a mean and its 95 % interval by Student's t with n - 1 degrees of freedom.
 
     Args:
-        values: A value for each seed, at least one.
+        values: A value for each seed.
     """
     from scipy.stats import t
 
@@ -164,7 +163,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     half = None
     if count > 1:
         half = float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * stdev(values) / math.sqrt(count)
-    return Estimate(fmean(values), half, count)
+    return Estimate(fmean(values) if values else math.nan, half, count)
 
 
 def compare(cell: Mapping[int, float], baseline: Mapping[int, float]) -> Difference:
@@ -177,12 +176,10 @@ def compare(cell: Mapping[int, float], baseline: Mapping[int, float]) -> Differe
     from scipy.stats import t
 
     seeds = sorted(cell.keys() & baseline.keys())
-    if not seeds:
-        return Difference()
     differences = [cell[seed] - baseline[seed] for seed in seeds]
     found, count = estimate(differences), len(seeds)
-    noise = ROUNDING * max(abs(values[seed]) for values in (cell, baseline) for seed in seeds)
-    spread = max(differences) - min(differences) > noise
+    noise = ROUNDING * max((abs(values[seed]) for values in (cell, baseline) for seed in seeds), default=0.0)
+    spread = count > 0 and max(differences) - min(differences) > noise
     if count < LEAST:
         return Difference(found, spread)
     if spread:
@@ -210,11 +207,7 @@ def _compare(cells: Mapping[str, Sequence[CellResult]], metric: str, baseline: s
     if baseline is None:
         return {}
     true = measured(cells.get(baseline, ()), metric)
-    found = {
-        label: compare(values, true)
-        for label, results in cells.items()
-        if label != baseline and (values := measured(results, metric))
-    }
+    found = {label: compare(measured(results, metric), true) for label, results in cells.items() if label != baseline}
     tested = {label: difference.p for label, difference in found.items() if difference.p is not None}
     corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
     return {label: evolve(difference, corrected=corrected.get(label)) for label, difference in found.items()}
