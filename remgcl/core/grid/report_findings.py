@@ -34,15 +34,12 @@ def findings_of(results: GridResults, cells: Sequence[Cell], scales: Mapping[str
 
 
 def _progress(results: GridResults, cells: Sequence[Cell]) -> str:
-    """Count cells, runs and states."""
+    """Count cells, seeds, runs and states."""
     states = Counter(result.state for result in results.cells)
+    counts = {"cell": len(cells), "seed": len({result.seed for result in results.cells}), "run": len(results.cells)}
+    told = ", ".join(f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items())
     done = states.pop("finished", 0)
-    others = "".join(f", {count} {state}" for state, count in sorted(states.items()))
-    runs, seeds = len(results.cells), len({result.seed for result in results.cells})
-    counts = ", ".join(f"{n} {noun}{'s' * (n != 1)}" for n, noun in ((len(cells), "cell"), (seeds, "seed"), (runs, "run")))
-        f"{n} {noun}{'s' * (n != 1)}" for n, noun in ((len(cells), "cell"), (len(results.cells), "run"))
-    )
-    return f"{counts}: {done} finished{others}."
+    return f"{told}: {done} finished{''.join(f', {count} {state}' for state, count in sorted(states.items()))}."
 
 
 def _comparisons(compared: Mapping[str, Difference], baseline: str, scale: Scale) -> Iterator[str]:
@@ -53,7 +50,8 @@ def _comparisons(compared: Mapping[str, Difference], baseline: str, scale: Scale
             few.append(f"{label} ({found.estimate.count})")
         elif found.distinguishable:
             way = "higher" if found.estimate.mean > 0 else "lower"
-            yield f"{label} is {way} than {baseline}: {scale.difference(found.estimate)}{scale.points}{_p(found.corrected)}."
+            by = f"{scale.difference(found.estimate)}{scale.points}"
+            yield f"{label} is {way} than {baseline}: {by}, p {_p(found.corrected)}."
         elif found.distinguishable is None:
             same.append(f"{label} ({scale.signed(found.estimate.mean)}{scale.points})")
         else:
@@ -69,4 +67,4 @@ def _comparisons(compared: Mapping[str, Difference], baseline: str, scale: Scale
 
 def _p(p: float) -> str:
     text = probability(p)
-    return f", p {text}" if text.startswith("<") else f", p = {text}"
+    return text if text.startswith("<") else f"= {text}"
