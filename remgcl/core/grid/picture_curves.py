@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from remgcl.core.grid.picture_style import explain, line
@@ -87,7 +88,7 @@ def band(results: Sequence[CellResult], term: str) -> tuple[NDArray[Any], NDArra
     """Bring the curves of a cell's finished seeds to the same steps.
 
     Seeds that were logged at other steps are interpolated, where all of them
-    have values on both sides.
+    have values on both sides. Values that are no numbers are left out.
 
     Args:
         results: All seeds of the cell.
@@ -95,20 +96,16 @@ def band(results: Sequence[CellResult], term: str) -> tuple[NDArray[Any], NDArra
 
     Returns:
         Steps `[S]` and values `[seeds, S]`; nothing if no finished seed has
-        the term.
+        the term, or if the seeds have no steps in common.
     """
     import numpy as np
 
-    curves = [np.array(curve, dtype=float).T for curve in _finished(results, term)]
+    finished = [result.curves.get(term, ()) for result in results if result.state == "finished"]
+    kept = [[(step, value) for step, value in curve if math.isfinite(value)] for curve in finished]
+    curves = [np.array(curve, dtype=float).T for curve in kept if curve]
     if not curves:
         return None
     first, last = max(steps[0] for steps, _ in curves), min(steps[-1] for steps, _ in curves)
     steps = np.unique(np.concatenate([steps for steps, _ in curves]))
     steps = steps[(steps >= first) & (steps <= last)]
-    return steps, np.stack([np.interp(steps, own, values) for own, values in curves])
-
-
-def _finished(results: Sequence[CellResult], term: str) -> Iterator[Sequence[tuple[int, float]]]:
-    for result in results:
-        if result.state == "finished" and result.curves.get(term):
-            yield result.curves[term]
+    return (steps, np.stack([np.interp(steps, own, values) for own, values in curves])) if len(steps) else None

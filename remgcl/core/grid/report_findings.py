@@ -44,25 +44,26 @@ def _progress(results: GridResults, cells: Sequence[Cell]) -> str:
 
 def _comparisons(compared: Mapping[str, Difference], baseline: str, scale: Scale) -> Iterator[str]:
     """Say which cells differ from the baseline, which do not as far as can be seen, and which cannot be told."""
-    unseen, same, few = [], [], []
+    groups: dict[str, list[str]] = {
+        f"Higher than {baseline}": [],
+        f"Lower than {baseline}": [],
+        f"Not distinguishable from {baseline}": [],
+        f"The same difference to {baseline} in every seed, which tells nothing of chance": [],
+        f"Too few seeds to tell from {baseline} (at least {LEAST} that both have)": [],
+    }
+    higher, lower, unseen, same, few = groups.values()
     for label, found in compared.items():
         if found.corrected is None:
             few.append(f"{label} ({found.estimate.count})")
         elif found.distinguishable:
-            way = "higher" if found.estimate.mean > 0 else "lower"
-            by = f"{scale.difference(found.estimate)}{scale.points}"
-            yield f"{label} is {way} than {baseline}: {by}, p {_p(found.corrected)}."
+            by = f"{scale.difference(found.estimate)}{scale.points}, p {_p(found.corrected)}"
+            (higher if found.estimate.mean > 0 else lower).append(f"{label} ({by})")
         elif found.distinguishable is None:
             same.append(f"{label} ({scale.signed(found.estimate.mean)}{scale.points})")
         else:
             seen = found.estimate.half if found.spread else None
             unseen.append(label if seen is None else f"{label} (seen from {scale.value(seen)}{scale.points})")
-    if unseen:
-        yield f"Not distinguishable from {baseline}: {', '.join(unseen)}."
-    if same:
-        yield f"The same difference to {baseline} in every seed, which tells nothing of chance: {', '.join(same)}."
-    if few:
-        yield f"Too few seeds to tell from {baseline} (at least {LEAST} that both have): {', '.join(few)}."
+    yield from (f"{what}: {', '.join(labels)}." for what, labels in groups.items() if labels)
 
 
 def _p(p: float) -> str:

@@ -27,7 +27,6 @@ ESCAPES = {
 """Signs that mean something to LaTeX, or that its older fonts show as another; a bracket or a star after a line's end
 would be taken for its argument."""
 
-
 PACKAGES = r"% needs \usepackage[T1]{fontenc}, \usepackage{textcomp} and \usepackage{booktabs}"
 
 NAMES = ("cell", "seeds")
@@ -50,9 +49,7 @@ def latex(content: Content) -> str:
         content: What the report says.
     """
     counts = sorted({sum(result.state == "finished" for result in cell.results) for cell in content.cells})
-    seeds = (
-        f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} finished seeds of each cell" if counts else ""
-    )
+    seeds = f"{' to '.join(map(str, dict.fromkeys((*counts[:1], *counts[-1:]))))} finished seeds of each cell"
     lines = [PACKAGES]
     for table in content.tables:
         kept = [head for head in table.heads if head not in SPARE]
@@ -80,7 +77,7 @@ def _table(table: Table, heads: Sequence[str], caption: str) -> Iterator[str]:
     yield r"\begin{table}"
     yield r"  \centering\footnotesize\setlength{\tabcolsep}{3pt}"
     yield rf"  \caption{{{escaped(caption)}}}"
-    yield rf"  \begin{{tabular}}{{l{'r' * (len(places) - 1)}}}"
+    yield r"  \begin{tabular}{@{}l" + "r" * (len(places) - 1) + "@{}}"
     yield r"    \toprule"
     yield rf"    {' & '.join(escaped(table.heads[place]) for place in places)} \\"
     yield r"    \midrule"

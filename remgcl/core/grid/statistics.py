@@ -11,8 +11,8 @@ from attrs import evolve, frozen
 
 from remgcl.core.grid.results import CellResult, GridResults
 
-CONFIDENCE = 0.95
-"""Share of intervals that hold the true value."""
+ERROR = 0.05
+"""Share of intervals that do not hold the true value, and of equal cells that are told apart by chance."""
 
 LEAST = 3
 """Paired seeds below which no verdict is given."""
@@ -67,8 +67,9 @@ class Difference:
         """Whether it is distinguishable from zero; none where that cannot be told."""
         if self.corrected is None:
             return None
-        found = self.corrected < 1 - CONFIDENCE
-        return None if not (found or self.spread or self.p == 1) else found
+        if self.corrected < ERROR:
+            return True
+        return False if self.spread or self.p == 1 else None
 
     @property
     def verdict(self) -> str:
@@ -162,7 +163,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     count = len(values)
     half = None
     if count > 1:
-        half = float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * stdev(values) / math.sqrt(count)
+        half = float(t.ppf(1 - ERROR / 2, count - 1)) * stdev(values) / math.sqrt(count)
     return Estimate(fmean(values) if values else math.nan, half, count)
 
 
@@ -203,7 +204,7 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def _compare(cells: Mapping[str, Sequence[CellResult]], metric: str, baseline: str | None) -> dict[str, Difference]:
-    """Compare all cells that finished with the baseline, and correct for their number."""
+    """Compare all cells with the baseline, and correct for their number."""
     if baseline is None:
         return {}
     true = measured(cells.get(baseline, ()), metric)
