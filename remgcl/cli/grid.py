@@ -49,12 +49,12 @@ def run(
     from remgcl import Engine
     from remgcl.cli import grid_table
     from remgcl.core.grid.folder import GridFolder
-    from remgcl.core.grid.plan import read_grid
+    from remgcl.core.grid.plan import plan_grid, read_grid
     from remgcl.core.grid.run import Run
 
     engine = Engine.installed()
-    plan = read_grid(engine, grid, overrides)
-    runs = Run.of(engine, plan, GridFolder(folder or Path("runs") / plan.file.name))
+    plan = plan_grid(engine, read_grid(engine, grid, overrides))
+    runs = Run.of(engine, plan, GridFolder(folder or Path("runs") / plan.grid.file.name))
     console = Console(soft_wrap=True, highlight=False)
     if dry_run:
         console.print(grid_table.cells(runs.progress))

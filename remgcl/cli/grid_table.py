@@ -33,7 +33,7 @@ def live(rows: Sequence[Row], plan: GridPlan, height: int) -> Table:
         plan: The grid.
         height: Lines of the terminal.
     """
-    metric = plan.file.metrics[0]
+    metric = plan.grid.file.metrics[0]
     table = _table("", "cell", "seed", "state", "stage", "step", "loss", metric, "left")
     shown = list(rows)
     if len(rows) > max(height - FRAME, 1):
@@ -68,12 +68,12 @@ def cells(progress: Progress) -> Table:
     by_cell: dict[str, list[str]] = {}
     for member in progress.plan.members:
         by_cell.setdefault(member.cell.label, []).append(member.last)
-    seeds = len(progress.plan.members) // len(progress.plan.cells)
+    seeds = len(progress.plan.members) // len(progress.plan.grid.cells)
     stages = {member.cell.label: member.units for member in progress.plan.members}
     for label, units in by_cell.items():
         same = first.setdefault(units[0], label)
         done = sum(progress.results(progress.plan.units[digest]) is not None for digest in units)
-        named = label + " (baseline)" * (label == progress.plan.baseline)
+        named = label + " (baseline)" * (label == progress.plan.grid.baseline)
         table.add_row(named, str(seeds), " > ".join(stages[label]), f"{done}/{seeds}", same if same != label else "")
     return table
 
@@ -91,7 +91,7 @@ def stages(progress: Progress) -> Table:
     table.caption_justify = "left"
     for (stage, labels), units in _by_cells(progress.plan).items():
         cost = units[0].plan.estimate
-        every = len(labels) == len(progress.plan.cells)
+        every = len(labels) == len(progress.plan.grid.cells)
         table.add_row(
             stage,
             f"all {len(labels)} cells" if every and len(labels) > 1 else "\n".join(labels),
@@ -114,11 +114,11 @@ def summary(progress: Progress) -> str:
     plan = progress.plan
     left = [unit for unit in plan.units.values() if progress.results(unit) is None]
     needed = sum(len(member.units) for member in plan.members)
-    seeds = len(plan.members) // len(plan.cells)
+    seeds = len(plan.members) // len(plan.grid.cells)
     costs = [unit.plan.estimate.total for unit in left if unit.plan.estimate]
     work = f", {scaled(sum(costs), 'FLOP')}" if costs and len(costs) == len(left) else ""
     return (
-        f"{plan.file.name}: {len(plan.cells)} cells x {seeds} seeds = {len(plan.members)}; "
+        f"{plan.grid.file.name}: {len(plan.grid.cells)} cells x {seeds} seeds = {len(plan.members)}; "
         f"{len(plan.units)} different stages for {needed}, "
         f"{len(plan.units) - len(left)} finished, {len(left)} to train{work}"
     )

@@ -103,6 +103,16 @@ class Document:
         self._put(key, value)
         self._wrote(key, origin)
 
+    def remove(self, key: Key) -> None:
+        """Take a key out, with all that it holds; nothing happens if it is not there.
+
+        Args:
+            key: The path of the key.
+        """
+        above = self.get(key[:-1])
+        if isinstance(above, dict):
+            above.pop(key[-1], None)
+
     def get(self, key: Key) -> Any:  # noqa: ANN401 - any TOML value
         """Give what a key holds; nothing if it is not there.
 

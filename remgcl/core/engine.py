@@ -217,16 +217,19 @@ class Engine:
             plan: Its plan, for the digests of the data.
         """
         table = self.table(recipe)
-        shared = {name: table[name] for name in (*PARTS, "text_filter", "seed") if name in table}
-        return {
-            key: {
+        shared = {name: table[name] for name in (*PARTS, "seed")}
+        inputs = {}
+        for key in recipe.stages:
+            lineage = recipe.lineage(key)
+            filtered = {"text_filter": table["text_filter"]} if recipe.text_filter else {}
+            inputs[key] = {
                 **shared,
-                "stages": {before: table["stages"][before] for before in recipe.lineage(key)},
-                "data": {before: plan.stages[before].train.digest for before in recipe.lineage(key)},
-                "ocr": {before: ocr.digest for before in recipe.lineage(key) if (ocr := plan.stages[before].ocr)},
+                **(filtered if any(recipe.stages[before].losses for before in lineage) else {}),  # only they look at it
+                "stages": {before: table["stages"][before] for before in lineage},
+                "data": {before: plan.stages[before].train.digest for before in lineage},
+                "ocr": {before: ocr.digest for before in lineage if (ocr := plan.stages[before].ocr)},
             }
-            for key in recipe.stages
-        }
+        return inputs
 
     def job(self, recipe: Recipe, stage: str, folder: RunFolder, console: Console) -> Job:
         """Make the job of a stage that was begun; in whatever process a runner wants it.

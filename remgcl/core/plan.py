@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import TypeAlias, TypeVar, cast
+from typing import NoReturn, TypeAlias, TypeVar, cast
 
 from attrs import Factory, define, frozen
 
@@ -98,21 +98,32 @@ class Plan:
 class Findings:
     """What was found out already, for recipes that share parts or data."""
 
-    _known: list[tuple[object, object]] = Factory(list)
+    _known: list[tuple[object, Callable[[], object]]] = Factory(list)
 
     def of(self, what: object, find: Callable[[], T]) -> T:
-        """Recall what was found out, or find it out; what fails is tried again.
+        """Recall what was found out, be it an error, or find it out.
 
         Args:
             what: What it depends on; parts need not be hashable.
             find: How.
         """
-        for known, found in self._known:
-            if known == what:
-                return cast("T", found)
-        found = find()
-        self._known.append((what, found))
-        return found
+        known = next((recall for of, recall in self._known if of == what), None)
+        if known is None:
+            known = self._found(find)
+            self._known.append((what, known))
+        return cast("T", known())
+
+    def _found(self, find: Callable[[], object]) -> Callable[[], object]:
+        """Find something out, and make what tells it again."""
+        try:
+            found = find()
+        except RemgclError as error:
+            return partial(_raise, error)
+        return lambda: found
+
+
+def _raise(error: RemgclError) -> NoReturn:
+    raise error
 
 
 def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Findings | None = None) -> Plan:

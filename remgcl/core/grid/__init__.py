@@ -1,1 +1,1 @@
-"""Grids: a recipe varied along axes, and every stage that this takes trained once."""
+"""Ablation grids: a recipe varied along axes and seeds, every different stage trained once, and what came out."""

@@ -17,8 +17,11 @@ from remgcl.core.registry import Registry
 Settings: TypeAlias = tuple[tuple[Key, Any], ...]
 """Keys and their values, in the order they are set."""
 
-TOGETHER = {"label", "set"}
+LABEL, SET, UNSET = "label", "set", "unset"
 """The keys of a value that moves several keys of a recipe together."""
+
+ABSENT = object()
+"""Stands for the value of a key that is taken out of a recipe."""
 
 
 @frozen
@@ -113,21 +116,28 @@ def _choices(key: str, values: object, base: Document, registry: Registry) -> tu
 
 def _choice(key: str, value: Any, base: Document, place: str) -> Choice:  # noqa: ANN401 - any TOML value
     """Read one value of an axis."""
-    if isinstance(value, Mapping) and value.keys() & TOGETHER:
-        label, table = value.get("label"), value.get("set")
-        if value.keys() != TOGETHER or not isinstance(label, str) or not isinstance(table, Mapping):
-            told = "a text and a table; a value that sets several keys needs both, and nothing else"
-            raise ValueFaultError(f"must have 'label' and 'set', {told}", (place,))
-        try:
-            return Choice(label, value, read_settings(table, base))
-        except ValueFaultError as error:
-            raise ValueFaultError(str(error), (place, "set", *error.key)) from None
+    if isinstance(value, Mapping) and LABEL in value:
+        return _together(value, base, place)
     path = expand(key, base)
     if holds_tables(path):
         _verify_names(value, place)
     below = flat(value).items() if isinstance(value, Mapping) and value else ()
     settings = [((*path, *low.split(".")), held) for low, held in below] or [(path, value)]
     return Choice(called(value), value, _parts_first(settings))
+
+
+def _together(value: Mapping[str, Any], base: Document, place: str) -> Choice:
+    """Read a value that sets several keys, or takes some out."""
+    known = {LABEL: str, SET: Mapping, UNSET: list}
+    for name, held in value.items():
+        if not isinstance(held, known.get(name, ())):
+            told = f"must have {LABEL!r}, a text, and {SET!r}, a table, or {UNSET!r}, a list of keys"
+            raise ValueFaultError(f"{told}; it is {value!r}", (place,))
+    try:
+        settings = read_settings(value.get(SET, {}), base)
+        return Choice(value[LABEL], value, settings + read_settings(dict.fromkeys(value.get(UNSET, ()), ABSENT), base))
+    except ValueFaultError as error:
+        raise ValueFaultError(str(error), (place, *error.key)) from None
 
 
 def _verify_names(value: object, place: str) -> None:

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from remgcl.core.document import Document, Key, dotted
 from remgcl.core.errors import Fault, Hint, RecipeError, ValueFaultError, listed
-from remgcl.core.grid.axes import Axis, Choice, Settings
+from remgcl.core.grid.axes import ABSENT, Axis, Choice, Settings
 from remgcl.core.grid.file import GridFile, flat
 from remgcl.core.grid.keys import STAGES, holds_tables
 
@@ -103,7 +103,11 @@ def lay(document: Document, settings: Settings, origin: str) -> None:
         if not _dropped(key, kept):
             _keep(document, key, names, origin)
     for key, value in settings:
-        if key not in kept and not _dropped(key, kept):
+        if key in kept or _dropped(key, kept):
+            continue
+        if value is ABSENT:
+            document.remove(key)
+        else:
             document.set(key, value, origin)
 
 
@@ -148,7 +152,7 @@ def _keep(document: Document, key: Key, names: Sequence[str], origin: str) -> No
     there = dict(held) if isinstance(held, dict) else {}
     for name in there:
         if name not in names:
-            del held[name]
+            document.remove((*key, name))
     for name in names:
         if name not in there:
             document.set((*key, name), {}, origin)
@@ -157,8 +161,8 @@ def _keep(document: Document, key: Key, names: Sequence[str], origin: str) -> No
             before = next((after for after in _before(name, there) if after in names), None)
             if before is not None:
                 document.set((STAGES, name, AFTER), before, origin)
-            elif name in there:
-                document.get((STAGES, name)).pop(AFTER, None)
+            else:
+                document.remove((STAGES, name, AFTER))
 
 
 def _before(name: str, stages: Mapping[str, Any]) -> Iterator[str]:

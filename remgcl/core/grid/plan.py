@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve, frozen
 
 from remgcl.core import document
-from remgcl.core.document import Document
 from remgcl.core.engine import Engine
 from remgcl.core.errors import Fault, FaultsError, RecipeError, ValueFaultError
 from remgcl.core.files import as_json
@@ -78,8 +78,8 @@ class Member:
 
 
 @frozen(kw_only=True, eq=False)
-class GridPlan:
-    """A grid that was read and checked.
+class Grid:
+    """A grid that was read.
 
     Attributes:
         file: As it is written.
@@ -87,8 +87,7 @@ class GridPlan:
         axes: What is varied.
         baseline: The label of the cell that others are compared with, if any.
         cells: All cells.
-        members: All cells with each seed, seed after seed.
-        units: What is trained, by digest; what a stage starts from comes before it.
+        recipes: The recipe of each cell, by its label.
     """
 
     file: GridFile
@@ -96,12 +95,26 @@ class GridPlan:
     axes: tuple[Axis, ...]
     baseline: str | None
     cells: tuple[Cell, ...]
+    recipes: Mapping[str, Recipe]
+
+
+@frozen(kw_only=True, eq=False)
+class GridPlan:
+    """A grid that was checked.
+
+    Attributes:
+        grid: The grid.
+        members: All cells with each seed, seed after seed.
+        units: What is trained, by digest; what a stage starts from comes before it.
+    """
+
+    grid: Grid
     members: tuple[Member, ...]
     units: Mapping[str, Unit]
 
 
-def read_grid(engine: Engine, path: Path, overrides: Sequence[str] = ()) -> GridPlan:
-    """Read a grid, its base and all its cells, and verify that each can be trained.
+def read_grid(engine: Engine, path: Path, overrides: Sequence[str] = ()) -> Grid:
+    """Read a grid, its base and all its cells.
 
     Args:
         engine: The parts.
@@ -109,28 +122,56 @@ def read_grid(engine: Engine, path: Path, overrides: Sequence[str] = ()) -> Grid
         overrides: ``key=value`` each, laid over the base after the grid's own settings.
 
     Raises:
-        FaultsError: All that would stop a cell.
+        FaultsError: All faults of the grid's file, or of its cells.
     """
     name = str(path)
-    grid = read_file(path, engine.registry)
-    grid.executor.verify()
-    base = document.load(path.parent / grid.base)
+    file = read_file(path, engine.registry)
+    base = document.load(path.parent / file.base)
     try:
-        lay(base, read_settings(grid.set_, base), name)
+        lay(base, read_settings(file.set_, base), name)
     except ValueFaultError as error:
         raise RecipeError([Fault(name, document.dotted(("set", *error.key)), str(error))]) from None
     document.override(base, overrides)
-    axes = read_axes(grid.axes, name, base, engine.registry)
-    cells = make_cells(grid, name, base, axes)
-    baseline = find_baseline(grid, name, axes, cells)
-    plans = _checked(engine, cells, name, grid)
+    axes = read_axes(file.axes, name, base, engine.registry)
+    cells = make_cells(file, name, base, axes)
+    baseline = find_baseline(file, name, axes, cells)
+    told = _Told(name, len(cells))
+    recipes: dict[str, Recipe] = {}
+    for cell in cells:
+        with told.of(cell):
+            document.fill_paths(cell.document)
+            recipe = recipes[cell.label] = Structure(engine.registry).read(cell.document, Recipe)
+            _verify_metrics(recipe, name, file)
+    told.raise_all()
+    return Grid(file=file, path=path, axes=axes, baseline=baseline, cells=cells, recipes=recipes)
+
+
+def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
+    """Verify that each cell can be trained, and find the different stages of all.
+
+    Args:
+        engine: The parts.
+        grid: The grid.
+
+    Raises:
+        FaultsError: All that would stop a cell.
+        RemgclError: The executor cannot be used.
+    """
+    grid.file.executor.verify()
+    name, findings = str(grid.path), Findings()
+    told = _Told(name, len(grid.cells))
+    plans: dict[str, Plan] = {}
+    for cell in grid.cells:
+        with told.of(cell):
+            plans[cell.label] = make_plan(grid.recipes[cell.label], name, findings=findings)
+    told.raise_all()
     units: dict[str, Unit] = {}
-    members = tuple(
-        Member(cell=cell, seed=seed, units=_add(units, engine, evolve(recipe, seed=seed), plan))
-        for seed in grid.seeds or (plans[0][0].seed,)
-        for cell, (recipe, plan) in zip(cells, plans, strict=True)
-    )
-    return GridPlan(file=grid, path=path, axes=axes, baseline=baseline, cells=cells, members=members, units=units)
+    members = []
+    for seed in grid.file.seeds or (grid.recipes[grid.cells[0].label].seed,):
+        for cell in grid.cells:
+            recipe = evolve(grid.recipes[cell.label], seed=seed)
+            members.append(Member(cell=cell, seed=seed, units=_add(units, engine, recipe, plans[cell.label])))
+    return GridPlan(grid=grid, members=tuple(members), units=units)
 
 
 def digest_of(inputs: Mapping[str, Any]) -> str:
@@ -146,60 +187,39 @@ def digest_of(inputs: Mapping[str, Any]) -> str:
 class _Told:
     """Faults of cells; what many have is told once."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, cells: int) -> None:
         self._name = name
-        self._cells: dict[Fault, list[str]] = {}
+        self._cells = cells
+        self._labels: dict[Fault, list[str]] = {}
 
-    def add(self, cell: Cell, faults: Sequence[Fault]) -> None:
-        for fault in faults:
-            self._cells.setdefault(fault, []).append(cell.label)
+    @contextmanager
+    def of(self, cell: Cell) -> Iterator[None]:
+        """Keep the faults of a cell for later."""
+        try:
+            yield
+        except FaultsError as error:
+            for fault in error.faults:
+                self._labels.setdefault(fault, []).append(cell.label)
 
-    def raise_if_any(self, cells: int) -> None:
-        if self._cells:
-            raise FaultsError([self._worded(fault, labels, cells) for fault, labels in self._cells.items()])
+    def raise_all(self) -> None:
+        """Raise what was kept."""
+        if self._labels:
+            raise FaultsError([self._worded(fault, labels) for fault, labels in self._labels.items()])
 
-    def _worded(self, fault: Fault, labels: Sequence[str], cells: int) -> Fault:
+    def _worded(self, fault: Fault, labels: Sequence[str]) -> Fault:
         where = fault.where or self._name
-        if len(labels) == cells:
+        if len(labels) == self._cells:
             return evolve(fault, where=where)
         more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
         return evolve(fault, where=f"{where}: cell {labels[0]!r}{more}")
 
 
-def _checked(engine: Engine, cells: Sequence[Cell], name: str, grid: GridFile) -> list[tuple[Recipe, Plan]]:
-    """Read the recipe of each cell, and plan it."""
-    told = _Told(name)
-    recipes: list[tuple[Cell, Recipe]] = []
-    for cell in cells:
-        try:
-            recipes.append((cell, _recipe(engine, cell.document)))
-        except FaultsError as error:
-            told.add(cell, error.faults)
-    told.raise_if_any(len(cells))
-    findings = Findings()
-    plans = []
-    for cell, recipe in recipes:
-        told.add(cell, _unanswered(recipe, name, grid))
-        try:
-            plans.append((recipe, make_plan(recipe, name, findings=findings)))
-        except FaultsError as error:
-            told.add(cell, error.faults)
-    told.raise_if_any(len(cells))
-    return plans
-
-
-def _recipe(engine: Engine, held: Document) -> Recipe:
-    document.fill_paths(held)
-    return Structure(engine.registry).read(held, Recipe)
-
-
-def _unanswered(recipe: Recipe, name: str, grid: GridFile) -> list[Fault]:
-    """Tell if the metric of held-out samples is wanted of a stage that has none."""
+def _verify_metrics(recipe: Recipe, name: str, file: GridFile) -> None:
+    """Make sure that there are held-out samples if their metric is wanted."""
     key = list(recipe.stages)[-1]
-    if EXACT_MATCH not in grid.metrics or recipe.stages[key].validation:
-        return []
-    told = f"{EXACT_MATCH!r} needs held-out samples; stage {key!r} has no validation"
-    return [Fault(name, "metrics", told)]
+    if EXACT_MATCH in file.metrics and not recipe.stages[key].validation:
+        told = f"{EXACT_MATCH!r} needs held-out samples; stage {key!r} has no validation"
+        raise FaultsError([Fault(name, "metrics", told)])
 
 
 def _add(units: dict[str, Unit], engine: Engine, recipe: Recipe, plan: Plan) -> dict[str, str]:

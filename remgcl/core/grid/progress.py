@@ -102,7 +102,7 @@ class Progress:
             step=step,
             steps=unit.plan.steps,
             losses={name: term["loss"] for name, term in line.get("terms", {}).items()},
-            metric=None if results is None else number(results, self.plan.file.metrics[0]),
+            metric=None if results is None else number(results, self.plan.grid.file.metrics[0]),
             left=samples / speed if speed and state == "running" else None,
             error=self.failed.get(unit.digest),
         )

@@ -71,10 +71,10 @@ class Run:
             left = {digest: unit for digest, unit in self.plan.units.items() if self.progress.results(unit) is None}
             try:
                 if left:
-                    with self.plan.file.executor.open() as submit:
+                    with self.plan.grid.file.executor.open() as submit:
                         self._train(left, submit, told)
             except KeyboardInterrupt:
-                raise RunError(f"grid {self.plan.file.name!r}: interrupted; run it again to go on") from None
+                raise RunError(f"grid {self.plan.grid.file.name!r}: interrupted; run it again to go on") from None
             told(self.progress.rows())
         return not self.progress.failed
 
@@ -86,7 +86,7 @@ class Run:
             told(self.progress.rows())
             if self._running:
                 wait([attempt.future for attempt in self._running.values()], REFRESH, FIRST_COMPLETED)
-            else:
+            elif left:
                 time.sleep(REFRESH)  # another process still trains what is next
             for digest in [digest for digest, attempt in self._running.items() if attempt.future.done()]:
                 self._judge(self._running.pop(digest))
@@ -96,10 +96,8 @@ class Run:
         for digest, unit in list(left.items()):
             folder = self._of(unit)
             if unit.before in self.progress.failed:
-                self.progress.failed[digest] = (
-                    f"stage {self.plan.units[unit.before].stage!r}, which it starts from, failed"
-                )
                 del left[digest]
+                self._fail(unit, f"stage {self.plan.units[unit.before].stage!r}, which it starts from, failed")
             elif unit.before not in {*left, *self._running} and not folder.run.busy:
                 del left[digest]
                 try:
@@ -119,7 +117,7 @@ class Run:
         command = sys.executable, "-m", "remgcl", "run", str(folder.run.recipe), "--folder", str(folder.run.path)
         begun = folder.log.stat().st_size if folder.log.exists() else 0
         task = Task(
-            name=f"{self.plan.file.name} {unit.stage} {unit.digest}",
+            name=f"{self.plan.grid.file.name} {unit.stage} {unit.digest}",
             command=command,
             folder=Path.cwd(),
             log=folder.log.absolute(),
@@ -159,11 +157,11 @@ class Run:
         """Describe the cells, for people and for reports."""
         plan = self.plan
         return {
-            "name": plan.file.name,
-            "file": str(plan.path),
-            "metrics": list(plan.file.metrics),
-            "axes": {axis.label: [choice.label for choice in axis.choices] for axis in plan.axes},
-            "baseline": plan.baseline,
+            "name": plan.grid.file.name,
+            "file": str(plan.grid.path),
+            "metrics": list(plan.grid.file.metrics),
+            "axes": {axis.label: [choice.label for choice in axis.choices] for axis in plan.grid.axes},
+            "baseline": plan.grid.baseline,
             "cells": [
                 {
                     "label": member.cell.label,
