@@ -169,13 +169,13 @@ def called(value: Any) -> str:  # noqa: ANN401 - any TOML value
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        short = f"{value:g}"
-        return (short if float(short) == value else repr(value)).replace("e-0", "e-")
+        mantissa, exponent = f"{value:e}".split("e")
+        short = [f"{value:g}", f"{float(mantissa):g}e{int(exponent)}"]
+        return min((text for text in short if float(text) == value), key=len, default=repr(value))
     if isinstance(value, list):
         return "+".join(map(called, value)) or "none"
     if isinstance(value, Mapping):
-        settings = [f"{key}={called(below)}" for key, below in value.items() if key != USE]
-        return ",".join([str(value[USE])] * (USE in value) + settings)
+        return ",".join(called(below) if key == USE else f"{key}={called(below)}" for key, below in value.items())
     return str(value)
 
 
