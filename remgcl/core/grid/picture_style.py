@@ -49,7 +49,7 @@ STYLE: dict[Any, Any] = {
 DOTS = 200
 """Dots per inch of a PNG."""
 
-LINE = 0.19
+LINE = 0.21
 """Height of a line of a legend, in inches."""
 
 WIDE = 28
@@ -111,4 +111,4 @@ def as_svg(figure: Figure) -> str:
     box = drawn[drawn.index('viewBox="') :].split('"')[1]
     body = drawn[drawn.index("<defs>") :].replace(INK, "currentColor")
     links = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    return f'<svg {links} viewBox="{box}" width="{box.split()[2]}pt" role="img">{body}'
+    return f'<svg {links} viewBox="{box}" width="{box.split()[2]}pt">{body}'

@@ -47,7 +47,7 @@ def _lines(content: Content, pictures: Sequence[Picture]) -> Iterator[str]:
 
 def _table(table: Table) -> Iterator[str]:
     yield f"| {' | '.join(map(escaped, table.heads))} |"
-    yield f"|{'---|' * len(table.heads)}"
+    yield f"|---|{'---:|' * (len(table.heads) - 1)}"
     for row in table.rows:
         texts = (f"**{escaped(entry.text)}**" if entry.strong else escaped(entry.text) for entry in row)
         yield f"| {' | '.join(texts)} |"
