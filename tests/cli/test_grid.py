@@ -78,7 +78,9 @@ def test_a_dry_run_lists_cells_and_costs_and_writes_nothing(remgcl: Call, grid: 
 
 
 def test_a_baseline_that_is_two_cells_is_told(remgcl: Call, grid: Path) -> None:
-    grid.write_text(GRID.replace(', "losses.mine.weight" = 0.25 }', " }").replace("[axes]", "[axes]\nbatch_size = [1, 2]"))
+    grid.write_text(
+        GRID.replace(', "losses.mine.weight" = 0.25 }', " }").replace("[axes]", "[axes]\nbatch_size = [1, 2]")
+    )
     ended = remgcl("grid", "run", grid)
     assert (ended.code, ended.err) == (
         2,
@@ -105,7 +107,8 @@ def test_the_table_shows_what_runs_first_where_not_all_fits(engine: Engine, grid
     ]
     assert lines[-1] == "1 running, 1 failed, 1 waiting, 1 finished"
     few = shown(grid_table.live(rows, plan, grid_table.FRAME + 2))
-    assert ("running tune" in " ".join(few.replace("│", " ").split())) and ("waiting" not in few.partition("└")[0])
+    assert "running tune" in " ".join(few.replace("│", " ").split())
+    assert "waiting" not in few.partition("└")[0]
     assert "1 running, 1 failed, 1 waiting, 1 finished; 2 not shown" in few
 
 

@@ -167,10 +167,12 @@ def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
     told.raise_all()
     units: dict[str, Unit] = {}
     members = []
+    inputs = {cell.label: engine.inputs(grid.recipes[cell.label], plans[cell.label]) for cell in grid.cells}
     for seed in grid.file.seeds or (grid.recipes[grid.cells[0].label].seed,):
         for cell in grid.cells:
             recipe = evolve(grid.recipes[cell.label], seed=seed)
-            members.append(Member(cell=cell, seed=seed, units=_add(units, engine, recipe, plans[cell.label])))
+            seeded = {key: {**made, "seed": seed} for key, made in inputs[cell.label].items()}
+            members.append(Member(cell=cell, seed=seed, units=_add(units, recipe, plans[cell.label], seeded)))
     return GridPlan(grid=grid, members=tuple(members), units=units)
 
 
@@ -222,9 +224,8 @@ def _verify_metrics(recipe: Recipe, name: str, file: GridFile) -> None:
         raise FaultsError([Fault(name, "metrics", told)])
 
 
-def _add(units: dict[str, Unit], engine: Engine, recipe: Recipe, plan: Plan) -> dict[str, str]:
+def _add(units: dict[str, Unit], recipe: Recipe, plan: Plan, inputs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Add the stages of a recipe that are not there yet, as far as its last stage needs them."""
-    inputs = engine.inputs(recipe, plan)
     digests: dict[str, str] = {}
     for key in recipe.lineage(list(recipe.stages)[-1]):
         digest = digests[key] = digest_of(inputs[key])

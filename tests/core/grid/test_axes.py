@@ -95,14 +95,19 @@ def test_a_value_has_a_short_label(value: object, label: str) -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"learning_rat": [1.0]}, "axes.learning_rat: no key 'learning_rat' in a recipe; did you mean 'learning_rate'?"),
+        (
+            {"learning_rat": [1.0]},
+            "axes.learning_rat: no key 'learning_rat' in a recipe; did you mean 'learning_rate'?",
+        ),
         ({"epochs": []}, "axes.epochs: must be a list of values, or a pattern such as '*'; it is []"),
         ({"epochs": 2}, "axes.epochs: must be a list of values, or a pattern such as '*'; it is 2"),
         ({"epochs": "*"}, "axes.epochs: must be a list of values; a pattern such as '*' needs a key that names a part"),
         (
             {"projector.use": "q*"},
-            "axes.projector.use: no part among the projectors matches 'q*'; "
-            "there is 'identity', 'linear', 'mlp2x_gelu'",
+            (
+                "axes.projector.use: no part among the projectors matches 'q*'; "
+                "there is 'identity', 'linear', 'mlp2x_gelu'"
+            ),
         ),
         ({"epochs": [1.0, 2.0, 1.0]}, "axes.epochs.2: '1' is there twice; give one another label: "),
         ({"losses": ["global"]}, "axes.losses.0: must be a list of names; it is 'global'"),

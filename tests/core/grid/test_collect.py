@@ -1,16 +1,19 @@
 """What came out of a grid, read from its folder."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from remgcl import RunError
 from remgcl.core.grid.collect import collect
 
+Grids: TypeAlias = Any
+"""The class of the fixture, which no test can import."""
+
 LOSSES = 'seeds = [1, 2]\nmetrics = ["exact_match.after", "nothing", "seconds"]\n[axes]\nlosses = [[], ["global"]]'
 
 
-def test_finished_cells_tell_metrics_costs_and_curves(grids: Any) -> None:  # noqa: ANN401 - a fixture's class
+def test_finished_cells_tell_metrics_costs_and_curves(grids: Grids) -> None:
     grids.run(f"baseline = {{ losses = [] }}\n{LOSSES}")
     results = collect(grids.folder.path)
     assert (results.name, results.baseline, results.axes) == ("g", "losses=none", {"losses": ("none", "global")})
@@ -28,7 +31,7 @@ def test_finished_cells_tell_metrics_costs_and_curves(grids: Any) -> None:  # no
     assert last.curves == {"language": [(1, 0.5)], "global": [(1, 0.5)]}
 
 
-def test_a_failed_cell_tells_its_error(grids: Any) -> None:  # noqa: ANN401 - a fixture's class
+def test_a_failed_cell_tells_its_error(grids: Grids) -> None:
     grids.run(LOSSES, "runner.fails=global")
     failed = [cell for cell in collect(grids.folder.path).cells if cell.state != "finished"]
     assert [(cell.label, cell.state, cell.metrics, cell.seconds) for cell in failed] == [
@@ -37,7 +40,7 @@ def test_a_failed_cell_tells_its_error(grids: Any) -> None:  # noqa: ANN401 - a 
     assert failed[0].error == "stage 'tune': the objective is not a number\nand more"
 
 
-def test_cells_that_were_not_trained_are_missing_or_run(grids: Any) -> None:  # noqa: ANN401 - a fixture's class
+def test_cells_that_were_not_trained_are_missing_or_run(grids: Grids) -> None:
     executor = grids.prepare("").plan.grid.file.executor
     states = []
     executor.before["tune"] = lambda: states.append([cell.state for cell in collect(grids.folder.path).cells])
@@ -54,7 +57,7 @@ def test_cells_that_were_not_trained_are_missing_or_run(grids: Any) -> None:  # 
 
 
 @pytest.mark.parametrize("text", ["{}", '{"name": "g", "metrics": [], "axes": {}, "baseline": null, "cells": [3]}'])
-def test_a_record_that_is_none_is_told(grids: Any, text: str) -> None:  # noqa: ANN401 - a fixture's class
+def test_a_record_that_is_none_is_told(grids: Grids, text: str) -> None:
     grids.folder.path.mkdir()
     (grids.folder.path / "grid.json").write_text(text)
     with pytest.raises(RunError, match=r"grid\.json: is no record of a grid; "):

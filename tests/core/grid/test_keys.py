@@ -58,7 +58,9 @@ def test_a_base_without_stages_is_told() -> None:
 
 
 def test_losses_and_stages_are_named_tables_and_nothing_else_is() -> None:
-    assert [key for key in ("stages", "stages.a.losses", "stages.a", "projector") if holds_tables((*key.split("."),))] == [
+    assert [
+        key for key in ("stages", "stages.a.losses", "stages.a", "projector") if holds_tables((*key.split("."),))
+    ] == [
         "stages",
         "stages.a.losses",
     ]

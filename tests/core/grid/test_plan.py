@@ -33,7 +33,9 @@ def test_cells_with_one_seed_share_the_stages_that_do_not_differ(plan: Read) -> 
     assert len({member.units["pretrain"] for member in planned.members}) == 2
     assert len({member.last for member in planned.members}) == 6
     places = list(planned.units)
-    assert all(unit.before is None or places.index(unit.before) < places.index(key) for key, unit in planned.units.items())
+    assert all(
+        unit.before is None or places.index(unit.before) < places.index(key) for key, unit in planned.units.items()
+    )
 
 
 def test_the_seed_is_that_of_the_base_where_the_grid_has_none(plan: Read) -> None:
@@ -72,8 +74,10 @@ def test_data_that_cells_share_are_looked_at_once(plan: Read, monkeypatch: pytes
 
 def test_a_cell_that_cannot_be_built_is_told_before_any_is_trained(plan: Read) -> None:
     assert told(plan, '[axes]\n"projector.use" = "*"\nepochs = [1, 2]') == [
-        "grid.toml: cell 'projector=identity, epochs=1' and 1 more: projector: projector: identity needs one width; "
-        "the tower has 8, the backbone 16"
+        (
+            "grid.toml: cell 'projector=identity, epochs=1' and 1 more: projector: projector: identity needs "
+            "one width; the tower has 8, the backbone 16"
+        )
     ]
 
 
@@ -81,8 +85,10 @@ def test_faults_of_all_cells_are_told_at_once_and_each_once(plan: Read) -> None:
     faults = told(plan, '[axes]\nlosses = [["globl"], ["global"]]\nepochs = [0, 1]\nbatch_size = [0]')
     assert sorted(faults) == [
         "grid.toml: cell 'losses=globl, epochs=0, batch_size=0' and 1 more: stages.tune.epochs: must be > 0: 0.0",
-        "grid.toml: cell 'losses=globl, epochs=0, batch_size=0' and 1 more: stages.tune.losses.globl: "
-        "no part 'globl' among the losses; did you mean 'global'?",
+        (
+            "grid.toml: cell 'losses=globl, epochs=0, batch_size=0' and 1 more: stages.tune.losses.globl: "
+            "no part 'globl' among the losses; did you mean 'global'?"
+        ),
         "grid.toml: stages.tune.batch_size: must be >= 1: 0",
     ]
 

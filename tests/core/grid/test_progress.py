@@ -1,17 +1,20 @@
 """How far cells are, read from what their stages wrote."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from remgcl.core.grid.progress import TAIL, Progress, number
 
+Grids: TypeAlias = Any
+"""The class of the fixture, which no test can import."""
+
 LOSSES = '[axes]\nlosses = [[], ["global"]]'
 
 
 @pytest.fixture
-def progress(grids: Any) -> Progress:  # noqa: ANN401 - a fixture's class
+def progress(grids: Grids) -> Progress:
     """How far a grid is of which nothing was trained."""
     held: Progress = grids.prepare(LOSSES).progress
     return held
@@ -59,7 +62,7 @@ def test_long_metrics_are_read_at_their_end_alone(progress: Progress) -> None:
     assert progress.rows()[0].step == 2
 
 
-def test_a_finished_cell_tells_its_metric(grids: Any) -> None:  # noqa: ANN401 - a fixture's class
+def test_a_finished_cell_tells_its_metric(grids: Grids) -> None:
     grids.run(f'metrics = ["samples_per_second"]\n{LOSSES}')
     assert [(row.state, row.stage, row.metric, row.left) for row in grids.rows] == [("finished", "tune", 2.0, None)] * 2
 

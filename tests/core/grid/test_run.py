@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -15,11 +15,14 @@ from remgcl import RunError, RunFolder
 from remgcl.core.grid import folder as folder_module
 from remgcl.core.grid import run as module
 
+Grids: TypeAlias = Any
+"""The class of the fixture, which no test can import."""
+
 LOSSES = '[axes]\nlosses = [[], ["global"], ["global", "refined-local"]]'
 TUNES = ["tune", "tune+global", "tune+global+refined-local"]
 
 
-def states(grids: Any) -> dict[tuple[str, int], str]:  # noqa: ANN401 - a fixture's class
+def states(grids: Grids) -> dict[tuple[str, int], str]:
     """Tell how the cells ended."""
     return {(row.label, row.seed): row.state for row in grids.rows}
 
@@ -30,13 +33,13 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in found.items()}
 
 
-def test_stages_that_cells_share_are_trained_once_for_each_seed(grids: Any) -> None:
+def test_stages_that_cells_share_are_trained_once_for_each_seed(grids: Grids) -> None:
     assert sorted(grids.run(f"seeds = [1, 2]\n{LOSSES}")) == sorted(["pretrain", *TUNES] * 2)
     assert grids.whole
     assert list(states(grids).values()) == ["finished"] * 6
 
 
-def test_cells_of_one_recipe_are_trained_once(grids: Any) -> None:
+def test_cells_of_one_recipe_are_trained_once(grids: Grids) -> None:
     ran = grids.run('[axes]\nlosses = [[], ["global"]]\n"losses.global.weight" = [0.5, 1.0]')
     assert ran == ["pretrain", "tune", "tune+global", "tune+global"]
     assert list(states(grids)) == [
@@ -47,7 +50,7 @@ def test_cells_of_one_recipe_are_trained_once(grids: Any) -> None:
     ]
 
 
-def test_a_grid_that_is_finished_trains_nothing_again(grids: Any) -> None:
+def test_a_grid_that_is_finished_trains_nothing_again(grids: Grids) -> None:
     grids.run(LOSSES)
     before = files_of(grids.folder.path)
     assert grids.run(LOSSES) == []
@@ -55,7 +58,7 @@ def test_a_grid_that_is_finished_trains_nothing_again(grids: Any) -> None:
     assert files_of(grids.folder.path) == before
 
 
-def test_an_edited_base_trains_what_changed_and_keeps_the_rest(grids: Any, file: Path) -> None:
+def test_an_edited_base_trains_what_changed_and_keeps_the_rest(grids: Grids, file: Path) -> None:
     grids.run(LOSSES)
     before = files_of(grids.folder.path / "stages")
     original = file.read_text()
@@ -68,12 +71,17 @@ def test_an_edited_base_trains_what_changed_and_keeps_the_rest(grids: Any, file:
     assert before.items() <= files_of(grids.folder.path / "stages").items()
 
 
-def test_a_cell_that_is_added_is_trained_alone(grids: Any) -> None:
-    grids.run('[axes]\nlosses = [[]]')
-    assert grids.run('seeds = [3, 4]\n[axes]\nlosses = [[], ["global"]]') == ["tune+global", "pretrain", "tune", "tune+global"]
+def test_a_cell_that_is_added_is_trained_alone(grids: Grids) -> None:
+    grids.run("[axes]\nlosses = [[]]")
+    assert grids.run('seeds = [3, 4]\n[axes]\nlosses = [[], ["global"]]') == [
+        "tune+global",
+        "pretrain",
+        "tune",
+        "tune+global",
+    ]
 
 
-def test_a_stage_that_fails_keeps_its_error_and_the_others_go_on(grids: Any) -> None:
+def test_a_stage_that_fails_keeps_its_error_and_the_others_go_on(grids: Grids) -> None:
     assert grids.run(LOSSES, "runner.fails=refined-local") == ["pretrain", *TUNES]
     assert not grids.whole
     assert list(states(grids).values()) == ["finished", "finished", "failed"]
@@ -86,7 +94,7 @@ def test_a_stage_that_fails_keeps_its_error_and_the_others_go_on(grids: Any) -> 
     assert not kept.exists()
 
 
-def test_the_error_is_that_of_the_last_attempt(grids: Any) -> None:
+def test_the_error_is_that_of_the_last_attempt(grids: Grids) -> None:
     grids.run(LOSSES, "runner.fails=refined-local")
     (kept,) = grids.folder.path.glob("stages/*/failed.json")
     log = kept.with_name("log.txt")
@@ -95,7 +103,7 @@ def test_the_error_is_that_of_the_last_attempt(grids: Any) -> None:
     assert grids.rows[-1].error == "stage 'tune': the objective is not a number\nand more"
 
 
-def test_a_cell_whose_pretraining_failed_fails_and_says_so(grids: Any) -> None:
+def test_a_cell_whose_pretraining_failed_fails_and_says_so(grids: Grids) -> None:
     assert grids.run(LOSSES, "runner.fails=pretrain") == ["pretrain"]
     assert list(states(grids).values()) == ["failed"] * 3
     assert {row.stage for row in grids.rows} == {"pretrain"}
@@ -112,7 +120,7 @@ def test_a_cell_whose_pretraining_failed_fails_and_says_so(grids: Any) -> None:
     ],
 )
 def test_a_training_that_ends_without_a_word_is_told_by_how_it_ended(
-    grids: Any, monkeypatch: pytest.MonkeyPatch, code: int, printed: str, told: str
+    grids: Grids, monkeypatch: pytest.MonkeyPatch, code: int, printed: str, told: str
 ) -> None:
     def submit(_: object, task: Any) -> Future[int]:  # noqa: ANN401 - a task
         task.log.write_text(printed)
@@ -128,7 +136,7 @@ def test_a_training_that_ends_without_a_word_is_told_by_how_it_ended(
 
 @pytest.mark.parametrize("fails", ["submit", "future", "cancel"])
 def test_whatever_an_executor_meets_fails_its_stage_alone(
-    grids: Any, monkeypatch: pytest.MonkeyPatch, fails: str
+    grids: Grids, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
     executor = type(grids.prepare("").plan.grid.file.executor)
     whole = executor.submit
@@ -153,7 +161,7 @@ def test_whatever_an_executor_meets_fails_its_stage_alone(
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_grid_goes_on_with_the_same_command(grids: Any, kind: signal.Signals) -> None:
+def test_an_interrupted_grid_goes_on_with_the_same_command(grids: Grids, kind: signal.Signals) -> None:
     before = signal.getsignal(signal.SIGTERM)
     executor = grids.prepare("").plan.grid.file.executor
     executor.before["tune+global"] = lambda: signal.raise_signal(kind)
@@ -165,7 +173,7 @@ def test_an_interrupted_grid_goes_on_with_the_same_command(grids: Any, kind: sig
     assert grids.run(LOSSES) == ["tune+global", "tune+global+refined-local"]
 
 
-def test_a_grid_that_is_being_run_is_refused(grids: Any) -> None:
+def test_a_grid_that_is_being_run_is_refused(grids: Grids) -> None:
     executor = grids.prepare("").plan.grid.file.executor
     told: list[str] = []
 
@@ -180,7 +188,7 @@ def test_a_grid_that_is_being_run_is_refused(grids: Any) -> None:
     assert grids.whole
 
 
-def test_a_stage_that_another_process_still_trains_is_waited_for(grids: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_that_another_process_still_trains_is_waited_for(grids: Grids, monkeypatch: pytest.MonkeyPatch) -> None:
     run = grids.prepare("")
     pretrain = next(iter(run.plan.units.values()))
     other = grids.folder.unit(pretrain.digest, "pretrain").run.alone()
@@ -198,7 +206,7 @@ def test_a_stage_that_another_process_still_trains_is_waited_for(grids: Any, mon
     assert waited == [False, False]
 
 
-def test_a_run_folder_of_the_grid_is_whole_and_links_to_what_it_starts_from(grids: Any, tmp_path: Path) -> None:
+def test_a_run_folder_of_the_grid_is_whole_and_links_to_what_it_starts_from(grids: Grids, tmp_path: Path) -> None:
     grids.run(f"seeds = [3, 4]\n{LOSSES}")
     moved = grids.folder.path.rename(tmp_path / "moved")
     links = sorted(moved.glob("cells/*/*"))
@@ -208,21 +216,27 @@ def test_a_run_folder_of_the_grid_is_whole_and_links_to_what_it_starts_from(grid
     for link in links:
         assert json.loads((link / "stage.json").read_text())["inputs"]["seed"] == int(link.name[-1])
         run = RunFolder(link.resolve().parent)
-        assert {path.name for path in run.path.iterdir()} >= {"recipe.toml", "about.json", "log.txt", "tune", "pretrain"}
+        assert {path.name for path in run.path.iterdir()} >= {
+            "recipe.toml",
+            "about.json",
+            "log.txt",
+            "tune",
+            "pretrain",
+        }
         assert run.stage("pretrain").finished() is not None
         assert list(grids.engine.read(run.recipe).stages) == ["pretrain", "tune"]
     assert len({os.path.realpath(link / ".." / ".." / "..") for link in links}) == 1
 
 
-def test_cells_that_are_gone_leave_no_link(grids: Any) -> None:
+def test_cells_that_are_gone_leave_no_link(grids: Grids) -> None:
     grids.run(LOSSES)
     grids.run("")
     assert [path.name for path in (grids.folder.path / "cells").iterdir()] == ["base"]
     assert len(list((grids.folder.path / "stages").iterdir())) == 4
 
 
-def test_a_full_disk_fails_a_stage_and_loses_no_finished_one(grids: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    grids.run('[axes]\nlosses = [[]]')
+def test_a_full_disk_fails_a_stage_and_loses_no_finished_one(grids: Grids, monkeypatch: pytest.MonkeyPatch) -> None:
+    grids.run("[axes]\nlosses = [[]]")
     before = files_of(grids.folder.path / "stages")
     write: Callable[..., None] = folder_module.write
 
@@ -240,7 +254,7 @@ def test_a_full_disk_fails_a_stage_and_loses_no_finished_one(grids: Any, monkeyp
     assert grids.run(LOSSES) == TUNES[1:]
 
 
-def test_a_disk_that_takes_not_even_the_list_of_cells_is_told(grids: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_takes_not_even_the_list_of_cells_is_told(grids: Grids, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
