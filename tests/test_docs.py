@@ -1,5 +1,6 @@
 """What README and documentation say is so."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -10,12 +11,15 @@ import pytest
 import torch
 
 from remgcl import Engine, Features, RecipeError, Regions, Stage
+from remgcl.core.grid.file import GridFile
+from remgcl.core.grid.plan import read_grid
 from remgcl.core.registry import KINDS
 from remgcl.core.scaffold import package
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 RECIPES = (ROOT / "docs" / "recipes.md").read_text()
+GRIDS = (ROOT / "docs" / "grids.md").read_text()
 PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
@@ -116,6 +120,29 @@ def test_every_default_of_a_stage_is_documented() -> None:
     assert {key: tomllib.loads(f"value = {default}")["value"] for key, default in told.items()} == {
         key: defaults[key] for key in told
     }
+
+
+def test_every_key_of_a_grid_is_documented_with_its_default() -> None:
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:3]] for line in GRIDS.splitlines() if line[:3] == "| `"]
+    fields = {field.alias: field.default for field in attrs.fields(GridFile)}
+    assert {key for key, _ in rows} == set(fields)
+    assert {key for key, default in rows if default == "required"} == {
+        key for key, default in fields.items() if default is attrs.NOTHING
+    }
+    assert dict(rows)["metrics"] == json.dumps(fields["metrics"])
+
+
+def test_the_grids_of_the_documentation_can_be_read(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "docs" / "grid.toml"
+    path.parent.mkdir()
+    path.write_text(_block(GRIDS, "toml"))
+    (tmp_path / "quickstart.toml").write_text((ROOT / "recipes" / "quickstart.toml").read_text())
+    grid = read_grid(engine, path)
+    assert len(grid.cells) == (3 * 2 - 1) * 2
+    assert grid.baseline == "losses=none, projector=linear, learning_rate=1e-3"
+    head = path.read_text().partition("\nseeds")[0]
+    path.write_text(f'{head}\nexecutor = "local"\nset.paths.ocr = "ocr"\n{_block(GRIDS, "toml", 1)}')
+    assert [cell.label for cell in read_grid(engine, path).cells] == ["text=OCR", "text=no OCR"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

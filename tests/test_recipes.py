@@ -9,9 +9,11 @@ import pytest
 import tomli_w
 
 from remgcl import Engine, FaultsError, Recipe
+from remgcl.core.grid.plan import plan_grid, read_grid
 
 ROOT = Path(__file__).parents[1]
-RECIPES = sorted((ROOT / "recipes").rglob("*.toml"))
+RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
+GRIDS = sorted((ROOT / "recipes" / "grids").glob("*.toml"))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -187,3 +189,44 @@ def test_everything_that_a_bare_machine_lacks_is_told_at_once(
         "stages.remgcl.ocr: data/ocr: is no OCR cache; there is no about.json, which remgcl ocr writes",
     ):
         assert missing in told
+
+
+# -- grids
+
+
+@pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
+def test_a_shipped_grid_can_be_read(engine: Engine, path: Path) -> None:
+    grid = read_grid(engine, path)
+    assert grid.baseline == grid.cells[0].label
+    assert len(grid.file.seeds) == 3
+    assert grid.file.name == path.stem
+
+
+def test_the_grid_of_the_quickstart_adds_one_loss_after_the_other_to_a_shared_pretraining(engine: Engine) -> None:
+    plan = plan_grid(engine, read_grid(engine, ROOT / "recipes" / "grids" / "quickstart-losses.toml"))
+    assert [cell.label for cell in plan.grid.cells] == [
+        "losses=none",
+        "losses=global",
+        "losses=global+sliding-window",
+        "losses=global+sliding-window+refined-local",
+    ]
+    assert (len(plan.members), len(plan.units)) == (12, 3 + 12)
+
+
+def test_the_grid_of_the_whole_run_varies_losses_objective_stop_words_and_tower(engine: Engine) -> None:
+    grid = read_grid(engine, ROOT / "recipes" / "grids" / "remgcl.toml")
+    assert {axis.label: len(axis.choices) for axis in grid.axes} == {
+        "losses": 4,
+        "text_filter": 2,
+        "vision_tower": 2,
+        "objective": 3,
+    }
+    tables = [engine.table(recipe) for recipe in grid.recipes.values()]
+    assert len(tables) == 2 + 3 * 2 * 2 * 3
+    assert all(tables.count(table) == 1 for table in tables)
+    assert not any(table["stages"][name]["losses"] for table in tables for name in ("pretrain", "finetune"))
+    assert {loss["objective"] for table in tables for loss in table["stages"]["remgcl"]["losses"].values()} == {
+        "alignment",
+        "infonce",
+        "sigmoid",
+    }

@@ -65,7 +65,7 @@ def test_stages_are_trained_and_the_finished_ones_are_not_trained_again(remgcl: 
     first = remgcl("run", recipe, *SMALL)
     assert first.code == 0, first.err
     run = Path("runs/small")
-    assert {path.name for path in run.iterdir()} == {"recipe.toml", "about.json", "pretrain", "tune"}
+    assert {path.name for path in run.iterdir()} == {"recipe.toml", "about.json", "lock", "pretrain", "tune"}
     record = json.loads((run / "tune" / "stage.json").read_text())
     assert record["results"]["terms"].keys() == {"language", "refined-local", "mine"}
     files = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}

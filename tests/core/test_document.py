@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remgcl import RecipeError
-from remgcl.core.document import Document, dotted, override, read
+from remgcl.core.document import Document, dotted, fill_paths, load, override, read
 
 Write: TypeAlias = Callable[..., Path]
 
@@ -367,3 +367,26 @@ def test_overrides_may_come_from_another_option_and_start_at_a_table() -> None:
     assert document.origin(("engine", "least")) == "--engine-set least=0.5"
     with pytest.raises(RecipeError, match=r"^--engine-set: least: is not key=value$"):
         override(document, ["least"], "--engine-set", ("engine",))
+
+
+def test_a_copy_is_changed_by_itself() -> None:
+    held = Document("a.toml", {"a": {"b": 1}})
+    copy = held.copy()
+    copy.set(("a", "b"), 2, "--set")
+    copy.set(("c",), 3, "--set")
+    assert (held.table, held.origins) == ({"a": {"b": 1}}, {})
+    assert copy.table == {"a": {"b": 2}, "c": 3}
+
+
+def test_a_key_is_taken_out_with_all_that_it_holds() -> None:
+    held = Document("a.toml", {"a": {"b": {"c": 1}, "d": 2}, "e": "part"})
+    for key in (("a", "b"), ("a", "x", "y"), ("e", "f"), ("g",)):
+        held.remove(key)
+    assert held.table == {"a": {"d": 2}, "e": "part"}
+
+
+def test_paths_are_not_filled_in_by_loading_alone(write: Write) -> None:
+    held = load(write(a='paths.data = "/d"\nb = "{paths.data}/x"'))
+    assert held.table["b"] == "{paths.data}/x"
+    fill_paths(held)
+    assert held.table == {"b": "/d/x"}

@@ -193,6 +193,16 @@ def test_processes_are_as_many_as_were_asked_for(
     assert f"--num_accelerators={processes}" in launcher.command
 
 
+def test_a_number_of_processes_takes_the_visible_gpus_alone(
+    job: Job, launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DeepSpeed's launcher would take the first GPUs of all."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,7")
+    launch(DeepSpeed(processes=2), job)
+    assert "--include=localhost:3,5" in launcher.command
+    assert not any(word.startswith("--num_accelerators") for word in launcher.command)
+
+
 def test_variables_reach_every_process_on_every_machine(
     job: Job, launcher: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
