@@ -65,7 +65,7 @@ class Supervised:
         """
         while not select.select([self._answer], [], [], TICK)[0]:
             pass
-        told = self._answer.read().decode().strip()
+        told = os.read(self._answer.fileno(), 4096).decode()
         if not told.removeprefix("-").isdecimal():
             raise RunError(told or "its processes were killed")
         return int(told)

@@ -173,7 +173,7 @@ def test_tasks_die_with_the_command_that_submitted_them(
 
 
 @pytest.mark.slow
-def test_a_task_whose_machine_dies_goes_on_elsewhere_to_the_same_bits(  # noqa: PLR0913 - fixtures
+def test_a_task_whose_machine_dies_goes_on_elsewhere_to_the_same_bits(  # noqa: PLR0913, PLR0917 - fixtures
     cluster: Any,  # noqa: ANN401 - Ray's
     executor: Ray,
     program: Callable[..., Task],
@@ -189,7 +189,7 @@ def test_a_task_whose_machine_dies_goes_on_elsewhere_to_the_same_bits(  # noqa: 
     node = cluster.add_node(**{**SMALL, "num_cpus": 3})
     with executor.open() as submit:
         whole = submit(program("whole", TRAINS))
-        until(lambda: (tmp_path / "whole").exists())
+        until((tmp_path / "whole").exists)
         moved = submit(program("moved", TRAINS))
         lost = submit(program("lost", processes=2))
         until(lambda: [*(tmp_path / "moved").glob("only/checkpoints/step-*")] and (tmp_path / "lost.pid").exists())

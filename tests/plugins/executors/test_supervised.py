@@ -119,6 +119,6 @@ def test_an_attempt_that_waits_for_an_earlier_one_can_be_stopped(
         until(lambda: lives("first"))
         with Supervised(Task(command=program("second").command, **shared), 60, {}) as other:
             other.stop()
-            with pytest.raises(RunError, match="^its processes were killed$"):
+            with pytest.raises(RunError, match=r"^its processes were killed$"):
                 other.wait()
     assert not (tmp_path / "second.pid").exists()
