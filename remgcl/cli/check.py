@@ -89,18 +89,23 @@ def _cost(cost: Estimate | None, layout: Layout, tflops: float) -> dict[str, str
     processes = layout.processes or 1
     return {
         "tokens of image + text": f"{cost.image_tokens:.0f} + {cost.text_tokens:.0f}",
-        "work of a sample": _scaled(cost.flops, "FLOP"),
+        "work of a sample": scaled(cost.flops, "FLOP"),
         f"time on {processes} GPU" + "s" * (processes > 1): _time(cost.hours(processes, tflops)),
-        "memory of each GPU": _scaled(cost.gpu.total, "B"),
-        **{f"  {kind}": _scaled(size, "B") for kind, size in asdict(cost.gpu).items()},
-        "memory of the CPUs": _scaled(cost.host.total, "B"),
-        "saved model": _scaled(cost.model, "B"),
-        "checkpoints": f"{cost.checkpoints} x {_scaled(cost.checkpoint, 'B')}",
+        "memory of each GPU": scaled(cost.gpu.total, "B"),
+        **{f"  {kind}": scaled(size, "B") for kind, size in asdict(cost.gpu).items()},
+        "memory of the CPUs": scaled(cost.host.total, "B"),
+        "saved model": scaled(cost.model, "B"),
+        "checkpoints": f"{cost.checkpoints} x {scaled(cost.checkpoint, 'B')}",
     }
 
 
-def _scaled(number: float, unit: str) -> str:
-    """Write a number with three digits and the prefix that fits."""
+def scaled(number: float, unit: str) -> str:
+    """Write a number with three digits and the prefix that fits.
+
+    Args:
+        number: The number.
+        unit: Its unit.
+    """
     prefixes = iter(("", "k", "M", "G", "T", "P"))
     prefix = next(prefixes)
     while number >= 999.5:  # noqa: PLR2004 - it would be written with four digits

@@ -57,6 +57,10 @@ class Document:
         """
         return Fault(self.origin(key), dotted(key), what)
 
+    def copy(self) -> Document:
+        """Copy the tables, so that the copy can be changed by itself."""
+        return Document(self.name, _copy(self.table), dict(self.origins))
+
     def overlay(self, table: Mapping[str, Any], origin: str, at: Key = ()) -> None:
         """Lay a table over this one, key by key.
 
@@ -70,7 +74,7 @@ class Document:
         """
         for name, value in table.items():
             key = (*at, name)
-            old = _tabled(self._get(key))
+            old = _tabled(self.get(key))
             if isinstance(value, Mapping) and isinstance(old, dict) and not _another_part(name, old, value):
                 self._put(key, old)
                 self.overlay(value, origin, key)
@@ -88,7 +92,7 @@ class Document:
             origin: Where it was written.
         """
         for length in range(1, len(key)):
-            above, table = key[:length], _tabled(self._get(key[:length]))
+            above, table = key[:length], _tabled(self.get(key[:length]))
             dropped = (
                 key[length:] == (USE,) and isinstance(table, dict) and _another_part(above[-1], table, {USE: value})
             )
@@ -99,7 +103,22 @@ class Document:
         self._put(key, value)
         self._wrote(key, origin)
 
-    def _get(self, key: Key) -> Any:  # noqa: ANN401 - any TOML value
+    def remove(self, key: Key) -> None:
+        """Take a key out, with all that it holds; nothing happens if it is not there.
+
+        Args:
+            key: The path of the key.
+        """
+        above = self.get(key[:-1])
+        if isinstance(above, dict):
+            above.pop(key[-1], None)
+
+    def get(self, key: Key) -> Any:  # noqa: ANN401 - any TOML value
+        """Give what a key holds; nothing if it is not there.
+
+        Args:
+            key: The path of the key.
+        """
         value: Any = self.table
         for name in key:
             value = _tabled(value)
@@ -108,7 +127,7 @@ class Document:
 
     def _put(self, key: Key, value: Any) -> None:  # noqa: ANN401 - any TOML value
         """Place a value in a table that is there."""
-        self._get(key[:-1])[key[-1]] = value
+        self.get(key[:-1])[key[-1]] = value
 
     def _wrote(self, key: Key, origin: str) -> None:
         """Remember who wrote a key, and forget who wrote what it replaces."""
@@ -128,14 +147,39 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Document:
         RecipeError: A file cannot be read, is not TOML or extends itself, an
             override has no key, or a text names a path that is not there.
     """
+    document = load(path)
+    override(document, overrides)
+    fill_paths(document)
+    return document
+
+
+def load(path: Path) -> Document:
+    """Read a TOML file with all that it extends, and nothing else.
+
+    Args:
+        path: The file.
+
+    Raises:
+        RecipeError: A file cannot be read, is not TOML or extends itself.
+    """
     document = Document(str(path))
     for file, table in reversed(_chain(path)):
         document.overlay(table, str(file))
-    override(document, overrides)
+    return document
+
+
+def fill_paths(document: Document) -> None:
+    """Fill `[paths]` into the texts of a document.
+
+    Args:
+        document: What to change.
+
+    Raises:
+        RecipeError: A text names a path that is not there.
+    """
     document.table, faults = fill(document.table)
     if faults:
         raise RecipeError([document.fault(key, what) for key, what in faults])
-    return document
 
 
 def override(document: Document, overrides: Sequence[str], option: str = "--set", at: Key = ()) -> None:

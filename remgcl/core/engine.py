@@ -198,15 +198,38 @@ class Engine:
         from rich.markup import escape
 
         plan = make_plan(recipe, name, counted=False)
-        inputs = self._inputs(recipe, plan)
+        inputs = self.inputs(recipe, plan)
         finished = {stage: folder.finished(stage, inputs[stage]) for stage in recipe.stages}
-        folder.describe(tomli_w.dumps(self.table(recipe)), _about())
+        with folder.alone():
+            folder.describe(tomli_w.dumps(self.table(recipe)), _about())
+            for key in recipe.stages:
+                if finished[key]:
+                    console.print(f"[bold]{key}[/]: finished already, in {escape(str(folder.stage(key).path))}")
+                    continue
+                folder.stage(key).begin(inputs[key], restart=restart)
+                recipe.runner.run(self.job(recipe, key, folder, console))
+
+    def inputs(self, recipe: Recipe, plan: Plan) -> dict[str, dict[str, Any]]:
+        """Give what each stage is made of: parts, settings, data, and the stages before it.
+
+        Args:
+            recipe: The recipe.
+            plan: Its plan, for the digests of the data.
+        """
+        table = self.table(recipe)
+        shared = {name: table[name] for name in (*PARTS, "seed")}
+        inputs = {}
         for key in recipe.stages:
-            if finished[key]:
-                console.print(f"[bold]{key}[/]: finished already, in {escape(str(folder.stage(key).path))}")
-                continue
-            folder.stage(key).begin(inputs[key], restart=restart)
-            recipe.runner.run(self.job(recipe, key, folder, console))
+            lineage = recipe.lineage(key)
+            filtered = {"text_filter": table["text_filter"]} if recipe.text_filter else {}
+            inputs[key] = {
+                **shared,
+                **(filtered if any(recipe.stages[before].losses for before in lineage) else {}),  # only they look at it
+                "stages": {before: table["stages"][before] for before in lineage},
+                "data": {before: plan.stages[before].train.digest for before in lineage},
+                "ocr": {before: ocr.digest for before in lineage if (ocr := plan.stages[before].ocr)},
+            }
+        return inputs
 
     def job(self, recipe: Recipe, stage: str, folder: RunFolder, console: Console) -> Job:
         """Make the job of a stage that was begun; in whatever process a runner wants it.
@@ -232,20 +255,6 @@ class Engine:
             inputs=record["inputs"],
             console=console,
         )
-
-    def _inputs(self, recipe: Recipe, plan: Plan) -> dict[str, dict[str, Any]]:
-        """Give what each stage is made of: parts, settings, data, and the stages before it."""
-        table = self.table(recipe)
-        shared = {name: table[name] for name in (*PARTS, "text_filter", "seed") if name in table}
-        return {
-            key: {
-                **shared,
-                "stages": {before: table["stages"][before] for before in recipe.lineage(key)},
-                "data": {before: plan.stages[before].train.digest for before in recipe.lineage(key)},
-                "ocr": {before: ocr.digest for before in recipe.lineage(key) if (ocr := plan.stages[before].ocr)},
-            }
-            for key in recipe.stages
-        }
 
 
 def _about() -> dict[str, Any]:

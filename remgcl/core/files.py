@@ -34,6 +34,31 @@ def write(path: Path, content: bytes) -> None:
     beside.replace(path)
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a lock that ends with this process, however it ends.
+
+    Where the file system has no locks, nothing is held.
+
+    Args:
+        path: The file of the lock; it is made, and stays.
+
+    Yields:
+        Whether it is held now; otherwise another process holds it.
+    """
+    with path.open("a") as file:
+        held = True
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held = False
+        except (OSError, ImportError):  # a file system or a system without such locks
+            pass
+        yield held
+
+
 def sync(path: Path) -> None:
     """Wait until a file or a folder's list of names is on the disk.
 

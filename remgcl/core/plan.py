@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import NoReturn, TypeAlias, TypeVar, cast
 
-from attrs import frozen
+from attrs import Factory, define, frozen
 
 from remgcl.core.errors import DataError, Fault, FaultsError, RemgclError
 from remgcl.core.estimate import Estimate, Sizes, lengths_of, make_estimate
@@ -94,7 +94,39 @@ class Plan:
     stages: dict[str, StagePlan]
 
 
-def make_plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
+@define
+class Findings:
+    """What was found out already, for recipes that share parts or data."""
+
+    _known: list[tuple[object, Callable[[], object]]] = Factory(list)
+
+    def of(self, what: object, find: Callable[[], T]) -> T:
+        """Recall what was found out, be it an error, or find it out.
+
+        Args:
+            what: What it depends on; parts need not be hashable.
+            find: How.
+        """
+        known = next((recall for of, recall in self._known if of == what), None)
+        if known is None:
+            known = self._found(find)
+            self._known.append((what, known))
+        return cast("T", known())
+
+    def _found(self, find: Callable[[], object]) -> Callable[[], object]:
+        """Find something out, and make what tells it again."""
+        try:
+            found = find()
+        except RemgclError as error:
+            return partial(_raise, error)
+        return lambda: found
+
+
+def _raise(error: RemgclError) -> NoReturn:
+    raise error
+
+
+def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Findings | None = None) -> Plan:
     """Verify weights, data and images, and plan the run.
 
     Args:
@@ -102,11 +134,13 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
         name: The recipe's file, for errors.
         counted: Whether to count parameters and the images that an OCR cache
             knows, and to estimate costs, which may take seconds.
+        findings: What other plans found out, and where this one adds to it.
 
     Raises:
         FaultsError: All that would stop the run.
     """
     faults: list[Fault] = []
+    once = (findings or Findings()).of
 
     def attempt(key: str, make: Callable[[], T]) -> T | None:
         try:
@@ -119,8 +153,9 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
             faults.append(Fault(name, key, str(error)))
         return None
 
-    tower = attempt("vision_tower", lambda: _verified(recipe.vision_tower).spec())
-    backbone = attempt("backbone", lambda: _verified(recipe.backbone).spec())
+    parts = recipe.vision_tower, recipe.backbone
+    tower = attempt("vision_tower", lambda: once(parts[0], lambda: _verified(parts[0]).spec()))
+    backbone = attempt("backbone", lambda: once(parts[1], lambda: _verified(parts[1]).spec()))
     attempt("runner", lambda: recipe.runner.verify(recipe))
     attempt("runner.trackers", recipe.runner.verify_trackers)
     censuses: Censuses = []
@@ -128,10 +163,10 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
         held_out = {f"stages.{key}.validation.data": stage.validation.data} if stage.validation else {}
         for path, data in {f"stages.{key}.data": stage.data, **held_out}.items():
             if all(data != other for other, _ in censuses):
-                censuses.append((data, attempt(path, data.census)))
+                censuses.append((data, attempt(path, partial(once, data, data.census))))
         faults += _stage_faults(name, key, stage, tower, backbone)
     ocr: dict[str, OcrPlan | None] = {
-        key: attempt(f"stages.{key}.ocr", partial(_ocr, Path(stage.ocr), stage, covers=counted and not faults))
+        key: attempt(f"stages.{key}.ocr", partial(_ocr, Path(stage.ocr), stage, once, covers=counted and not faults))
         for key, stage in recipe.stages.items()
         if stage.ocr is not None
     }
@@ -139,9 +174,9 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
     if tower and backbone and counted:
         widths = tower.width, backbone.width
         counts = {
-            "vision_tower": attempt("vision_tower", lambda: (recipe.vision_tower.parameters(),) * 2),
+            "vision_tower": attempt("vision_tower", lambda: once((parts[0],), lambda: (parts[0].parameters(),) * 2)),
             "projector": attempt("projector", lambda: (recipe.projector.parameters(*widths),) * 2),
-            "backbone": attempt("backbone", recipe.backbone.counts),
+            "backbone": attempt("backbone", lambda: once((parts[1],), parts[1].counts)),
         }
     if faults or tower is None or backbone is None:
         raise FaultsError(list(dict.fromkeys(faults)))
@@ -163,13 +198,17 @@ def _verified(part: P) -> P:
     return part
 
 
-def _ocr(path: Path, stage: Stage, *, covers: bool) -> OcrPlan:
+def _ocr(path: Path, stage: Stage, once: Callable[..., Coverage], *, covers: bool) -> OcrPlan:
     """Open the cache of a stage, and see how much it knows of the stage's images."""
     cache = OcrCache.open(path)
     if not covers:
         return OcrPlan(origin=cache.origin, digest=cache.digest)
-    held_out = _coverage(stage.validation.data, cache) if stage.validation else None
-    return OcrPlan(origin=cache.origin, digest=cache.digest, train=_coverage(stage.data, cache), held_out=held_out)
+
+    def coverage(data: Dataset) -> Coverage:
+        return once((cache.digest, data), lambda: _coverage(data, cache))
+
+    held_out = coverage(stage.validation.data) if stage.validation else None
+    return OcrPlan(origin=cache.origin, digest=cache.digest, train=coverage(stage.data), held_out=held_out)
 
 
 def _coverage(data: Dataset, cache: OcrCache) -> Coverage:

@@ -3,6 +3,7 @@
 A run folder holds::
 
     recipe.toml              the resolved recipe
+    lock                     held by the process that trains here
     about.json               versions of the project, its plugins and libraries
     STAGE/stage.json         what went in and what came out; there when finished
     STAGE/begun.json         what went in; there as soon as the stage has begun
@@ -22,6 +23,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,7 +31,7 @@ from uuid import uuid4
 from attrs import frozen
 
 from remgcl.core.errors import RunError
-from remgcl.core.files import as_json, read, write, writing
+from remgcl.core.files import as_json, locked, read, write, writing
 from remgcl.core.manifest import Checkpoints
 
 
@@ -108,9 +110,12 @@ class StageFolder:
             restart: Whether to clear what an interrupted attempt left.
 
         Raises:
-            RunError: The folder cannot be written, or the stage was begun with
-                other inputs; the error says which changed.
+            RunError: The folder cannot be written, is a link to a stage of
+                another run, or the stage was begun with other inputs; the error
+                says which changed.
         """
+        if self.path.is_symlink():
+            raise RunError(f"{self.path}: is a stage of another run, {str(self.path.readlink())!r}; finish it there")
         record = None if restart else self.begun()
         if record is not None:
             changed = _changed(record["inputs"], inputs)
@@ -199,6 +204,33 @@ class RunFolder:
             name: The stage's key in the recipe.
         """
         return StageFolder(self.path / name)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Make the folder, and keep other processes from training in it.
+
+        Raises:
+            RunError: One trains in it, or it cannot be written.
+        """
+        with ExitStack() as stack:
+            with writing(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+                held = stack.enter_context(locked(self._lock))
+            if not held:
+                raise RunError(f"{self.path}: another process trains here; wait for its end, or take another folder")
+            yield
+
+    @property
+    def busy(self) -> bool:
+        """Whether a process trains in it, as far as this machine can see."""
+        if not self._lock.exists():
+            return False
+        with locked(self._lock) as held:
+            return not held
+
+    @property
+    def _lock(self) -> Path:
+        return self.path / "lock"
 
     def describe(self, recipe: str, about: Mapping[str, Any]) -> None:
         """Write the resolved recipe and the versions.

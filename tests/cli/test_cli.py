@@ -23,6 +23,8 @@ HEAVY = (
     "numpy",
     "PIL",
     "safetensors",
+    "scipy",
+    "matplotlib",
 )
 COMMANDS = {command.name for command in app.registered_commands}
 

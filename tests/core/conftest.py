@@ -85,6 +85,20 @@ def read(engine: Engine, file: Path) -> Read:
 
 
 @pytest.fixture
+def write_grid(file: Path) -> Callable[[str], Path]:
+    """Write a grid of the small recipe beside it: what a test gives, and what is missing of it."""
+
+    def write(text: str) -> Path:
+        fields = {"name": '"g"', "base": '"small.toml"', "executor": '"local"', "metrics": '["terms.language"]'}
+        missing = [f"{key} = {value}" for key, value in fields.items() if f"{key} =" not in text]
+        path = file.with_name("grid.toml")
+        path.write_text("\n".join([*missing, text]))
+        return path
+
+    return write
+
+
+@pytest.fixture
 def plugin() -> Callable[..., Any]:
     """Make a plugin: keywords are kinds of part, their values what the hook answers."""
 

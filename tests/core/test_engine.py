@@ -374,7 +374,7 @@ def test_a_stage_that_is_added_runs_alone(run: Callable[..., str]) -> None:
             "projector.use=linear",
             "stage 'pretrain': projector.depth was 2 and is None; projector.use was 'mlp2x_gelu' and is 'linear'",
         ),
-        ("text_filter=stopwords", "stage 'pretrain': text_filter.use was None and is 'stopwords'"),
+        ("text_filter=stopwords", "stage 'tune': text_filter.use was None and is 'stopwords'"),
         (
             "stages.tune.template.use=plain",
             "stage 'tune': stages.tune.template.system was '' and is None; stages.tune.template.use was 'v1'",
@@ -406,6 +406,20 @@ def test_what_changes_no_model_is_no_reason_to_refuse(run: Callable[..., str], o
     run()
     run(override)
     assert ran() == []
+
+
+def test_a_text_filter_is_no_reason_to_refuse_a_stage_without_losses(run: Callable[..., str]) -> None:
+    with pytest.raises(RunError, match="not a number"):
+        run("runner.fails=tune")
+    run("text_filter=stopwords", restart=True)
+    assert ran() == ["tune"]
+
+
+def test_a_run_folder_in_which_another_process_trains_is_refused(run: Callable[..., str], tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run").alone(), pytest.raises(RunError, match=r"run: another process trains here"):
+        run()
+    assert ran() == []
+    run()
 
 
 def test_a_change_of_a_later_stage_is_no_reason_to_refuse_an_earlier_one(run: Callable[..., str]) -> None:

@@ -258,3 +258,32 @@ def test_a_file_in_place_of_the_folder_is_told(tmp_path: Path) -> None:
     )
     assert told(lambda: run.finished("a", {})).startswith(f"{run.path / 'a' / 'stage.json'}: cannot be read; ")
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_run_folder_is_busy_while_a_process_trains_in_it(run: RunFolder) -> None:
+    assert not run.busy
+    assert not run.path.exists()
+    with run.alone():
+        assert run.busy
+        with pytest.raises(RunError, match=r"small: another process trains here; wait for its end, or"), run.alone():
+            pass
+    assert not run.busy
+
+
+def test_a_folder_that_cannot_be_written_cannot_be_held(run: RunFolder) -> None:
+    run.path.parent.parent.mkdir(exist_ok=True)
+    run.path.parent.write_text("mine")
+    with pytest.raises(RunError, match=r"small: cannot be written; not a directory"), run.alone():
+        pass
+
+
+def test_a_stage_of_another_run_is_never_begun_through_a_link(run: RunFolder, tmp_path: Path) -> None:
+    other = RunFolder(tmp_path / "other")
+    other.stage("a").begin(INPUTS)
+    before = files_of(other.path)
+    run.path.mkdir(parents=True)
+    (run.path / "a").symlink_to(other.path / "a")
+    for restart in (False, True):
+        with pytest.raises(RunError, match=r"small/a: is a stage of another run, '.*other/a'; finish it there"):
+            run.stage("a").begin({}, restart=restart)
+    assert files_of(other.path) == before

@@ -118,8 +118,13 @@ def _command(runner: DeepSpeed) -> list[str]:
     command = [sys.executable, "-m", "deepspeed.launcher.runner", "--log_level", "error", "--no_local_rank"]
     command += [f"--master_port={port}", "--module"]
     processes = runner.processes or (2 if runner.cpu else None)
+    include = runner.include
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    if runner.processes and not runner.cpu and runner.hostfile is None and all(map(str.isdecimal, visible)):
+        # with a number of processes the launcher takes the first GPUs of all, visible or not
+        include, processes = f"localhost:{','.join(visible[: runner.processes])}", None
     options = {
-        "--include": runner.include,
+        "--include": include,
         "--num_accelerators": processes,
         "--hostfile": runner.hostfile or os.devnull,
     }

@@ -1,0 +1,105 @@
+"""``remgcl grid``: train a recipe varied along axes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from remgcl.cli.options import Overrides
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from remgcl.core.grid.progress import Row
+    from remgcl.core.grid.run import Run
+
+app = typer.Typer(help="Train a recipe varied along axes, and compare what comes out.", no_args_is_help=True)
+
+GridFile: TypeAlias = Annotated[Path, typer.Argument(metavar="GRID", help="The grid, a TOML file.")]
+Folder: TypeAlias = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Where the grid goes; runs/NAME by default.")
+]
+
+
+@app.callback()
+def _grid() -> None:
+    """Name the commands of a grid, even if there is but one."""
+
+
+@app.command("run")
+def run(
+    grid: GridFile,
+    overrides: Overrides = [],  # noqa: B006 - typer copies it
+    folder: Folder = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the cells and their cost, and train nothing.")
+    ] = False,
+) -> None:
+    """Train every cell of a grid that is missing or changed.
+
+    Every cell is read and checked before the first is trained. A cell that
+    fails does not stop the others; the same command goes on where it was
+    interrupted, and tries again what failed.
+    """
+    from rich.console import Console
+
+    from remgcl import Engine
+    from remgcl.cli import grid_table
+    from remgcl.core.grid.folder import GridFolder
+    from remgcl.core.grid.plan import plan_grid, read_grid
+    from remgcl.core.grid.run import Run
+
+    engine = Engine.installed()
+    plan = plan_grid(engine, read_grid(engine, grid, overrides))
+    runs = Run.of(engine, plan, GridFolder(folder or Path("runs") / plan.grid.file.name))
+    console = Console(soft_wrap=True, highlight=False)
+    if dry_run:
+        console.print(grid_table.cells(runs.progress))
+        console.print(grid_table.stages(runs.progress))
+        console.print(grid_table.summary(runs.progress), markup=False)
+        return
+    console.print(grid_table.summary(runs.progress), markup=False)
+    complete = _shown(runs, Console(highlight=False))
+    rows = runs.progress.rows()
+    for row in rows:
+        if row.error is not None:
+            console.print(f"{row.label}, seed {row.seed}: {row.stage}: {row.error}", style="red", markup=False)
+    console.print(
+        f"{sum(row.state == 'finished' for row in rows)} of {len(rows)} cells are finished, in {runs.folder.path}"
+    )
+    if not complete:
+        raise typer.Exit(1)
+
+
+def _shown(run: Run, console: Console) -> bool:
+    """Run a grid, and show how far it is: a table, or lines where there is no terminal."""
+    from rich.live import Live
+
+    from remgcl.cli import grid_table
+
+    if not console.is_terminal:
+        return run.run(_Lines(console).tell)
+    with Live(console=console, auto_refresh=False) as live:
+        return run.run(lambda rows: live.update(grid_table.live(rows, run.plan, console.height), refresh=True))
+
+
+class _Lines:
+    """Prints a line whenever the state of cells changes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._known: dict[tuple[str, int], str] = {}
+
+    def tell(self, rows: list[Row]) -> None:
+        changed: dict[str, list[str]] = {}
+        for row in rows:
+            told = f"{row.stage} {row.state}" + (f" {row.metric:.4g}" if row.metric is not None else "")
+            if row.state != "waiting" and self._known.get((row.label, row.seed)) != told:
+                changed.setdefault(f"seed {row.seed}: {told}", []).append(row.label)
+                self._known[row.label, row.seed] = told
+        for told, labels in changed.items():
+            more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
+            self._console.print(f"{labels[0]}{more}, {told}", markup=False, soft_wrap=True)

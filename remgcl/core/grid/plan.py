@@ -1,0 +1,244 @@
+"""What a grid will train: each different stage once, for all cells that need it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, frozen
+
+from remgcl.core import document
+from remgcl.core.engine import Engine
+from remgcl.core.errors import Fault, FaultsError, RecipeError, ValueFaultError
+from remgcl.core.files import as_json
+from remgcl.core.grid.axes import Axis, read_axes, read_settings
+from remgcl.core.grid.cells import Cell, find_baseline, lay, make_cells
+from remgcl.core.grid.file import GridFile, read_file
+from remgcl.core.plan import Findings, Plan, StagePlan, make_plan
+from remgcl.core.recipe import Recipe
+from remgcl.core.structure import Structure
+
+EXACT_MATCH = "exact_match"
+"""The metric of held-out samples."""
+
+DIGITS = 16
+"""Hexadecimal digits that tell stages apart."""
+
+
+@frozen(kw_only=True, eq=False)
+class Unit:
+    """A stage that is trained once, whatever number of cells need it.
+
+    Attributes:
+        digest: Of all that it is made of; its name.
+        stage: Its key in the recipe.
+        recipe: The recipe, as far as this stage.
+        inputs: All that it is made of.
+        before: The digest of the stage it starts from, if any.
+        plan: What it will do.
+        processes: Processes that its runner starts.
+    """
+
+    digest: str
+    stage: str
+    recipe: Recipe
+    inputs: Mapping[str, Any]
+    before: str | None
+    plan: StagePlan
+    processes: int
+
+
+@frozen(kw_only=True, eq=False)
+class Member:
+    """A cell with a seed.
+
+    Attributes:
+        cell: The cell.
+        seed: The seed.
+        units: Digests of its stages, by their keys; the last is what the cell is judged by.
+    """
+
+    cell: Cell
+    seed: int
+    units: Mapping[str, str]
+
+    @property
+    def label(self) -> str:
+        """How it is called."""
+        return f"{self.cell.label}, seed {self.seed}"
+
+    @property
+    def last(self) -> str:
+        """The digest of its last stage."""
+        return list(self.units.values())[-1]
+
+
+@frozen(kw_only=True, eq=False)
+class Grid:
+    """A grid that was read.
+
+    Attributes:
+        file: As it is written.
+        path: Where it is written.
+        axes: What is varied.
+        baseline: The label of the cell that others are compared with, if any.
+        cells: All cells.
+        recipes: The recipe of each cell, by its label.
+    """
+
+    file: GridFile
+    path: Path
+    axes: tuple[Axis, ...]
+    baseline: str | None
+    cells: tuple[Cell, ...]
+    recipes: Mapping[str, Recipe]
+
+
+@frozen(kw_only=True, eq=False)
+class GridPlan:
+    """A grid that was checked.
+
+    Attributes:
+        grid: The grid.
+        members: All cells with each seed, seed after seed.
+        units: What is trained, by digest; what a stage starts from comes before it.
+    """
+
+    grid: Grid
+    members: tuple[Member, ...]
+    units: Mapping[str, Unit]
+
+
+def read_grid(engine: Engine, path: Path, overrides: Sequence[str] = ()) -> Grid:
+    """Read a grid, its base and all its cells.
+
+    Args:
+        engine: The parts.
+        path: The grid's file.
+        overrides: ``key=value`` each, laid over the base after the grid's own settings.
+
+    Raises:
+        FaultsError: All faults of the grid's file, or of its cells.
+    """
+    name = str(path)
+    file = read_file(path, engine.registry)
+    base = document.load(path.parent / file.base)
+    try:
+        lay(base, read_settings(file.set_, base), name)
+    except ValueFaultError as error:
+        raise RecipeError([Fault(name, document.dotted(("set", *error.key)), str(error))]) from None
+    document.override(base, overrides)
+    axes = read_axes(file.axes, name, base, engine.registry)
+    cells = make_cells(file, name, base, axes)
+    baseline = find_baseline(file, name, axes, cells)
+    told = _Told(name, len(cells))
+    recipes: dict[str, Recipe] = {}
+    for cell in cells:
+        with told.of(cell):
+            document.fill_paths(cell.document)
+            recipe = recipes[cell.label] = Structure(engine.registry).read(cell.document, Recipe)
+            _verify_metrics(recipe, name, file)
+    told.raise_all()
+    return Grid(file=file, path=path, axes=axes, baseline=baseline, cells=cells, recipes=recipes)
+
+
+def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
+    """Verify that each cell can be trained, and find the different stages of all.
+
+    Args:
+        engine: The parts.
+        grid: The grid.
+
+    Raises:
+        FaultsError: All that would stop a cell.
+        RemgclError: The executor cannot be used.
+    """
+    grid.file.executor.verify()
+    name, findings = str(grid.path), Findings()
+    told = _Told(name, len(grid.cells))
+    plans: dict[str, Plan] = {}
+    for cell in grid.cells:
+        with told.of(cell):
+            plans[cell.label] = make_plan(grid.recipes[cell.label], name, findings=findings)
+    told.raise_all()
+    units: dict[str, Unit] = {}
+    members = []
+    for seed in grid.file.seeds or (grid.recipes[grid.cells[0].label].seed,):
+        for cell in grid.cells:
+            recipe = evolve(grid.recipes[cell.label], seed=seed)
+            members.append(Member(cell=cell, seed=seed, units=_add(units, engine, recipe, plans[cell.label])))
+    return GridPlan(grid=grid, members=tuple(members), units=units)
+
+
+def digest_of(inputs: Mapping[str, Any]) -> str:
+    """Name a stage by all that it is made of.
+
+    Args:
+        inputs: As an engine gives them.
+    """
+    told = json.dumps(json.loads(as_json(inputs)), sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:DIGITS]
+
+
+class _Told:
+    """Faults of cells; what many have is told once."""
+
+    def __init__(self, name: str, cells: int) -> None:
+        self._name = name
+        self._cells = cells
+        self._labels: dict[Fault, list[str]] = {}
+
+    @contextmanager
+    def of(self, cell: Cell) -> Iterator[None]:
+        """Keep the faults of a cell for later."""
+        try:
+            yield
+        except FaultsError as error:
+            for fault in error.faults:
+                self._labels.setdefault(fault, []).append(cell.label)
+
+    def raise_all(self) -> None:
+        """Raise what was kept."""
+        if self._labels:
+            raise FaultsError([self._worded(fault, labels) for fault, labels in self._labels.items()])
+
+    def _worded(self, fault: Fault, labels: Sequence[str]) -> Fault:
+        where = fault.where or self._name
+        if len(labels) == self._cells:
+            return evolve(fault, where=where)
+        more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
+        return evolve(fault, where=f"{where}: cell {labels[0]!r}{more}")
+
+
+def _verify_metrics(recipe: Recipe, name: str, file: GridFile) -> None:
+    """Make sure that there are held-out samples if their metric is wanted."""
+    key = list(recipe.stages)[-1]
+    if EXACT_MATCH in file.metrics and not recipe.stages[key].validation:
+        told = f"{EXACT_MATCH!r} needs held-out samples; stage {key!r} has no validation"
+        raise FaultsError([Fault(name, "metrics", told)])
+
+
+def _add(units: dict[str, Unit], engine: Engine, recipe: Recipe, plan: Plan) -> dict[str, str]:
+    """Add the stages of a recipe that are not there yet, as far as its last stage needs them."""
+    inputs = engine.inputs(recipe, plan)
+    digests: dict[str, str] = {}
+    for key in recipe.lineage(list(recipe.stages)[-1]):
+        digest = digests[key] = digest_of(inputs[key])
+        before = recipe.stages[key].after
+        units.setdefault(
+            digest,
+            Unit(
+                digest=digest,
+                stage=key,
+                recipe=evolve(recipe, stages={name: recipe.stages[name] for name in recipe.lineage(key)}),
+                inputs=inputs[key],
+                before=digests[before] if before else None,
+                plan=plan.stages[key],
+                processes=plan.layout.processes or 1,
+            ),
+        )
+    return digests

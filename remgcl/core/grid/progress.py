@@ -1,0 +1,142 @@
+"""How far the cells of a grid are, read from their folders, whoever trains them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from attrs import Factory, define, frozen
+
+from remgcl.core.grid.folder import GridFolder
+from remgcl.core.grid.plan import GridPlan, Member, Unit
+
+State: TypeAlias = Literal["waiting", "running", "finished", "failed"]
+
+TAIL = 1 << 16
+"""Bytes at the end of a file of metrics in which its last line is."""
+
+
+@frozen(kw_only=True)
+class Row:
+    """How far a cell with a seed is.
+
+    Attributes:
+        label: What the cell is called.
+        seed: The seed.
+        state: How its last stage is, or the stage that keeps it from running.
+        stage: The stage that runs, failed or waits; the last one if all are finished.
+        step: Optimizer steps of that stage that are done, as far as it told.
+        steps: All of them.
+        losses: The last mean of each term.
+        metric: The most important metric, if the cell is finished and has it.
+        left: Seconds until the stage ends, if it told its speed.
+        error: Why the stage failed.
+    """
+
+    label: str
+    seed: int
+    state: State
+    stage: str
+    step: int
+    steps: int
+    losses: Mapping[str, float]
+    metric: float | None = None
+    left: float | None = None
+    error: str | None = None
+
+
+@define
+class Progress:
+    """How far the stages of a grid are.
+
+    Attributes:
+        plan: The grid.
+        folder: Its folder.
+        running: Digests of the stages that run.
+        failed: Why stages failed, by digest.
+    """
+
+    plan: GridPlan
+    folder: GridFolder
+    running: Collection[str] = ()
+    failed: dict[str, str] = Factory(dict)
+    _results: dict[str, dict[str, Any]] = Factory(dict)
+
+    def results(self, unit: Unit) -> dict[str, Any] | None:
+        """Give what came out of a stage, if it is finished with what it is made of now.
+
+        Args:
+            unit: The stage.
+
+        Raises:
+            RunError: Its record cannot be read, or was made with something else.
+        """
+        if unit.digest not in self._results:
+            held = self.folder.unit(unit.digest, unit.stage)
+            record = held.held.finished() if held.run.finished(unit.stage, unit.inputs) else None
+            if record is None:
+                return None
+            self._results[unit.digest] = record["results"]
+        return self._results[unit.digest]
+
+    def rows(self) -> list[Row]:
+        """Tell how far each cell with each seed is."""
+        return [self._row(member) for member in self.plan.members]
+
+    def _row(self, member: Member) -> Row:
+        units = [self.plan.units[digest] for digest in member.units.values()]
+        unit = next((unit for unit in units if self.results(unit) is None), units[-1])
+        results = self.results(unit)
+        state = self._state(unit)
+        line = {} if state == "waiting" else _last_line(self.folder.unit(unit.digest, unit.stage).held.metrics)
+        stage, step, speed = unit.recipe.stages[unit.stage], int(line.get("step", 0)), line.get("samples_per_second")
+        samples = (unit.plan.steps - step) * stage.batch_size * stage.accumulation * unit.processes
+        return Row(
+            label=member.cell.label,
+            seed=member.seed,
+            state=state,
+            stage=unit.stage,
+            step=step,
+            steps=unit.plan.steps,
+            losses={name: term["loss"] for name, term in line.get("terms", {}).items()},
+            metric=None if results is None else number(results, self.plan.grid.file.metrics[0]),
+            left=samples / speed if speed and state == "running" else None,
+            error=self.failed.get(unit.digest),
+        )
+
+    def _state(self, unit: Unit) -> State:
+        if self.results(unit) is not None:
+            return "finished"
+        if unit.digest in self.failed:
+            return "failed"
+        return "running" if unit.digest in self.running else "waiting"
+
+
+def number(results: Mapping[str, Any], metric: str) -> float | None:
+    """Find a metric in what came out of a stage; of a table its value after the training.
+
+    Args:
+        results: What came out.
+        metric: The metric's key, with dots.
+    """
+    value: Any = results
+    for name in metric.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    if isinstance(value, Mapping):
+        value = value.get("after", value.get("last"))
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _last_line(metrics: Path) -> dict[str, Any]:
+    """Read the last whole line of a file of metrics; nothing if there is none yet."""
+    try:
+        with metrics.open("rb") as file:
+            file.seek(-min(TAIL, file.seek(0, os.SEEK_END)), os.SEEK_END)
+            lines = file.read().rpartition(b"\n")[0].splitlines()
+        held: dict[str, Any] = json.loads(lines[-1])
+    except (OSError, IndexError, ValueError):
+        return {}
+    return held
