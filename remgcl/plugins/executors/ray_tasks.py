@@ -56,8 +56,7 @@ def connected(address: str) -> Iterator[None]:
     try:
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError) as error:
-        told = str(error).strip().partition("\n")[0]
-        raise RunError(f"executor.address: there is no Ray cluster at {address!r}; {told}") from None
+        raise RunError(f"executor.address: there is no Ray cluster at {address!r}; {_first_line(error)}") from None
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)  # Ray takes it for itself
@@ -152,13 +151,21 @@ class RayTasks:
             if not refs:
                 self._ended.wait(TICK)
                 continue
-            for ref in ray.wait(refs, timeout=TICK)[0]:
-                self._settle(ref)
-            nodes = _nodes()
-            for ref, queued in list(self._queued.items()):
-                if queued.look(nodes):
-                    ray.cancel(ref)
-                    self._queued.pop(ref).fail(_too_large(queued.demand, nodes))
+            try:
+                self._look(refs)
+            except Exception as error:  # noqa: BLE001 - whatever Ray says when its head is gone, nobody may wait for ever
+                for ref in list(self._queued):
+                    self._queued.pop(ref).fail(f"is not known any more to Ray; {_first_line(error)}")
+
+    def _look(self, refs: list[Any]) -> None:
+        """Wait a moment for tasks to end, and look at those that do not."""
+        for ref in ray.wait(refs, timeout=TICK)[0]:
+            self._settle(ref)
+        nodes = _nodes()
+        for ref, queued in list(self._queued.items()):
+            if queued.look(nodes):
+                ray.cancel(ref)
+                self._queued.pop(ref).fail(_too_large(queued.demand, nodes))
 
     def _settle(self, ref: Any) -> None:  # noqa: ANN401 - Ray's
         """Answer the future of a task that has ended."""
@@ -166,13 +173,14 @@ class RayTasks:
         try:
             queued.end(ray.get(ref, timeout=0))
         except exceptions.TaskCancelledError:
-            queued.future.cancel()
+            if not queued.future.cancel():
+                queued.fail("was told to stop")
         except exceptions.RayTaskError as error:
             queued.fail(str(error.cause))
         except exceptions.RayError as error:
             node = _last_node(queued.task.log)
-            reason = str(error).strip().partition(". ")[0]
-            queued.fail(f"was lost on node {node}, and {self._settings.retries} times before; {reason}")
+            reason = _first_line(error).partition(". ")[0]
+            queued.fail(f"was lost on node {node}, after {self._settings.retries} retries; {reason}")
 
 
 def _run(task: Task, patience: float, environment: Mapping[str, str]) -> int:
@@ -215,3 +223,7 @@ def _last_node(log: Path) -> str | None:
 
 def _size(log: Path) -> int:
     return log.stat().st_size if log.exists() else 0
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

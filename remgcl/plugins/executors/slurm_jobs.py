@@ -129,6 +129,8 @@ class SlurmJobs:
                     time.sleep(POLL)
             except KeyboardInterrupt:  # a second Ctrl-C: no more patience
                 continue
+        for name, job in self._jobs.items():
+            job.fail(f"does not end; job {name} was cancelled")
 
     def _watch(self) -> None:
         while not self._ended.wait(POLL):
@@ -143,7 +145,8 @@ class SlurmJobs:
                 if stopping and state in ENDED and not job.future.running():
                     job.future.cancel()
                 if job.future.cancelled() or job.look(state, told):
-                    _scancel([name]) if state == PENDING else None
+                    if state == PENDING:
+                        _scancel([name])
                     del self._jobs[name]
         return len(self._jobs)
 

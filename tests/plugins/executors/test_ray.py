@@ -154,10 +154,28 @@ def test_a_task_that_was_lost_too_often_is_told_with_its_machine(
         until(lambda: lives("a"))
         (worker,) = (each for each in psutil.process_iter() if each.name().startswith("ray::a"))
         worker.kill()
-        told = r"^executor: task 'a' was lost on node [\d.]+, and 0 times before; The worker died unexpectedly"
+        told = r"^executor: task 'a' was lost on node [\d.]+, after 0 retries; The worker died unexpectedly"
         with pytest.raises(RunError, match=told):
             future.result()
         until(lambda: not lives("a"))
+
+
+@pytest.mark.slow
+def test_tasks_of_a_cluster_whose_head_is_gone_are_told(
+    executor: Ray, program: Callable[..., Task], lives: Lives, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from remgcl.plugins.executors import ray_tasks
+
+    def gone() -> None:
+        raise RuntimeError("no answer\nat all")
+
+    with executor.open() as submit:
+        future = submit(program("a"))
+        until(lambda: lives("a"))
+        monkeypatch.setattr(ray_tasks, "_nodes", gone)
+        with pytest.raises(RunError, match=r"^executor: task 'a' is not known any more to Ray; no answer$"):
+            future.result()
+    until(lambda: not lives("a"))
 
 
 @pytest.mark.slow

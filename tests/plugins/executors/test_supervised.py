@@ -100,7 +100,8 @@ def test_a_task_and_all_that_it_started_die_with_its_owner(
 def test_a_second_attempt_waits_until_nothing_of_the_first_is_left(
     tmp_path: Path, program: Callable[..., Task], lives: Lives, until: Until
 ) -> None:
-    first, second = program("first"), program("second", "print(os.path.exists('first.pid'))")
+    first = program("first", "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), stop()))\nsignal.pause()")
+    second = program("second", "print(os.path.exists('/proc/' + pathlib.Path('first.pid').read_text()))")
     shared: dict[str, Any] = {"name": "a", "folder": tmp_path, "log": tmp_path / "log"}
     with Supervised(Task(command=first.command, **shared), 60, {}) as one:
         until(lambda: lives("first"))
@@ -108,7 +109,7 @@ def test_a_second_attempt_waits_until_nothing_of_the_first_is_left(
             one.stop()
             assert one.wait() == 2
             assert other.wait() == 0
-    assert (tmp_path / "log").read_text() == "kept\nTrue\n"
+    assert (tmp_path / "log").read_text() == "kept\nFalse\n"
 
 
 def test_an_attempt_that_waits_for_an_earlier_one_can_be_stopped(
