@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from remgcl.plugins.executors.ray import Ray
 from remgcl.plugins.executors.supervised import Supervised
 
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # Ray reads it when it is imported: no word on the terminal
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import ray
@@ -28,6 +30,9 @@ from ray import exceptions
 
 TICK = 1.0
 """Seconds between two looks at the cluster."""
+
+REACHED = 10.0
+"""Seconds in which a cluster must answer."""
 
 LOST = 300.0
 """Seconds that a task waits for a machine that could run it, when there is none any more."""
@@ -53,9 +58,12 @@ def connected(address: str) -> Iterator[None]:
         RunError: It cannot be reached.
     """
     before = signal.getsignal(signal.SIGTERM)
+    host, colon, port = address.rpartition(":")
     try:
+        if colon:
+            socket.create_connection((host, int(port)), REACHED).close()  # Ray would wait for minutes
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise RunError(f"executor.address: there is no Ray cluster at {address!r}; {_first_line(error)}") from None
     finally:
         if threading.current_thread() is threading.main_thread():

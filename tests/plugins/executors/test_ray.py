@@ -87,11 +87,20 @@ def test_ray_that_is_not_installed_is_told_with_the_extra(monkeypatch: pytest.Mo
         pass
 
 
-def test_a_cluster_that_does_not_run_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [("auto", "Could not find any running Ray instance"), ("127.0.0.1:1", "Connection refused"), ("here:x", "invalid")],
+)
+def test_a_cluster_that_does_not_run_is_told(
+    address: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(RunError, match=r"^executor\.address: there is no Ray cluster at 'auto'; Could not find"):
-        Ray().open().__enter__()
+    with (
+        pytest.raises(RunError, match=rf"^executor\.address: there is no Ray cluster at '{address}'; .*{told}"),
+        Ray(address=address).open(),
+    ):
+        pass
     assert signal.getsignal(signal.SIGTERM) is before
 
 
