@@ -62,6 +62,11 @@ class Engine:
 
     registry: Registry
     broken: Mapping[str, str] = field(factory=dict)
+    _structure: Structure = field(init=False, eq=False, repr=False)
+
+    @_structure.default
+    def _default_structure(self) -> Structure:
+        return Structure(self.registry)
 
     @classmethod
     def installed(cls) -> Engine:
@@ -112,7 +117,7 @@ class Engine:
         Raises:
             RecipeError: All faults of the recipe.
         """
-        return Structure(self.registry).read(document.read(path, overrides), Recipe)
+        return self._structure.read(document.read(path, overrides), Recipe)
 
     def ocr_engine(self, name: str, settings: Sequence[str] = ()) -> tuple[OcrEngine, Origin]:
         """Choose an OCR engine.
@@ -130,9 +135,8 @@ class Engine:
         """
         given = document.Document("--engine", {"engine": {document.USE: name}})
         document.override(given, settings, "--engine-set", ("engine",))
-        structure = Structure(self.registry)
-        engine = structure.read(given, _Ocr).engine
-        fields = {key: value for key, value in structure.write(engine).items() if key != document.USE}
+        engine = self._structure.read(given, _Ocr).engine
+        fields = {key: value for key, value in self._structure.write(engine).items() if key != document.USE}
         return engine, Origin(engine=self.registry.entry(engine).name, version=engine.version, settings=fields)
 
     def table(self, recipe: Recipe) -> dict[str, Any]:
@@ -141,7 +145,7 @@ class Engine:
         Args:
             recipe: The recipe.
         """
-        return Structure(self.registry).write(recipe)
+        return self._structure.write(recipe)
 
     def check(self, recipe: Recipe, name: str) -> Plan:
         """Verify weights, data and images, and tell what a run will do.

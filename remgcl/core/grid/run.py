@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from attrs import Factory, define
@@ -87,7 +87,7 @@ class Run:
             if self._running:
                 wait([attempt.future for attempt in self._running.values()], REFRESH, FIRST_COMPLETED)
             elif left:
-                time.sleep(REFRESH)  # another process still trains what is next
+                sleep(REFRESH)  # another process still trains what is next
             for digest in [digest for digest, attempt in self._running.items() if attempt.future.done()]:
                 self._judge(self._running.pop(digest))
 
