@@ -1,0 +1,177 @@
+"""Tasks of a grid that wait or run as jobs of Slurm."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+import submitit
+from attrs import define, field
+from submitit.core.utils import FailedJobError, FailedSubmissionError, UncompletedJobError
+
+from remgcl import Task
+from remgcl.plugins.executors.queued import Queued
+from remgcl.plugins.executors.slurm import Slurm
+from remgcl.plugins.executors.slurm_attempt import STOP, Attempt
+
+POLL = 5.0
+"""Seconds between two looks at the queue."""
+
+LATE = 30.0
+"""Seconds that the file system may need to show what a job left, and Slurm to queue it again."""
+
+MARGIN = 60.0
+"""Seconds that Slurm has to end a job, beyond its patience."""
+
+PENDING, GONE = "PENDING", "GONE"
+
+ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT", GONE}
+"""States of jobs that will not run again."""
+
+NEVER = {"BadConstraints", "InvalidAccount", "InvalidQOS", "PartitionNodeLimit", "PartitionTimeLimit"}
+"""Reasons of pending jobs that time does not cure."""
+
+
+@define(eq=False)
+class _Job(Queued):
+    """A task that Slurm has not ended.
+
+    Attributes:
+        job: What submitit knows of it.
+        ended: When it was first seen to have ended.
+    """
+
+    job: Any = field(kw_only=True)
+    ended: float | None = None
+
+    def look(self, state: str, told: str) -> bool:
+        """Take in what the queue tells; answer whether that was its end."""
+        if self.job.paths.result_pickle.exists():
+            try:
+                told_at_last = self.job.result()
+            except UncompletedJobError:
+                told_at_last = f"failed on its machine; {self.job.paths.stderr} tells why"
+            self.fail(told_at_last) if isinstance(told_at_last, str) else self.end(told_at_last)
+            return True
+        if state == PENDING and told in NEVER:
+            self.fail(f"will never run; Slurm says {told}")
+            return True
+        if state not in ENDED:
+            self.ended = None
+            return state != PENDING and not self.begin()
+        self.ended = self.ended or time.monotonic()
+        if time.monotonic() - self.ended <= LATE:
+            return False
+        self.fail(f"was lost, job {self.job.job_id}; Slurm says {state}, {told}; {self.job.paths.stderr} may tell more")
+        return True
+
+
+class SlurmJobs:
+    """Jobs, watched until they end."""
+
+    def __init__(self, settings: Slurm) -> None:
+        """Begin with none.
+
+        Args:
+            settings: What each job needs.
+        """
+        self._settings = settings
+        self._jobs: dict[str, _Job] = {}
+        self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    def submit(self, task: Task) -> Future[int]:
+        """Queue a job; it fails at once if Slurm does not take it.
+
+        Args:
+            task: The task.
+        """
+        settings = self._settings
+        executor = submitit.AutoExecutor(
+            task.log.parent / "slurm", cluster="slurm", slurm_max_num_timeout=settings.retries
+        )
+        wanted = {
+            "slurm_job_name": task.name,
+            "slurm_partition": settings.partition,
+            "slurm_account": settings.account,
+            "timeout_min": settings.time,
+            "gpus_per_node": task.processes * settings.gpus or None,
+            "cpus_per_task": task.processes * settings.cpus,
+            "mem_gb": settings.memory,
+            "slurm_signal_delay_s": settings.patience,
+            "slurm_additional_parameters": settings.extra,
+        }
+        executor.update_parameters(**{name: value for name, value in wanted.items() if value is not None})
+        try:
+            job = executor.submit(Attempt(task, settings.patience))
+        except (FailedJobError, FailedSubmissionError) as error:
+            refused = Queued(task)
+            refused.fail(f"was refused by Slurm; {_last_line(str(error))}")
+            return refused.future
+        queued = self._jobs[job.job_id] = _Job(task, job=job)
+        queued.on_cancel(lambda: _scancel([job.job_id]))
+        return queued.future
+
+    def stop(self) -> None:
+        """Have all jobs keep a checkpoint and end; cancel those that do not."""
+        self._ended.set()
+        self._watcher.join()
+        for ask, wait in ((_ask, self._settings.patience + MARGIN), (_scancel, MARGIN)):
+            end = time.monotonic() + wait
+            try:
+                while self._look(stopping=True) and time.monotonic() < end:
+                    ask(self._jobs)
+                    time.sleep(POLL)
+            except KeyboardInterrupt:  # a second Ctrl-C: no more patience
+                continue
+        for name, job in self._jobs.items():
+            job.fail(f"does not end; job {name} was cancelled")
+
+    def _watch(self) -> None:
+        while not self._ended.wait(POLL):
+            self._look()
+
+    def _look(self, *, stopping: bool = False) -> int:
+        """Look at the queue, and answer the futures of jobs that ended; give how many are left."""
+        states = _states() if self._jobs else {}
+        if states is not None:
+            for name, job in list(self._jobs.items()):
+                state, told = states.get(name, (GONE, "nothing"))
+                if stopping and state in ENDED and not job.future.running():
+                    job.future.cancel()
+                if job.future.cancelled() or job.look(state, told):
+                    if state == PENDING:
+                        _scancel([name])
+                    del self._jobs[name]
+        return len(self._jobs)
+
+
+def _states() -> Mapping[str, tuple[str, str]] | None:
+    """Ask Slurm for the state of each of the user's jobs, and its reason or its machine; None if it does not answer."""
+    command = ["squeue", "--me", "--states=all", "--noheader", "--format=%A|%T|%R"]
+    asked = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - Slurm's
+    if asked.returncode:
+        return None
+    rows = (line.split("|", 2) for line in asked.stdout.splitlines())
+    return {name: (state, told.strip("()")) for name, state, told in rows}
+
+
+def _ask(names: Iterable[str]) -> None:
+    """Ask jobs to stop; those that have not begun never will."""
+    _scancel(names, "--state=PENDING")
+    _scancel(names, "--state=RUNNING", f"--signal={STOP.name.removeprefix('SIG')}")
+
+
+def _scancel(names: Iterable[str], *options: str) -> None:
+    command = ["scancel", "--quiet", *options, *names]
+    subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - Slurm's
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip("- ")]
+    return lines[-1].strip() if lines else "it says nothing"

@@ -1,0 +1,224 @@
+"""The executor of Slurm, before a stand-in for its commands and, where it is installed, before Slurm itself."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError, wait
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from remgcl import RunError, Task
+from remgcl.core import extras
+from remgcl.plugins.executors.slurm import COMMANDS, Slurm
+
+DATA = Path(__file__).parents[2] / "data"
+
+Lives = Callable[[str], bool]
+Until = Callable[[Callable[[], object]], None]
+
+
+def stand_in(folder: Path) -> Mapping[str, str]:
+    """Write commands that stand for those of Slurm; give the environment that finds them."""
+    commands, jobs = folder / "bin", folder / "jobs"
+    commands.mkdir()
+    jobs.mkdir()
+    for name in (*COMMANDS, "scontrol"):
+        script = commands / name
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} {DATA / "slurm_stand_in.py"} {name} "$@"\n')
+        script.chmod(0o755)
+    return {"PATH": f"{commands}:{os.environ['PATH']}", "SLURM_STAND_IN": str(jobs)}
+
+
+def started(folder: Path) -> Mapping[str, str]:
+    """Start Slurm; give the environment that finds it."""
+    path = f"{os.environ['PATH']}:/usr/sbin"
+    for name in ("munged", "slurmctld", "slurmd", *COMMANDS):
+        if shutil.which(name, path=path) is None:
+            pytest.skip(f"Slurm is not installed: there is no {name}")
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    command = ["bash", DATA / "slurm.sh", folder, str(port)]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own
+    if ended.returncode:
+        stop(folder)
+        pytest.skip(f"Slurm cannot be started: {ended.stdout}{ended.stderr}")
+    return {"SLURM_CONF": str(folder / "slurm.conf")}
+
+
+def stop(folder: Path) -> None:
+    """Stop what was started."""
+    for file in folder.glob("*.pid"):
+        with suppress(ProcessLookupError):
+            os.kill(int(file.read_text()), signal.SIGTERM)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(stand_in, id="stand-in"), pytest.param(started, marks=pytest.mark.slow, id="real")],
+)
+def slurm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """The environment of a machine of Slurm, or of what stands for it."""
+    folder = tmp_path_factory.mktemp("slurm")
+    yield request.param(folder)
+    stop(folder)
+
+
+@pytest.fixture
+def executor(slurm: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Slurm:
+    """The executor of a cluster without GPUs."""
+    from remgcl.plugins.executors import slurm_jobs
+
+    monkeypatch.setattr(slurm_jobs, "POLL", 0.1)
+    for name, value in slurm.items():
+        monkeypatch.setenv(name, value)
+    return Slurm(gpus=0, cpus=1)
+
+
+@pytest.fixture
+def command(executor: Slurm) -> Callable[..., object]:
+    """Run a command of Slurm, whatever it answers."""
+    del executor
+    return lambda *words: subprocess.run(words, check=False, capture_output=True)  # noqa: S603 - Slurm's
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Callable[[], str]:
+    """The number of the only job."""
+    return lambda: next((tmp_path / "slurm").glob("*_submission.sh")).name.partition("_")[0]
+
+
+def test_submitit_that_is_not_installed_is_told_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+    told = r"^executor 'slurm': needs submitit, which is not installed; install it with: pip install 'remgcl\[slurm\]'$"
+    with pytest.raises(RunError, match=told):
+        Slurm().verify()
+
+
+def test_a_patience_as_long_as_the_time_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^patience: 300 s must be less than the time of a job, 5 minutes$"):
+        Slurm(time=5, patience=300)
+
+
+def test_a_machine_without_slurm_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told = r"^executor 'slurm': there is no command 'sbatch' on this machine; is it one of Slurm's\?$"
+    with pytest.raises(RunError, match=told), Slurm().open():
+        pass
+
+
+def test_a_job_gives_its_exit_code_and_appends_its_output(
+    executor: Slurm, program: Callable[..., Task], tmp_path: Path
+) -> None:
+    task = program("a", "print(os.getcwd(), flush=True)\nsys.exit(3)")
+    task.log.write_text("before\n")
+    with executor.open() as submit:
+        assert submit(task).result() == 3
+    assert task.log.read_text() == f"before\n{tmp_path}\n"
+
+
+def test_leaving_stops_what_runs_and_drops_what_waits(
+    executor: Slurm, program: Callable[..., Task], lives: Lives, until: Until, tmp_path: Path
+) -> None:
+    with executor.open() as submit:
+        runs, waits, cancelled = (submit(program(name)) for name in ("runs", "waits", "cancelled"))
+        until(lambda: lives("runs") and runs.running())
+        assert not waits.running()
+        assert not runs.cancel()
+        assert cancelled.cancel()
+        assert wait([cancelled], timeout=60).done
+    assert not lives("runs")
+    assert runs.result() == 2
+    assert (tmp_path / "runs.txt").read_text() == "kept\n"
+    with pytest.raises(CancelledError):
+        waits.result()
+    assert not (tmp_path / "waits.pid").exists()
+    assert not (tmp_path / "cancelled.pid").exists()
+
+
+def test_a_job_that_does_not_stop_is_cancelled(
+    executor: Slurm, program: Callable[..., Task], lives: Lives, until: Until
+) -> None:
+    with evolve(executor, patience=1).open() as submit:
+        deaf = submit(program("deaf", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: signal.pause()"))
+        until(lambda: lives("deaf") and deaf.running())
+    assert not lives("deaf")
+    assert deaf.result() == -signal.SIGKILL
+
+
+def test_a_job_whose_time_runs_out_goes_on_with_its_checkpoint(  # noqa: PLR0913, PLR0917 - fixtures
+    executor: Slurm,
+    command: Callable[..., object],
+    job: Callable[[], str],
+    program: Callable[..., Task],
+    lives: Lives,
+    until: Until,
+    tmp_path: Path,
+) -> None:
+    task = program(
+        "a", "if os.path.exists('kept'): sys.exit(4)\npathlib.Path('kept').touch()\nwhile True: signal.pause()"
+    )
+    with executor.open() as submit:
+        future = submit(task)
+        until(lambda: lives("a") and future.running())
+        assert "#SBATCH --signal=USR2@600\n" in (tmp_path / "slurm" / f"{job()}_submission.sh").read_text()
+        command("scancel", "--signal=USR2", job())  # as Slurm does
+
+        def hasten() -> bool:
+            command("scontrol", "update", f"JobId={job()}", "StartTime=now")  # else Slurm waits two minutes
+            return future.done()
+
+        until(hasten)
+        assert future.result() == 4
+    assert task.log.read_text() == "kept\n"
+
+
+def test_a_job_that_slurm_refuses_is_told(executor: Slurm, program: Callable[..., Task]) -> None:
+    with evolve(executor, partition="nowhere").open() as submit:
+        future = submit(program("a"))
+        told = r"^executor: task 'a' was refused by Slurm; .*Invalid partition name specified$"
+        with pytest.raises(RunError, match=told):
+            future.result(0)
+
+
+def test_a_job_that_would_wait_for_ever_is_told(executor: Slurm, program: Callable[..., Task]) -> None:
+    with evolve(executor, partition="short", time=20).open() as submit:
+        future = submit(program("a"))
+        with pytest.raises(RunError, match=r"^executor: task 'a' will never run; Slurm says PartitionTimeLimit$"):
+            future.result()
+
+
+def test_a_program_that_cannot_be_started_is_told(executor: Slurm, tmp_path: Path) -> None:
+    task = Task(name="a", command=("/no/such",), folder=tmp_path, log=tmp_path / "a.txt")
+    with executor.open() as submit:
+        future = submit(task)
+        with pytest.raises(RunError, match=r"^executor: task 'a' cannot be started; .*/no/such"):
+            future.result()
+
+
+def test_a_job_that_is_gone_is_told_with_its_state(  # noqa: PLR0913, PLR0917 - fixtures
+    executor: Slurm,
+    command: Callable[..., object],
+    job: Callable[[], str],
+    program: Callable[..., Task],
+    lives: Lives,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from remgcl.plugins.executors import slurm_jobs
+
+    monkeypatch.setattr(slurm_jobs, "LATE", 0.1)
+    with executor.open() as submit:
+        future = submit(program("a"))
+        until(lambda: lives("a"))
+        command("scancel", job())  # as anybody may
+        with pytest.raises(RunError, match=rf"^executor: task 'a' was lost, job {job()}; Slurm says CANCELLED, "):
+            future.result()
+    assert not lives("a")
