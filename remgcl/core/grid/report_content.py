@@ -26,7 +26,7 @@ Where the difference is the same in every seed, there is no spread for a t-test.
 2^(1 - n), before the correction; and it is 1 if all differences are zero."""
 
 COST = """\
-Training time and samples/s are means over the runs that finished; they depend on the machine, and on what else it did."""
+Training time and samples/s are means over the runs that finished; they depend on the machine and its other work."""
 
 
 @frozen(kw_only=True)
