@@ -139,9 +139,9 @@ def _registering(part: type[Part], kind: str) -> Engine:
         return {"conformance": part}
 
     register.__name__ = hook
-    manager, broken_plugins = plugins.load()
-    manager.register(SimpleNamespace(**{hook: hookimpl(register)}), "conformance")
-    return Engine(Registry(manager, broken_plugins), broken_plugins)
+    loaded = plugins.load()
+    loaded.manager.register(SimpleNamespace(**{hook: hookimpl(register)}), "conformance")
+    return Engine(Registry(loaded.manager, loaded.broken), loaded.broken)
 
 
 @cache
