@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +12,7 @@ import torch
 
 from remgcl import Engine, Features, RecipeError, Regions, Stage
 from remgcl.core.registry import KINDS
+from remgcl.testing.checks import PartChecks, docs_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -119,3 +121,11 @@ def test_every_part_is_named_in_the_changelog(engine: Engine) -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     assert {entry.kind for entry in engine.registry} == set(KINDS)
     assert [entry.name for entry in engine.registry if f"`{entry.name}`" not in changelog] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_promise_of_the_conformance_kit_is_documented(kind: str) -> None:
+    page = " ".join((ROOT / "docs" / "testing.md").read_text().split())
+    promises = docs_of(import_module(f"remgcl.testing.{kind}").Checks).keys() - docs_of(PartChecks).keys()
+    told = docs_of(import_module(f"remgcl.testing.{kind}").Checks)
+    assert [name for name in sorted(promises) if " ".join(told[name].split()) not in page] == []
