@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +16,7 @@ from remgcl.core.grid.file import GridFile
 from remgcl.core.grid.plan import read_grid
 from remgcl.core.registry import KINDS
 from remgcl.core.scaffold import package
+from remgcl.testing.checks import PartChecks, docs_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -162,3 +164,11 @@ def test_every_part_is_named_in_the_changelog(engine: Engine) -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     assert {entry.kind for entry in engine.registry} == set(KINDS)
     assert [entry.name for entry in engine.registry if f"`{entry.name}`" not in changelog] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_promise_of_the_conformance_kit_is_documented(kind: str) -> None:
+    page = " ".join((ROOT / "docs" / "testing.md").read_text().split())
+    promises = docs_of(import_module(f"remgcl.testing.{kind}").Checks).keys() - docs_of(PartChecks).keys()
+    told = docs_of(import_module(f"remgcl.testing.{kind}").Checks)
+    assert [name for name in sorted(promises) if " ".join(told[name].split()) not in page] == []

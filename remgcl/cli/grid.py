@@ -23,11 +23,6 @@ Folder: TypeAlias = Annotated[
 ]
 
 
-@app.callback()
-def _grid() -> None:
-    """Name the commands of a grid, even if there is but one."""
-
-
 @app.command("run")
 def run(
     grid: GridFile,
@@ -72,6 +67,32 @@ def run(
     )
     if not complete:
         raise typer.Exit(1)
+
+
+@app.command("report")
+def report(grid: GridFile, folder: Folder = None) -> None:
+    """Tell what the last run of a grid found: Markdown, CSV, LaTeX, an HTML page and pictures.
+
+    It may still be running: cells that are not finished are named.
+    """
+    from rich.console import Console
+
+    from remgcl import Engine
+    from remgcl.cli import grid_table
+    from remgcl.core.grid.collect import collect
+    from remgcl.core.grid.file import read_file
+    from remgcl.core.grid.report import write_report
+    from remgcl.core.grid.report_content import content_of
+
+    if folder is None:
+        folder = Path("runs") / read_file(grid, Engine.installed().registry).name
+    results = collect(folder)
+    content = content_of(results)
+    console = Console(soft_wrap=True, highlight=False)
+    for table in content.tables:
+        console.print(grid_table.found(table))
+    for told in (*content.findings, *content.left_out, *map(str, write_report(results, folder / "report"))):
+        console.print(told, markup=False)
 
 
 def _shown(run: Run, console: Console) -> bool:

@@ -1,4 +1,4 @@
-"""The cells of a grid as tables: while they are trained, and what they will cost."""
+"""The cells of a grid as tables: what they will cost, while they are trained, and what was found."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from remgcl.cli.check import scaled
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from remgcl.core.grid import report_table
     from remgcl.core.grid.plan import GridPlan, Unit
     from remgcl.core.grid.progress import Progress, Row, State
 
@@ -134,6 +137,18 @@ def _by_cells(plan: GridPlan) -> dict[tuple[str, tuple[str, ...]], list[Unit]]:
     for digest, unit in plan.units.items():
         together.setdefault((unit.stage, tuple(needed[digest])), []).append(unit)
     return together
+
+
+def found(told: report_table.Table) -> Table:
+    """Show a table of a report.
+
+    Args:
+        told: The table.
+    """
+    table = _table(told.title, *told.heads)
+    for row in told.rows:
+        table.add_row(*(f"[bold]{escape(entry.text)}[/]" if entry.strong else escape(entry.text) for entry in row))
+    return table
 
 
 def _table(title: str, *columns: str) -> Table:

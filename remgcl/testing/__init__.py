@@ -23,11 +23,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-import pytest
-
-from remgcl.core.parts import Part
-from remgcl.testing.checks import PartChecks, kind_of
+if TYPE_CHECKING:
+    from remgcl.core.parts import Part
+    from remgcl.testing.checks import PartChecks
 
 __all__ = ["conformance"]
 
@@ -41,6 +41,10 @@ def conformance(part: Part) -> type[PartChecks]:
     Raises:
         PluginError: It is of no kind of part.
     """
+    import pytest
+
+    from remgcl.testing.checks import kind_of
+
     checks: type[PartChecks] = import_module(f"{__name__}.{kind_of(part)}").Checks
     name = f"Test{type(part).__name__}"
 

@@ -142,6 +142,26 @@ def test_a_failed_cell_is_told_at_the_end_with_its_error(
     assert ended.out.endswith("1 of 2 cells are finished, in runs/small-losses\n")
 
 
+def test_a_report_tells_what_was_found_and_where_it_lies(
+    remgcl: Call, grid: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Run, "_train", lambda *_: None)
+    remgcl("grid", "run", grid)
+    ended = remgcl("grid", "report", grid)
+    assert ended.code == 0, ended.err
+    assert "6 cells, 2 seeds, 12 runs: 0 finished, 12 missing.\n" in ended.out
+    assert ended.out.endswith("runs/small-losses/report/summary.csv\n")
+    assert "losses=none, weight=0.25 (baseline)" in Path("runs/small-losses/report/report.md").read_text()
+
+
+def test_a_report_of_a_grid_that_was_never_run_is_an_error(remgcl: Call, grid: Path) -> None:
+    ended = remgcl("grid", "report", grid)
+    assert (ended.code, ended.err) == (
+        2,
+        "error: runs/small-losses: holds no grid; there is no grid.json, which remgcl grid run writes\n",
+    )
+
+
 # -- in processes of their own
 
 TWO = """

@@ -32,7 +32,7 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
         "Cut": {RANKS: "two ranks, unequal counts: patches get other gradients than in one process; use remgcl.gather"},
         "Chance": {RANKS: "rank 0: is another on each run; seed what is random"},
         "Raises": {RANKS: "two ranks, unequal counts: rank 1 raises ValueError('not here'); call gather on every rank"},
-        "Hangs": {RANKS: "two ranks, one without an image: rank 0 does not answer within 5 s; call gather on every"},
+        "Hangs": {RANKS: "two ranks, one without an image: rank 0 does not answer within 20 s; call gather on every"},
         "Waits": {"the host never waits": "waits for the accelerator by _local_scalar_dense; use where and masks"},
         "Picks": {"the host never waits": "waits for the accelerator by nonzero; use where and masks"},
         "Loops": {"the number of operations does not depend on the regions": "compute all regions at once"},
@@ -82,7 +82,6 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
         "Foresees": {
             "a token sees those before it only": "a token's logits depend on those after it; mask attention causally",
             "padding on the right changes no logit": "logits change with padding on the right; heed attention_mask",
-            "padding on the left changes no answer": "with padding on the left",
         },
         "Unmasked": {"padding on the left changes no answer": "with padding on the left; heed attention_mask, in the"},
         "Detached": {"the gradient reaches the embeddings": "no finite gradient reaches the input embeddings; leave"},
@@ -181,7 +180,7 @@ def test_a_broken_part_fails_its_check_and_no_other(kind: str, name: str, failur
         assert told[check].startswith(f"AssertionError: {kind}: ")
 
 
-@pytest.mark.parametrize("kind", BROKEN.keys() - {"runners"})
+@pytest.mark.parametrize("kind", sorted(BROKEN.keys() - {"runners"}))
 def test_a_part_that_keeps_every_promise_fails_no_check(kind: str, failures: Failures) -> None:
     assert failures(kind)["Good"] == {}
 

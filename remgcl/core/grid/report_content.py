@@ -60,7 +60,7 @@ def content_of(results: GridResults) -> Content:
     """
     cells = summarize(results)
     scales = {
-        metric: Scale.of(value for result in results.cells for value in measured([result], metric).values())
+        metric: Scale.of(metric, (value for result in results.cells for value in measured([result], metric).values()))
         for metric in results.metrics
     }
     return Content(

@@ -23,7 +23,7 @@ class Scale:
     """How the values of one metric are written.
 
     Attributes:
-        share: Whether all lie in [0, 1], so that they are written in percent.
+        share: Whether it is one, so that it is written in percent.
         decimals: How many decimals.
     """
 
@@ -31,14 +31,15 @@ class Scale:
     decimals: int
 
     @classmethod
-    def of(cls, values: Iterable[float]) -> Scale:
-        """Choose how to write a metric.
+    def of(cls, metric: str, values: Iterable[float]) -> Scale:
+        """Choose how to write a metric: in percent, if all values lie in [0, 1] and it is no loss.
 
         Args:
+            metric: Its name.
             values: All its values.
         """
         known = list(values)
-        if known and all(0 <= value <= 1 for value in known):
+        if known and all(0 <= value <= 1 for value in known) and not metric.startswith("terms."):
             return cls(share=True, decimals=1)
         largest = max(map(abs, known), default=0.0)
         return cls(share=False, decimals=max(0, DIGITS - 1 - math.floor(math.log10(largest))) if largest else 0)

@@ -13,7 +13,11 @@ from remgcl.core.samples import Sample
 
 
 class Samples(Protocol):
-    """A sequence of samples that tells their kind and length without reading images."""
+    """A sequence of samples that tells their kind and length without reading images.
+
+    It is picklable, for loader workers. A sample is the same each time it is
+    read with the same seeds of Python, numpy and torch.
+    """
 
     def __len__(self) -> int:
         """Count the samples."""

@@ -36,7 +36,11 @@ class Loss(Part):
 
     @abstractmethod
     def __call__(self, features: Features) -> Tensor:
-        """Compute the unweighted loss `[]`.
+        """Compute the unweighted loss `[]`, whatever the order of samples, images and regions.
+
+        Features stay as they are. A loss that looks at other ranks calls
+        `gather` on each, whatever its batch holds; averaged over ranks by its
+        `count`, it is what one process gives of all their batches.
 
         Args:
             features: Projected patches, answers and regions; any may be empty,

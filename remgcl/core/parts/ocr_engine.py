@@ -37,6 +37,8 @@ class OcrEngine(Part):
     def build(self) -> Callable[[Image], Sequence[Region]]:
         """Make the function: an image in RGB to its lines, in pixels of that image.
 
+        The same image has the same lines, and stays as it is.
+
         Raises:
             RemgclError: The library or its models cannot be found.
         """

@@ -18,7 +18,7 @@ class Template(Part):
 
     @abstractmethod
     def render(self, turns: Sequence[Turn], tokenizer: Any) -> tuple[Piece, ...]:  # noqa: ANN401 - transformers' tokenizers are untyped
-        """Render a conversation; what is learned are the assistant's turns.
+        """Render a conversation, no utterance twice; what is learned are the assistant's turns.
 
         The tokenizer's beginning-of-sequence token is added later, unless the
         first piece starts with it.

@@ -23,7 +23,8 @@ class TextFilter(Part):
     def build(self, tokenizer: Any) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[np.bool_]]:  # noqa: ANN401 - transformers' tokenizers are untyped
         """Make the function: token ids `[T]` to True where a token is kept `[T]`.
 
-        It runs in loader workers.
+        It runs in loader workers, so it is picklable, and it leaves the ids as
+        they are.
 
         Args:
             tokenizer: The backbone's tokenizer.

@@ -83,7 +83,8 @@ class VisionTower(Pretrained):
         """Make the module: normalised pixels `[N, 3, H, W]` to features `[N, P, Dv]`.
 
         With a class token, features are `[N, 1 + P, Dv]` and it comes first.
-        Patches are in rows from the upper left.
+        Patches are in rows from the upper left. In evaluation, an image's
+        features do not depend on the others.
 
         Args:
             pretrained: Whether to load weights; otherwise they are random, and

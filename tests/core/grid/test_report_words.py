@@ -5,7 +5,7 @@ import pytest
 from remgcl.core.grid.report_words import Scale, duration, pace, probability
 from remgcl.core.grid.statistics import estimate
 
-PERCENT = Scale.of([0.0, 0.5, 1.0])
+PERCENT = Scale.of("exact_match", [0.0, 0.5, 1.0])
 
 
 def test_a_metric_whose_values_all_lie_between_0_and_1_is_written_in_percent() -> None:
@@ -21,11 +21,11 @@ def test_a_metric_whose_values_all_lie_between_0_and_1_is_written_in_percent() -
     [([0.5, 1.5], "1.500"), ([-0.1, 0.5], "0.5000"), ([12.345], "12.35"), ([1234.5], "1,234"), ([0.0, -0.0], "0.0")],
 )
 def test_another_metric_is_written_with_four_digits_of_its_largest(values: list[float], text: str) -> None:
-    assert Scale.of(values).value(max(values)) == text
+    assert Scale.of("exact_match", values).value(max(values)) == text
 
 
 def test_a_metric_without_a_value_has_a_scale() -> None:
-    assert Scale.of([]) == Scale(share=False, decimals=0)
+    assert Scale.of("exact_match", []) == Scale(share=False, decimals=0)
 
 
 def test_zero_has_no_minus() -> None:
@@ -57,3 +57,7 @@ def test_a_time_has_the_unit_that_fits(seconds: float, text: str) -> None:
 @pytest.mark.parametrize(("speed", "text"), [(0.1234, "0.123"), (12.34, "12.3"), (1234.5, "1,234")])
 def test_a_pace_has_three_digits_at_least(speed: float, text: str) -> None:
     assert pace(speed) == text
+
+
+def test_a_loss_is_no_share_however_small() -> None:
+    assert Scale.of("terms.language", [0.25, 0.5]) == Scale(share=False, decimals=4)

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from attrs import evolve
 from torch import Tensor
 
 from remgcl import Features, Regions
+from remgcl.testing.features import backward as backward_of
+from remgcl.testing.features import random_features
 
 
 @pytest.fixture(scope="session")
 def features() -> Callable[..., Features]:
     """A function that makes random features of any shape."""
-    return _features
+    return random_features
 
 
 @pytest.fixture(scope="session")
@@ -42,89 +43,10 @@ def published(request: pytest.FixtureRequest, shared: Path) -> tuple[Features, d
     return _published(folder, told), told
 
 
-def _features(  # noqa: PLR0913 - each shape varies by itself
-    seed: int = 0,
-    *,
-    image_sample: Sequence[int] = (0, 1, 2),
-    answers: Sequence[int] = (6, 3, 5),
-    regions: Sequence[int] = (0, 0, 1, 2),
-    grid: tuple[int, int] = (3, 4),
-    kept: float = 0.7,
-    shown: float = 0.7,
-    owned: float = 0.4,
-    padding: int = 0,
-    dtype: torch.dtype = torch.float32,
-) -> Features:
-    """Make random features.
-
-    Args:
-        seed: Of the random numbers.
-        image_sample: The sample of each image.
-        answers: Supervised tokens of each sample.
-        regions: The image of each region.
-        grid: Rows and columns of patches.
-        kept: Share of the tokens that the text filter keeps.
-        shown: Share of the patches that show more than padding.
-        owned: Share of the patches that belong to a region.
-        padding: Columns without a token after the longest answer; they hold large numbers.
-        dtype: Of patches, answers and texts.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    count, patches, longest, width = len(image_sample), math.prod(grid), max(answers, default=0), 8
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
-
-    def chosen(share: float, *shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator) < share
-
-    shown_patches = chosen(shown, count, patches)
-    answer = normal(len(answers), longest, width)
-    held = torch.arange(longest) < torch.tensor(answers, dtype=torch.int64)[:, None]
-    mask = chosen(kept, len(answers), longest) & held
-    owner = chosen(owned, len(regions), patches).float()
-    made = Features(
-        patches=normal(count, patches, width),
-        patch_mask=shown_patches,
-        grid=grid,
-        image_sample=torch.tensor(image_sample, dtype=torch.int64),
-        image_key=torch.arange(count),
-        answer=torch.cat([answer, torch.full((len(answers), padding, width), 100.0)], dim=1),
-        answer_mask=torch.cat([mask, torch.zeros(len(answers), padding, dtype=torch.bool)], dim=1),
-        answer_key=torch.arange(len(answers)),
-        regions=Regions(
-            image=torch.tensor(regions, dtype=torch.int64),
-            patch_weights=owner / owner.sum(dim=1, keepdim=True).clamp(min=1),
-            text=normal(len(regions), width),
-            text_key=torch.arange(len(regions)),
-            confidence=torch.rand(len(regions), generator=generator),
-        ),
-    )
-    return _leaves(made, dtype)
-
-
-def _leaves(features: Features, dtype: torch.dtype) -> Features:
-    """Let gradients be taken to the two sides."""
-    regions = evolve(
-        features.regions,
-        patch_weights=features.regions.patch_weights.to(dtype),
-        text=features.regions.text.to(dtype).detach().requires_grad_(),
-    )
-    return evolve(
-        features,
-        patches=features.patches.to(dtype).detach().requires_grad_(),
-        answer=features.answer.to(dtype).detach().requires_grad_(),
-        regions=regions,
-    )
-
-
 def _backward(loss: Callable[[Features], Tensor], features: Features) -> tuple[Tensor, list[Tensor]]:
-    features = _leaves(features, features.patches.dtype)
-    value = loss(features)
-    value.backward()
-    gradients = [side.grad for side in (features.patches, features.answer, features.regions.text)]
+    value, gradients = backward_of(loss, features)
     assert all(gradient is not None for gradient in gradients)
-    return value.detach(), [gradient for gradient in gradients if gradient is not None]
+    return value, [gradient for gradient in gradients if gradient is not None]
 
 
 def _cosine(left: Sequence[float], right: Sequence[float]) -> float:

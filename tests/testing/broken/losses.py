@@ -16,7 +16,7 @@ from remgcl.testing.ranks import Ranks
 @pytest.fixture(scope="module")
 def remgcl_ranks() -> Iterator[Ranks]:
     """Ranks that are not waited for as long."""
-    ranks = Ranks(limit=5)
+    ranks = Ranks(limit=20)
     yield ranks
     ranks.stop()
 
