@@ -25,7 +25,8 @@ distinguishable from zero if p is below 0.05. With fewer than 3 paired seeds no 
 Where the difference is the same in every seed, there is no spread for a t-test. Then p is that of the sign test, \
 2^(1 - n), before the correction; and it is 1 if all differences are zero."""
 
-COST = "Time and samples/s are means over the runs that finished; they depend on the machine, and on what else it did."
+COST = """\
+Training time and samples/s are means over the runs that finished; they depend on the machine and its other work."""
 
 
 @frozen(kw_only=True)

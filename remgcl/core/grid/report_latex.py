@@ -30,7 +30,7 @@ would be taken for its argument."""
 PACKAGES = r"% needs \usepackage[T1]{fontenc}, \usepackage{textcomp} and \usepackage{booktabs}"
 
 NAMES = ("cell", "seeds")
-COST = ("time", "samples/s")
+COST = ("training time", "samples/s")
 SPARE = ("seen from", *COST)
 """Columns that would make a table of results too wide: what brackets tell already, and costs, which get a table."""
 

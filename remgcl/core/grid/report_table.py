@@ -98,6 +98,6 @@ def _cost(cell: Cell) -> dict[str, Entry]:
     """Write the means over the seeds that finished."""
     time, speed = cell.seconds, cell.samples_per_second
     return {
-        "time": Entry() if time is None else Entry(duration(time), time),
+        "training time": Entry() if time is None else Entry(duration(time), time),
         "samples/s": Entry() if speed is None else Entry(pace(speed), speed),
     }

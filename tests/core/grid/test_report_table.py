@@ -21,10 +21,10 @@ def column(table: Table, head: str) -> list[str]:
 def test_the_first_table_holds_the_costs_and_each_metric_has_one(losses: GridResults) -> None:
     first, second = content_of(losses).tables
     compared = ("difference", "seen from", "p (Holm)", "distinguishable")
-    assert first.heads == ("cell", "seeds", "exact_match (%)", *compared, "time", "samples/s")
+    assert first.heads == ("cell", "seeds", "exact_match (%)", *compared, "training time", "samples/s")
     assert second.heads == ("cell", "seeds", "language_loss", *compared)
     assert (first.title, second.title) == ("exact_match", "language_loss")
-    assert column(first, "time") == ["1.7 min", "3.4 min", "5.0 min", "6.7 min"]
+    assert column(first, "training time") == ["1.7 min", "3.4 min", "5.0 min", "6.7 min"]
     assert column(first, "samples/s") == ["50", "25", "16.7", "12.5"]
 
 
@@ -78,11 +78,11 @@ def test_what_could_have_been_seen_is_not_told_without_a_spread(grid: Grid) -> N
 
 def test_without_a_baseline_there_are_no_columns_of_differences(losses: GridResults) -> None:
     first, second = content_of(evolve(losses, baseline=None)).tables
-    assert first.heads == ("cell", "seeds", "exact_match (%)", "time", "samples/s")
+    assert first.heads == ("cell", "seeds", "exact_match (%)", "training time", "samples/s")
     assert second.heads == ("cell", "seeds", "language_loss")
 
 
 def test_without_a_metric_there_is_a_table_of_costs(losses: GridResults) -> None:
     (table,) = content_of(evolve(losses, metrics=())).tables
     assert table.title == "cost"
-    assert table.heads == ("cell", "seeds", "time", "samples/s")
+    assert table.heads == ("cell", "seeds", "training time", "samples/s")
