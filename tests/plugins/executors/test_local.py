@@ -223,6 +223,23 @@ def test_a_task_ends_when_the_command_is_killed(tmp_path: Path, told: Callable[[
     assert (tmp_path / "a.txt").read_text().endswith("kept\n")
 
 
+def test_a_task_is_told_once_of_the_death_of_its_parent(
+    tmp_path: Path, told: Callable[[str], dict[str, object]]
+) -> None:
+    """Linux tells of each thread that dies; a second word would end a training without a checkpoint."""
+    log = tmp_path / "a.txt"
+    program = [sys.executable, "-S", "-c", WAITS.replace("STOP", "pass")]
+    with log.open("wb") as file:
+        tied = subprocess.Popen([sys.executable, local.TIED, str(os.getpid()), *program], stdout=file)  # noqa: S603 - our own
+    pid = int(str(told("a")["pid"]))
+    for kind, kept in ((signal.SIGHUP, 1), (signal.SIGHUP, 1), (signal.SIGTERM, 2)):
+        tied.send_signal(kind)
+        until(lambda kept=kept: log.read_text().count("kept") >= kept)  # type: ignore[misc]
+    os.kill(pid, signal.SIGKILL)
+    assert tied.wait() == -signal.SIGKILL
+    assert log.read_text().count("kept") == 2
+
+
 def test_visible_gpus_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
