@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from threading import Lock
 
 from attrs import field, frozen
@@ -17,11 +13,7 @@ from attrs.validators import ge, gt, optional
 
 from remgcl import Executor, RunError, Submit, Task
 from remgcl.plugins.executors.devices import VISIBLE, Gpus, cores, gpus, threads
-
-TIED = Path(__file__).with_name("tied.py")
-
-KILLED = 10.0
-"""Seconds that a task has for its end when it was asked for the second time."""
+from remgcl.plugins.executors.supervised import Supervised
 
 
 @frozen(kw_only=True)
@@ -46,7 +38,7 @@ class Local(Executor):
         """Make room for as many tasks as there are slots."""
         names = gpus()
         slots = self.slots or len(names) or cores()
-        running = _Running(Gpus(names, slots), max(1, cores() // slots))
+        running = _Running(Gpus(names, slots), max(1, cores() // slots), self.patience)
         pool = ThreadPoolExecutor(slots, "slot")
 
         def submit(task: Task) -> Future[int]:
@@ -56,17 +48,22 @@ class Local(Executor):
             yield submit
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            running.stop(self.patience)
-            pool.shutdown()
+            running.stop()
+            try:
+                pool.shutdown()
+            except KeyboardInterrupt:  # a second Ctrl-C: no more patience
+                running.stop()
+                pool.shutdown()
 
 
 class _Running:
-    """The processes that run."""
+    """The tasks that run."""
 
-    def __init__(self, gpus: Gpus, share: int) -> None:
+    def __init__(self, gpus: Gpus, share: int, patience: float) -> None:
         self._gpus = gpus
         self._share = share
-        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._patience = patience
+        self._tasks: set[Supervised] = set()
         self._lock = Lock()
         self._stopped = False
 
@@ -74,60 +71,36 @@ class _Running:
         """Run a task to its end, on GPUs of its own where there are any; give its exit code."""
         if len(self._gpus) and task.processes > len(self._gpus):
             raise RunError(f"executor: task {task.name!r} needs {task.processes} GPUs; there are {len(self._gpus)}")
-        with self._gpus.lent(task.processes if len(self._gpus) else 0) as lent:
-            process = self._start(task, lent)
+        with (
+            self._gpus.lent(task.processes if len(self._gpus) else 0) as lent,
+            self._started(task, lent) as started,
+        ):
             try:
-                return process.wait()
-            finally:
-                with self._lock:
-                    self._processes.discard(process)
+                return started.wait()
+            except RunError as error:
+                raise RunError(f"executor: task {task.name!r} {error}") from None
 
-    def _start(self, task: Task, lent: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    @contextmanager
+    def _started(self, task: Task, lent: tuple[str, ...]) -> Iterator[Supervised]:
         """Start a task, out of reach of the terminal's Ctrl-C."""
-        environment = {**os.environ, **threads(max(1, self._share // task.processes), os.environ)}
+        environment = threads(max(1, self._share // task.processes), os.environ)
         if lent:
             environment[VISIBLE] = ",".join(lent)
-        command = [sys.executable, "-I", "-S", str(TIED), str(os.getpid()), *task.command]
         with self._lock:
             if self._stopped:
                 raise RunError(f"executor: task {task.name!r} was not started; the grid ends")
+            started = Supervised(task, self._patience, environment)
+            self._tasks.add(started)
+        with started:
             try:
-                with task.log.open("ab") as log:
-                    process = subprocess.Popen(  # noqa: S603 - the command of the task
-                        command,
-                        cwd=task.folder,
-                        env=environment,
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                        start_new_session=True,
-                    )
-            except OSError as error:
-                raise RunError(f"executor: task {task.name!r} cannot be started; {error}") from error
-            self._processes.add(process)
-        return process
+                yield started
+            finally:
+                with self._lock:
+                    self._tasks.discard(started)
 
-    def stop(self, patience: float) -> None:
-        """Ask all to keep a checkpoint and end; then to end at once; then end them."""
+    def stop(self) -> None:
+        """Ask all to keep a checkpoint and end; the second time, end them at once."""
         with self._lock:
             self._stopped = True
-            left = list(self._processes)
-        for wait in (patience, KILLED):
-            for process in left:
-                process.terminate()
-            try:
-                left = [process for process in left if not _ended(process, wait)]
-            except KeyboardInterrupt:  # a second Ctrl-C: no more patience
-                continue
-        for process in left:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def _ended(process: subprocess.Popen[bytes], wait: float) -> bool:
-    """Wait for a process, but not for ever."""
-    try:
-        process.wait(wait)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+            for task in self._tasks:
+                task.stop()

@@ -33,15 +33,16 @@ def main() -> None:
     """Run the command, and tell its exit code."""
     if os.fork():
         os._exit(0)
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # for the command too: Slurm sends it to every process of a job
     for kind in (signal.SIGINT, signal.SIGTERM):
         signal.signal(kind, lambda *_: None)  # the owner alone says when to stop
     patience, folder, log, *command = sys.argv[1:]
-    with open(log, "ab") as output:  # noqa: PTH123 - a name
-        if not _alone(output):
-            return
-        try:
+    try:
+        with open(log, "ab") as output:  # noqa: PTH123 - a name
+            if not _alone(output):
+                return
             process = subprocess.Popen(  # noqa: S603 - the command of the task
                 command,
                 cwd=folder,
@@ -50,9 +51,9 @@ def main() -> None:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        except OSError as error:
-            _tell(f"cannot be started; {error}")
-            return
+    except OSError as error:
+        _tell(f"cannot be started; {error}")
+        return
     threading.Thread(target=_obey, args=(process, float(patience)), daemon=True).start()
     code = process.wait()
     while _kill():

@@ -195,9 +195,8 @@ def test_a_task_is_asked_to_stop_when_the_context_ends_and_is_waited_for(
 
 
 def test_a_task_that_does_not_stop_is_killed_with_all_that_it_started(
-    task: Make, told: Callable[[str], dict[str, object]], monkeypatch: pytest.MonkeyPatch
+    task: Make, told: Callable[[str], dict[str, object]]
 ) -> None:
-    monkeypatch.setattr(local, "KILLED", 0.05)
     forks = (
         "import os, signal\nif os.fork() == 0:\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    signal.pause()\n"
     )
@@ -210,7 +209,6 @@ def test_a_task_that_does_not_stop_is_killed_with_all_that_it_started(
     until(lambda: not there(child))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a process is tied to its parent on Linux only")
 def test_a_task_ends_when_the_command_is_killed(tmp_path: Path, told: Callable[[str], dict[str, object]]) -> None:
     program = WAITS.replace("STOP", "sys.exit(2)")
     command = [sys.executable, "-c", MAIN, tmp_path / "a.txt", sys.executable, "-S", "-c", program]
@@ -220,24 +218,6 @@ def test_a_task_ends_when_the_command_is_killed(tmp_path: Path, told: Callable[[
     main.kill()
     main.wait()
     until(lambda: not there(pid))
-    assert (tmp_path / "a.txt").read_text().endswith("kept\n")
-
-
-def test_a_task_is_told_once_of_the_death_of_its_parent(
-    tmp_path: Path, told: Callable[[str], dict[str, object]]
-) -> None:
-    """Linux tells of each thread that dies; a second word would end a training without a checkpoint."""
-    log = tmp_path / "a.txt"
-    program = [sys.executable, "-S", "-c", WAITS.replace("STOP", "pass")]
-    with log.open("wb") as file:
-        tied = subprocess.Popen([sys.executable, local.TIED, str(os.getpid()), *program], stdout=file)  # noqa: S603 - our own
-    pid = int(str(told("a")["pid"]))
-    for kind, kept in ((signal.SIGHUP, 1), (signal.SIGHUP, 1), (signal.SIGTERM, 2)):
-        tied.send_signal(kind)
-        until(lambda kept=kept: log.read_text().count("kept") >= kept)  # type: ignore[misc]
-    os.kill(pid, signal.SIGKILL)
-    assert tied.wait() == -signal.SIGKILL
-    assert log.read_text().count("kept") == 2
 
 
 def test_visible_gpus_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
