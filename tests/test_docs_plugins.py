@@ -18,12 +18,13 @@ from rich.console import Console
 import remgcl
 from remgcl import Engine, Features, RecipeError, RunFolder
 from remgcl.core import plugins
+from remgcl.core.grid.plan import plan_grid, read_grid
 from remgcl.core.probe import random_features, try_loss
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 LOSS, TOWER = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-PROJECT, RECIPE, SWITCHED_OFF = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+PROJECT, RECIPE, GRID, SWITCHED_OFF = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
 
 SMALL = """
 name = "small"
@@ -138,6 +139,23 @@ def test_the_recipe_of_the_loss_lies_over_the_quickstart(install: Install, tmp_p
     (tmp_path / "mine.toml").write_text(RECIPE)
     losses = engine.read(tmp_path / "mine.toml").stages["remgcl"].losses
     assert (losses["hard-negative"].weight, losses["hard-negative"].margin) == (0.5, 0.2)  # type: ignore[attr-defined]
+
+
+def test_the_grid_of_the_loss_compares_it_with_its_absence_and_without_a_margin(
+    install: Install, tmp_path: Path
+) -> None:
+    engine = install("remgcl_hard_negative", LOSS)
+    (tmp_path / "quickstart.toml").write_text((ROOT / "recipes" / "quickstart.toml").read_text())
+    (tmp_path / "hard-negative.toml").write_text(RECIPE)
+    (tmp_path / "hard-negative-grid.toml").write_text(GRID)
+    plan = plan_grid(engine, read_grid(engine, tmp_path / "hard-negative-grid.toml"))
+    assert plan.grid.baseline == "losses=refined-local, margin=0"
+    assert {cell.label for cell in plan.grid.cells} == {
+        "losses=refined-local, margin=0",
+        "losses=refined-local+hard-negative, margin=0",
+        "losses=refined-local+hard-negative, margin=0.2",
+    }
+    assert len(plan.units) == 3 * (2 + 3)  # the first two stages of each seed are shared
 
 
 def test_the_recipe_that_switches_the_loss_off_does(install: Install, tmp_path: Path) -> None:
