@@ -57,8 +57,7 @@ def imported(written: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 def built_in() -> Mapping[str, object]:
     """Give the installed plugins by name."""
-    manager, _ = load()
-    return dict(manager.list_name_plugin())
+    return dict(load().manager.list_name_plugin())
 
 
 # -- what is written works

@@ -14,7 +14,7 @@ from remgcl import Engine, Loss
 from remgcl.core.document import read
 from remgcl.core.schema import bounds, described, schema_of
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").rglob("*.toml"))
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 
 
 @pytest.fixture(scope="module")

@@ -76,6 +76,7 @@ def test_a_run_folder_holds_what_the_documentation_says(finished: Path) -> None:
     assert {path.parts[0] for path in paths if path.parent.name == "tensorboard"} == {"first", "second"}
     assert {str(path) for path in paths if not {"checkpoints", "tensorboard"} & {*path.parts}} == {
         "about.json",
+        "lock",
         "recipe.toml",
         *(f"{stage}/{name}.json" for stage in ("first", "second") for name in ("stage", "begun", "before")),
         "first/metrics.jsonl",
