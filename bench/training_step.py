@@ -94,7 +94,7 @@ def measure(case: Case, *, quick: bool) -> list[Row]:
         case: What to train.
         quick: Whether to time as little as possible.
     """
-    times = alternate(case.ways, 2 if quick else 60, warm_up=1 if quick else 5)
+    times = alternate(case.ways, 2 if quick else 150, warm_up=1 if quick else 5)
     settings = {"default": "with their defaults", "quickstart": "with windows of one patch, one token"}
     return [
         Row(

@@ -42,7 +42,7 @@ HERE
 echo "== a recipe of four plugins"
 remgcl parts > parts.txt
 for name in hard-negative projection-head convnext-tower german-stopwords; do
-    grep -x "  $name  ($name)" parts.txt
+    grep -x "  $name  ($name, remgcl-$name [0-9.]*)" parts.txt
 done
 remgcl check examples/recipe.toml
 remgcl run examples/recipe.toml

@@ -1,4 +1,4 @@
-"""A loss for remgcl: each image and answer against the hardest wrong one of the batch."""
+"""A loss for remgcl: InfoNCE in which the hardest wrong pairs of the batch weigh most."""
 
 from __future__ import annotations
 
@@ -6,37 +6,55 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
-from attrs.validators import gt
+from attrs.validators import ge, gt
 from remgcl import Features, Loss, gather, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
+LOWEST = -1e4
+"""A logit that counts for nothing beside any cosine over a temperature."""
+
+
 @frozen(kw_only=True)
 class HardNegative(Loss):
-    """Hold each image and its answer closer than the nearest wrong answer and the nearest wrong image.
+    """Tell each image's answer from the wrong ones of the batch, the nearest of which weigh most, and the reverse.
 
-    Source: VSE++, the max of hinges (Faghri et al. 2018, equation 6). Images
-    and answers are their mean patches and tokens; those of all ranks can be the
-    nearest wrong ones, but not those of the same image or the same answer.
+    Source: InfoNCE with hard negatives (Robinson et al. 2021, equations 3 and
+    4, without the correction for false negatives). Images and answers are their
+    mean patches and tokens; those of all ranks are wrong ones, but not those of
+    the same image or the same answer.
 
     Attributes:
-        margin: How much closer, as a cosine.
+        temperature: What cosines are divided by.
+        hardness: Concentration of the weights on the nearest wrong ones, beta
+            in the source; 0 is InfoNCE.
     """
 
-    margin: float = field(default=0.2, validator=gt(0))
+    temperature: float = field(default=0.07, validator=gt(0))
+    hardness: float = field(default=0.5, validator=ge(0))
 
     def __call__(self, features: Features) -> Tensor:
-        """Average, over the pairs, by how much the nearest wrong ones come too close."""
+        """Average, over the pairs, the cross entropy of the right one."""
+        from torch import logaddexp
+
         images, texts, valid = _pairs(features)
         mine = (features.image_key, features.answer_key[features.image_sample])
         (others, phrases, there, *keys), _ = gather(images, texts, valid, *mine)
         wrong = there & (mine[0][:, None] != keys[0]) & (mine[1][:, None] != keys[1])  # [N, all]
-        right = (images * texts).sum(dim=1)  # [N]
-        answer, image = _nearest(images @ phrases.T, wrong), _nearest(texts @ others.T, wrong)  # [N], [N]
-        violation = (self.margin + answer - right).clamp(min=0) + (self.margin + image - right).clamp(min=0)
-        return (violation * valid).sum() / valid.sum().clamp(min=1) + features.zero()
+        right = (images * texts).sum(dim=1) / self.temperature  # [N]
+        answers = self._hardened(images @ phrases.T / self.temperature, wrong)  # [N]
+        pictures = self._hardened(texts @ others.T / self.temperature, wrong)  # [N]
+        each = (logaddexp(right, answers) + logaddexp(right, pictures)) / 2 - right  # [N]
+        return (each * valid).sum() / valid.sum().clamp(min=1) + features.zero()
+
+    def _hardened(self, logits: Tensor, wrong: Tensor) -> Tensor:
+        """Add up the wrong ones, weighted by their hardness: the logarithm of the sum `[N]`."""
+        most = ((1 + self.hardness) * logits).masked_fill(~wrong, LOWEST).logsumexp(dim=1)
+        weights = (self.hardness * logits).masked_fill(~wrong, LOWEST).logsumexp(dim=1)
+        count = wrong.sum(dim=1)
+        return (most - weights + count.clamp(min=1).log()).masked_fill(count == 0, LOWEST)
 
     def count(self, features: Features) -> Tensor:
         """Count the pairs, as the loss is a mean over them."""
@@ -50,13 +68,6 @@ def _pairs(features: Features) -> tuple[Tensor, Tensor, Tensor]:
     images = normalize(_mean(features.patches, features.patch_mask), dim=1)
     texts = normalize(_mean(features.answer, features.answer_mask), dim=1)[features.image_sample]
     return images, texts, _valid(features)
-
-
-def _nearest(cosines: Tensor, wrong: Tensor) -> Tensor:
-    """Give the cosine of the nearest wrong one `[N]`, -inf where there is none, of all `[N, all]`."""
-    from torch.nn.functional import pad
-
-    return pad(cosines.masked_fill(~wrong, float("-inf")), (0, 1), value=float("-inf")).amax(dim=1)
 
 
 def _mean(rows: Tensor, mask: Tensor) -> Tensor:

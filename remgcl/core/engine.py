@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +16,7 @@ from remgcl.core.job import Job
 from remgcl.core.ocr_cache import Origin
 from remgcl.core.parts import OcrEngine
 from remgcl.core.plan import Plan, make_plan
+from remgcl.core.provenance import provenance
 from remgcl.core.recipe import PARTS, Recipe
 from remgcl.core.registry import Registry
 from remgcl.core.run_folder import RunFolder
@@ -26,22 +24,6 @@ from remgcl.core.structure import Structure
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-LIBRARIES = (
-    "remgcl",
-    "torch",
-    "transformers",
-    "accelerate",
-    "peft",
-    "bitsandbytes",
-    "xformers",
-    "flash-attn",
-    "timm",
-    "open_clip_torch",
-    "tokenizers",
-    "pillow",
-)
-"""Distributions whose versions a run folder records."""
 
 
 @frozen
@@ -225,7 +207,7 @@ class Engine:
         inputs = self.inputs(recipe, plan)
         finished = {stage: folder.finished(stage, inputs[stage]) for stage in recipe.stages}
         with folder.alone():
-            folder.describe(tomli_w.dumps(self.table(recipe)), _about())
+            folder.describe(tomli_w.dumps(self.table(recipe)), provenance())
             for key in recipe.stages:
                 if finished[key]:
                     console.print(f"[bold]{key}[/]: finished already, in {escape(str(folder.stage(key).path))}")
@@ -279,35 +261,3 @@ class Engine:
             inputs=record["inputs"],
             console=console,
         )
-
-
-def _about() -> dict[str, Any]:
-    """Name the versions of everything that a result may depend on."""
-    libraries = {}
-    for name in LIBRARIES:
-        try:
-            libraries[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "libraries": libraries,
-        "plugins": plugins.versions(),
-        "commit": _commit(),
-    }
-
-
-def _commit() -> str | None:
-    """Name the git commit of the working folder, if it is in a repository."""
-    try:
-        asked = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607 - whichever git the user has
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return asked.stdout.strip()

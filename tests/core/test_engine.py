@@ -1,7 +1,6 @@
 """The engine: plugins in; recipes, plans and runs out, and no state beside them."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from importlib.metadata import entry_points, version
 from io import StringIO
@@ -30,7 +29,6 @@ from remgcl import (
     Sample,
     Samples,
 )
-from remgcl.core import engine as module
 
 Plugin = Callable[..., Any]
 
@@ -371,26 +369,6 @@ def test_a_run_folder_tells_what_it_was_made_with(run: Callable[..., str], tmp_p
     assert about["libraries"]["remgcl"] == version("remgcl")
     assert about["libraries"]["torch"] == version("torch")
     assert about["plugins"]["remgcl.losses"].startswith(f"remgcl {version('remgcl')} ")
-
-
-def test_a_library_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LIBRARIES", ("remgcl", "no-such-library"))
-    assert module._about()["libraries"] == {"remgcl": version("remgcl")}
-
-
-def test_the_commit_is_that_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert module._commit() is None
-    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
-    for command in (["init", "-q"], [*identity, "commit", "-q", "--allow-empty", "-m", "one"]):
-        subprocess.run(["git", *command], check=True)  # noqa: S603, S607 - a repository of this test
-    assert len(module._commit() or "") == 40
-
-
-def test_without_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert module._commit() is None
 
 
 def test_a_finished_stage_is_not_run_again(run: Callable[..., str], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 
 import remgcl
 from remgcl import Engine, Features, Loss, PluginError, Projector, RemgclError
-from remgcl.core.engine import LIBRARIES
+from remgcl.core.provenance import LIBRARIES
 from remgcl.core.registry import KINDS, NAME, Registered
 
 Plugin = Callable[..., Any]
@@ -263,7 +263,7 @@ def test_the_core_and_the_command_line_name_no_part_not_even_as_a_string(engine:
     root = Path(remgcl.__file__).parent
     written = {
         node.value
-        for file in [*root.glob("*.py"), *root.glob("core/*.py"), *root.glob("cli/*.py")]
+        for file in [*root.glob("*.py"), *root.glob("core/**/*.py"), *root.glob("cli/*.py")]
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }

@@ -194,5 +194,5 @@ def grids(tmp_path: Path, write_grid: Callable[[str], Path], monkeypatch: pytest
     Here.engine[:] = [engine]
     Here.before.clear()
     monkeypatch.setattr(module, "REFRESH", 0.01)
-    monkeypatch.setattr("remgcl.core.engine._commit", lambda: None)
+    monkeypatch.setattr("remgcl.core.provenance._commit", lambda: None)
     return Grids(GridFolder(tmp_path / "grid"), engine, write_grid)
