@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from remgcl.cli.check import scaled
+from remgcl.core.grid.report_words import wrapped
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,6 +24,12 @@ STYLES = {"finished": "green", "failed": "red", "running": "bold", "waiting": "d
 
 ORDER: tuple[State, ...] = ("running", "failed", "waiting", "finished")
 """Which rows are shown first where not all fit."""
+
+BESIDE = ("seen from", "training time", "samples/s")
+"""Columns of a report that a terminal has no room for."""
+
+LABEL = 24
+"""Letters in a line of a cell's label there."""
 
 FRAME = 9
 """Lines of a terminal that a table's head, its end and what stands above it take."""
@@ -145,9 +152,12 @@ def found(told: report_table.Table) -> Table:
     Args:
         told: The table.
     """
-    table = _table(told.title, *told.heads)
+    shown = [place for place, head in enumerate(told.heads) if head not in BESIDE]
+    table = _table(told.title, *(told.heads[place] for place in shown))
+    table.columns[0].no_wrap = table.columns[-1].no_wrap = True
     for row in told.rows:
-        table.add_row(*(f"[bold]{escape(entry.text)}[/]" if entry.strong else escape(entry.text) for entry in row))
+        label, *entries = (row[place] for place in shown)
+        table.add_row(escape(wrapped(label.text, LABEL)), *(escape(entry.text) for entry in entries))
     return table
 
 

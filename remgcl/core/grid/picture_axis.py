@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from textwrap import fill
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from remgcl.core.grid.picture_style import explain, line, mark
-from remgcl.core.grid.report_words import Scale
+from remgcl.core.grid.report_words import Scale, wrapped
 from remgcl.core.grid.results import GridResults
 from remgcl.core.grid.statistics import estimate, measured
 
@@ -25,7 +24,7 @@ SPREAD = 0.5
 APART = 0.1
 """Distance of two lines."""
 
-WIDE = 14
+WIDE = 16
 """Letters in a line below a value."""
 
 
@@ -51,7 +50,9 @@ def draw_axis(results: GridResults, axis: str, scale: Scale) -> Figure:
     if len(shown) > 1:
         explain(figure, shown, ", ".join(others))
     empty = set(range(len(values))) - {place for along in lines.values() for place in along}
-    names = [fill(value, WIDE) + ("\n(none finished)" if place in empty else "") for place, value in enumerate(values)]
+    names = [
+        wrapped(value, WIDE) + ("\n(none finished)" if place in empty else "") for place, value in enumerate(values)
+    ]
     axes.set_xticks(range(len(values)), names)
     axes.set_xlim(-0.5, len(values) - 0.5)
     axes.set_xlabel(axis)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from textwrap import fill
 from typing import TYPE_CHECKING, Any
+
+from remgcl.core.grid.report_words import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,7 +83,7 @@ def explain(figure: Figure, lines: dict[str, Any], title: str = "") -> None:
         lines: The lines by name.
         title: What the names are of.
     """
-    names = [fill(name, WIDE) for name in lines]
+    names = [wrapped(name, WIDE) for name in lines]
     height = LINE * (2 + bool(title) + sum(name.count("\n") + 1 for name in names))
     figure.set_figheight(max(figure.get_figheight(), height))
     figure.legend(list(lines.values()), names, loc="outside right upper", title=title or None, alignment="left")

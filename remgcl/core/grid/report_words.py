@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 
 from attrs import frozen
@@ -97,6 +98,21 @@ class Scale:
         bounds = estimate.bounds
         interval = "" if bounds is None else f" [{', '.join(map(self.signed, bounds))}]"
         return self.signed(estimate.mean) + interval
+
+
+def wrapped(label: str, width: int) -> str:
+    """Break a label into lines, after spaces and pluses.
+
+    Args:
+        label: The label.
+        width: Letters of a line, unless a word is longer.
+    """
+    lines = [""]
+    for word in re.findall(r"[^+ ]*[+ ]|[^+ ]+$", label):
+        if lines[-1] and len((lines[-1] + word).rstrip()) > width:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(map(str.rstrip, lines))
 
 
 def probability(p: float) -> str:

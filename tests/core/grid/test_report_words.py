@@ -2,7 +2,7 @@
 
 import pytest
 
-from remgcl.core.grid.report_words import Scale, duration, pace, probability
+from remgcl.core.grid.report_words import Scale, duration, pace, probability, wrapped
 from remgcl.core.grid.statistics import estimate
 
 PERCENT = Scale.of("exact_match", [0.0, 0.5, 1.0])
@@ -61,3 +61,18 @@ def test_a_pace_has_three_digits_at_least(speed: float, text: str) -> None:
 
 def test_a_loss_is_no_share_however_small() -> None:
     assert Scale.of("terms.language", [0.25, 0.5]) == Scale(share=False, decimals=4)
+
+
+@pytest.mark.parametrize(
+    ("label", "lines"),
+    [
+        ("none", ["none"]),
+        ("global+sliding-window+refined-local", ["global+", "sliding-window+", "refined-local"]),
+        ("losses=none, rate=1e-4", ["losses=none,", "rate=1e-4"]),
+        ("a+b", ["a+b"]),
+        ("a-word-that-is-too-long+b+", ["a-word-that-is-too-long+", "b+"]),
+        ("", [""]),
+    ],
+)
+def test_a_label_is_broken_after_spaces_and_pluses_and_nowhere_else(label: str, lines: list[str]) -> None:
+    assert wrapped(label, 15).splitlines() == (lines if label else [])
