@@ -3,7 +3,9 @@
 import ast
 import importlib
 import json
+import os
 import re
+import sys
 import tomllib
 from collections.abc import Callable
 from io import StringIO
@@ -18,7 +20,11 @@ from rich.console import Console
 import remgcl
 from remgcl import Engine, Features, RecipeError, RunFolder
 from remgcl.core import plugins
-from remgcl.core.grid.plan import plan_grid, read_grid
+from remgcl.core.grid.collect import collect
+from remgcl.core.grid.folder import GridFolder
+from remgcl.core.grid.plan import GridPlan, plan_grid, read_grid
+from remgcl.core.grid.report import write_report
+from remgcl.core.grid.run import Run
 from remgcl.core.probe import random_features, try_loss
 
 ROOT = Path(__file__).parents[1]
@@ -141,14 +147,24 @@ def test_the_recipe_of_the_loss_lies_over_the_quickstart(install: Install, tmp_p
     assert (losses["hard-negative"].weight, losses["hard-negative"].margin) == (0.5, 0.2)  # type: ignore[attr-defined]
 
 
-def test_the_grid_of_the_loss_compares_it_with_its_absence_and_without_a_margin(
-    install: Install, tmp_path: Path
-) -> None:
+@pytest.fixture
+def grid(install: Install, tmp_path: Path) -> Callable[[str, str], GridPlan]:
+    """Install the loss, and plan its grid over a recipe of the name of the quickstart."""
     engine = install("remgcl_hard_negative", LOSS)
-    (tmp_path / "quickstart.toml").write_text((ROOT / "recipes" / "quickstart.toml").read_text())
-    (tmp_path / "hard-negative.toml").write_text(RECIPE)
-    (tmp_path / "hard-negative-grid.toml").write_text(GRID)
-    plan = plan_grid(engine, read_grid(engine, tmp_path / "hard-negative-grid.toml"))
+
+    def plan(quickstart: str, grid: str) -> GridPlan:
+        (tmp_path / "quickstart.toml").write_text(quickstart)
+        (tmp_path / "hard-negative.toml").write_text(RECIPE)
+        (tmp_path / "hard-negative-grid.toml").write_text(grid)
+        return plan_grid(engine, read_grid(engine, tmp_path / "hard-negative-grid.toml"))
+
+    return plan
+
+
+def test_the_grid_of_the_loss_compares_it_with_its_absence_and_without_a_margin(
+    grid: Callable[[str, str], GridPlan],
+) -> None:
+    plan = grid((ROOT / "recipes" / "quickstart.toml").read_text(), GRID)
     assert plan.grid.baseline == "losses=refined-local, margin=0"
     assert {cell.label for cell in plan.grid.cells} == {
         "losses=refined-local, margin=0",
@@ -156,6 +172,26 @@ def test_the_grid_of_the_loss_compares_it_with_its_absence_and_without_a_margin(
         "losses=refined-local+hard-negative, margin=0.2",
     }
     assert len(plan.units) == 3 * (2 + 3)  # the first two stages of each seed are shared
+
+
+@pytest.mark.slow
+def test_the_ablation_of_the_loss_ends_with_a_table(
+    grid: Callable[[str, str], GridPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the processes of the executor, which see the plugin by its path."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    small = GRID.replace("seeds = [0, 1, 2]", 'seeds = [0]\nmetrics = ["terms.language"]')
+    folder = GridFolder(tmp_path / "runs")
+    assert Run.of(Engine.installed(), grid(SMALL, small), folder).run(lambda _: None)
+    write_report(collect(folder.path), tmp_path / "report")
+    table = (tmp_path / "report" / "report.md").read_text()
+    rows = [line for line in table.splitlines() if line.startswith("| losses=")]
+    assert [row.split(" | ")[0] for row in rows] == [
+        "| losses=refined-local, margin=0 (baseline)",
+        "| losses=refined-local+hard-negative, margin=0",
+        "| losses=refined-local+hard-negative, margin=0.2",
+    ]
+    assert all("too few seeds to tell (1 of at least 3)" in row for row in rows[1:])
 
 
 def test_the_recipe_that_switches_the_loss_off_does(install: Install, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Which plugin an error came out of.
 
-The core catches nothing where it calls parts: an error tells by its traceback
-where it was raised, in whatever process that was, and this module reads it.
+Calls of parts are not wrapped one by one: an error tells by its traceback where
+it was raised, in whatever process that was, and this module reads it.
 """
 
 from __future__ import annotations

@@ -13,6 +13,9 @@ from remgcl.core.grid.statistics import Estimate
 DIGITS = 4
 """Digits of the largest value of a metric that is no share."""
 
+NO_SHARES = ("terms.", "seconds", "samples")
+"""How metrics begin that are no share, however small."""
+
 NOTHING = "\N{EN DASH}"
 """Stands where there is no number."""
 
@@ -33,14 +36,14 @@ class Scale:
 
     @classmethod
     def of(cls, metric: str, values: Iterable[float]) -> Scale:
-        """Choose how to write a metric: in percent, if all values lie in [0, 1] and it is no loss.
+        """Choose how to write a metric: in percent, if all values lie in [0, 1] and it is no loss, time or number.
 
         Args:
             metric: Its name.
             values: All its values.
         """
         known = list(values)
-        if known and all(0 <= value <= 1 for value in known) and not metric.startswith("terms."):
+        if known and all(0 <= value <= 1 for value in known) and not metric.startswith(NO_SHARES):
             return cls(share=True, decimals=1)
         largest = max(map(abs, known), default=0.0)
         return cls(share=False, decimals=max(0, DIGITS - 1 - math.floor(math.log10(largest))) if largest else 0)

@@ -59,8 +59,9 @@ def test_a_pace_has_three_digits_at_least(speed: float, text: str) -> None:
     assert pace(speed) == text
 
 
-def test_a_loss_is_no_share_however_small() -> None:
-    assert Scale.of("terms.language", [0.25, 0.5]) == Scale(share=False, decimals=4)
+@pytest.mark.parametrize("metric", ["terms.language", "seconds", "samples_per_second"])
+def test_a_loss_and_a_time_are_no_shares_however_small(metric: str) -> None:
+    assert Scale.of(metric, [0.25, 0.5]) == Scale(share=False, decimals=4)
 
 
 @pytest.mark.parametrize(
