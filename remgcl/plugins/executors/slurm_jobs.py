@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 import submitit
@@ -27,6 +28,9 @@ LATE = 30.0
 MARGIN = 60.0
 """Seconds that Slurm has to end a job, beyond its patience."""
 
+FAULTS = 60
+"""Looks at a job in a row that may go wrong, as a file system or a queue that is unwell makes them."""
+
 PENDING, GONE = "PENDING", "GONE"
 
 ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT", GONE}
@@ -43,10 +47,26 @@ class _Job(Queued):
     Attributes:
         job: What submitit knows of it.
         ended: When it was first seen to have ended.
+        faults: How many of the last looks at it went wrong.
     """
 
     job: Any = field(kw_only=True)
     ended: float | None = None
+    faults: int = 0
+
+    def guarded_look(self, state: str, told: str) -> bool:
+        """Look, and bear what goes wrong for a while; then it fails, for nobody may wait for ever."""
+        try:
+            over = self.look(state, told)
+        except Exception as error:  # noqa: BLE001 - a stale file handle, half a file: the next look may find it whole
+            self.faults += 1
+            if self.faults < FAULTS:
+                return False
+            _scancel([self.job.job_id])
+            self.fail(f"cannot be watched, job {self.job.job_id} was cancelled; {str(error) or repr(error)}")
+            return True
+        self.faults = 0
+        return over
 
     def look(self, state: str, told: str) -> bool:
         """Take in what the queue tells; answer whether that was its end."""
@@ -120,10 +140,10 @@ class SlurmJobs:
     def stop(self) -> None:
         """Have all jobs keep a checkpoint and end; cancel those that do not."""
         self._ended.set()
-        self._watcher.join()
         for ask, wait in ((_ask, self._settings.patience + MARGIN), (_scancel, MARGIN)):
             end = time.monotonic() + wait
             try:
+                self._watcher.join()
                 while self._look(stopping=True) and time.monotonic() < end:
                     ask(self._jobs)
                     time.sleep(POLL)
@@ -144,7 +164,7 @@ class SlurmJobs:
                 state, told = states.get(name, (GONE, "nothing"))
                 if stopping and state in ENDED and not job.future.running():
                     job.future.cancel()
-                if job.future.cancelled() or job.look(state, told):
+                if job.future.cancelled() or job.guarded_look(state, told):
                     if state == PENDING:
                         _scancel([name])
                     del self._jobs[name]
@@ -154,10 +174,13 @@ class SlurmJobs:
 def _states() -> Mapping[str, tuple[str, str]] | None:
     """Ask Slurm for the state of each of the user's jobs, and its reason or its machine; None if it does not answer."""
     command = ["squeue", "--me", "--states=all", "--noheader", "--format=%A|%T|%R"]
-    asked = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - Slurm's
+    try:
+        asked = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")  # noqa: S603 - Slurm's
+    except OSError:
+        return None
     if asked.returncode:
         return None
-    rows = (line.split("|", 2) for line in asked.stdout.splitlines())
+    rows = [line.split("|", 2) for line in asked.stdout.splitlines() if line.count("|") > 1]
     return {name: (state, told.strip("()")) for name, state, told in rows}
 
 
@@ -169,7 +192,8 @@ def _ask(names: Iterable[str]) -> None:
 
 def _scancel(names: Iterable[str], *options: str) -> None:
     command = ["scancel", "--quiet", *options, *names]
-    subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - Slurm's
+    with suppress(OSError):  # it is asked again
+        subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - Slurm's
 
 
 def _last_line(text: str) -> str:
