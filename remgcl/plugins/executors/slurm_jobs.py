@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import submitit
@@ -30,6 +31,9 @@ MARGIN = 60.0
 
 FAULTS = 60
 """Looks at a job in a row that may go wrong, as a file system or a queue that is unwell makes them."""
+
+COLUMNS = "%A|%T|%R|%j"
+"""What the queue tells of a job: its number, its state, why it waits or where it runs, and its name."""
 
 PENDING, GONE = "PENDING", "GONE"
 
@@ -106,15 +110,24 @@ class SlurmJobs:
         self._watcher.start()
 
     def submit(self, task: Task) -> Future[int]:
-        """Queue a job; it fails at once if Slurm does not take it.
+        """Queue a job, or watch the one that a command that was killed left; it fails at once if Slurm refuses it.
 
         Args:
             task: The task.
         """
+        try:
+            job = _left(task) or self._submitted(task)
+        except (FailedJobError, FailedSubmissionError) as error:
+            refused = Queued(task)
+            refused.fail(f"was refused by Slurm; {_last_line(str(error))}")
+            return refused.future
+        queued = self._jobs[job.job_id] = _Job(task, job=job)
+        queued.on_cancel(lambda: _scancel([job.job_id]))
+        return queued.future
+
+    def _submitted(self, task: Task) -> submitit.Job[int | str]:
         settings = self._settings
-        executor = submitit.AutoExecutor(
-            task.log.parent / "slurm", cluster="slurm", slurm_max_num_timeout=settings.retries
-        )
+        executor = submitit.AutoExecutor(_folder(task), cluster="slurm", slurm_max_num_timeout=settings.retries)
         wanted = {
             "slurm_job_name": task.name,
             "slurm_partition": settings.partition,
@@ -127,15 +140,7 @@ class SlurmJobs:
             "slurm_additional_parameters": settings.extra,
         }
         executor.update_parameters(**{name: value for name, value in wanted.items() if value is not None})
-        try:
-            job = executor.submit(Attempt(task, settings.patience))
-        except (FailedJobError, FailedSubmissionError) as error:
-            refused = Queued(task)
-            refused.fail(f"was refused by Slurm; {_last_line(str(error))}")
-            return refused.future
-        queued = self._jobs[job.job_id] = _Job(task, job=job)
-        queued.on_cancel(lambda: _scancel([job.job_id]))
-        return queued.future
+        return executor.submit(Attempt(task, settings.patience))
 
     def stop(self) -> None:
         """Have all jobs keep a checkpoint and end; cancel those that do not."""
@@ -161,7 +166,7 @@ class SlurmJobs:
         states = _states() if self._jobs else {}
         if states is not None:
             for name, job in list(self._jobs.items()):
-                state, told = states.get(name, (GONE, "nothing"))
+                state, told, _ = states.get(name, (GONE, "nothing", ""))
                 if stopping and state in ENDED and not job.future.running():
                     job.future.cancel()
                 if job.future.cancelled() or job.guarded_look(state, told):
@@ -171,17 +176,40 @@ class SlurmJobs:
         return len(self._jobs)
 
 
-def _states() -> Mapping[str, tuple[str, str]] | None:
-    """Ask Slurm for the state of each of the user's jobs, and its reason or its machine; None if it does not answer."""
-    command = ["squeue", "--me", "--states=all", "--noheader", "--format=%A|%T|%R"]
+def _folder(task: Task) -> Path:
+    """Name the folder of what submitit keeps."""
+    return task.log.parent / "slurm"
+
+
+def _left(task: Task) -> submitit.Job[int | str] | None:
+    """Find the job of a task that an earlier command submitted, and that still waits or runs.
+
+    Raises:
+        FailedSubmissionError: Slurm does not say; there might be two.
+    """
+    submitted = [file.name.partition("_")[0] for file in _folder(task).glob("*_submission.sh")]
+    states = _states() if submitted else {}
+    if states is None:
+        raise FailedSubmissionError("squeue does not answer")
+    for number in submitted:
+        state, _, name = states.get(number, (GONE, "", ""))
+        job = submitit.SlurmJob[int | str](_folder(task), number)
+        if name == task.name and state not in ENDED and not job.paths.result_pickle.exists():
+            return job
+    return None
+
+
+def _states() -> Mapping[str, tuple[str, str, str]] | None:
+    """Ask Slurm for the user's jobs: state, reason or machine, and name of each; None if it does not answer."""
+    command = ["squeue", "--me", "--states=all", "--noheader", f"--format={COLUMNS}"]
     try:
         asked = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")  # noqa: S603 - Slurm's
     except OSError:
         return None
     if asked.returncode:
         return None
-    rows = [line.split("|", 2) for line in asked.stdout.splitlines() if line.count("|") > 1]
-    return {name: (state, told.strip("()")) for name, state, told in rows}
+    rows = [line.split("|", 3) for line in asked.stdout.splitlines() if line.count("|") >= COLUMNS.count("|")]
+    return {number: (state, told.strip("()"), name) for number, state, told, name in rows}
 
 
 def _ask(names: Iterable[str]) -> None:

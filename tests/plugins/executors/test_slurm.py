@@ -20,6 +20,17 @@ from remgcl.plugins.executors.slurm import COMMANDS, Slurm
 
 DATA = Path(__file__).parents[2] / "data"
 
+OWNER = """
+import os, sys
+from pathlib import Path
+from remgcl import Task
+from remgcl.plugins.executors.slurm import Slurm
+with Slurm(gpus=0, cpus=1).open() as submit:
+    submit(Task(name="a", command=tuple(sys.argv[2:]), folder=Path.cwd(), log=Path(sys.argv[1])))
+    os._exit(0)
+"""
+"""Submit a task, and end as a kill does."""
+
 Lives = Callable[[str], bool]
 Until = Callable[[Callable[[], object]], None]
 
@@ -292,3 +303,35 @@ def test_a_second_interrupt_at_any_moment_leaves_no_job(
     monkeypatch.setattr(jobs._watcher, "join", interrupted)
     jobs.stop()
     until(lambda: not lives("a"))
+
+
+def test_a_job_that_a_killed_command_left_is_watched_and_not_submitted_twice(
+    executor: Slurm, program: Callable[..., Task], lives: Lives, until: Until, tmp_path: Path
+) -> None:
+    task = program("a", "while not os.path.exists('go'): time.sleep(0.01)\nprint('ran')\nsys.exit(3)")
+    subprocess.run([sys.executable, "-c", OWNER, task.log, *task.command], check=True, cwd=tmp_path)  # noqa: S603 - our own
+    until(lambda: lives("a"))
+    with executor.open() as submit:
+        other = submit(evolve(task, name="b"))
+        future = submit(task)
+        (tmp_path / "go").touch()
+        assert future.result(60) == 3
+        assert other.result(60) == 3
+        assert submit(task).result(60) == 3
+    assert task.log.read_text() == "ran\n" * 3
+    assert len(list((tmp_path / "slurm").glob("*_submission.sh"))) == 3
+
+
+def test_nothing_is_submitted_again_while_slurm_does_not_tell_its_jobs(
+    executor: Slurm, program: Callable[..., Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slurm").mkdir()
+    (tmp_path / "slurm" / "1_submission.sh").touch()
+    (tmp_path / "squeue").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with executor.open() as submit:
+        future = submit(program("a"))
+        with pytest.raises(RunError, match=r"^executor: task 'a' was refused by Slurm; squeue does not answer$"):
+            future.result(60)
+    assert len(list((tmp_path / "slurm").iterdir())) == 1
