@@ -89,7 +89,10 @@ class _Running:
         with self._lock:
             if self._stopped:
                 raise RunError(f"executor: task {task.name!r} was not started; the grid ends")
-            started = Supervised(task, self._patience, environment)
+            try:
+                started = Supervised(task, self._patience, environment)
+            except RunError as error:
+                raise RunError(f"executor: task {task.name!r} {error}") from None
             self._tasks.add(started)
         with started:
             try:

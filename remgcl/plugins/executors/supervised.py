@@ -30,14 +30,20 @@ class Supervised:
             patience: Seconds that it has to keep a checkpoint when it is told
                 to stop.
             environment: Variables beside those of this process.
+
+        Raises:
+            RunError: The system starts no process any more.
         """
-        self._process = subprocess.Popen(  # noqa: S603 - our own
-            [sys.executable, "-I", SUPERVISOR, str(patience), task.folder, task.log, *task.command],
-            env={**os.environ, **environment},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own
+                [sys.executable, "-P", SUPERVISOR, str(patience), task.folder, task.log, *task.command],
+                env={**os.environ, **environment},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise RunError(f"cannot be started; {error}") from error
         assert self._process.stdin  # noqa: S101 - for mypy
         assert self._process.stdout  # noqa: S101 - for mypy
         self._orders, self._answer = self._process.stdin, self._process.stdout

@@ -25,8 +25,8 @@ import psutil
 PR_SET_CHILD_SUBREAPER = 36
 """See prctl(2): processes whose parent died become children of this one."""
 
-EARLIER = 60
-"""Seconds to wait for the processes of an earlier attempt to be gone."""
+EARLIER = 180
+"""Seconds to wait for the processes of an earlier attempt to be gone; NFS frees a dead machine's locks after 90."""
 
 
 def main() -> None:
