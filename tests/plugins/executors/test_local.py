@@ -53,7 +53,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.delenv(name, raising=False)
 
     def have(cores: int, gpus: tuple[str, ...] = ()) -> None:
-        monkeypatch.setattr(local, "cores", lambda: cores)
+        monkeypatch.setattr(local, "cores", lambda: tuple(range(cores)))
         monkeypatch.setattr(local, "gpus", lambda: gpus)
 
     have(4)
@@ -127,8 +127,8 @@ def test_a_lower_limit_of_threads_stays(
     assert (told("a")["OMP_NUM_THREADS"], told("a")["MKL_NUM_THREADS"]) == ("1", "4")
 
 
-@pytest.mark.parametrize(("cores", "gpus"), [(2, ()), (8, ("0", "1"))])
-def test_there_are_as_many_slots_as_gpus_or_else_cores(
+@pytest.mark.parametrize(("cores", "gpus"), [(2, ()), (8, ()), (64, ("0", "1"))])
+def test_there_are_as_many_slots_as_gpus_or_else_cores_or_a_quarter_of_many(
     cores: int,
     gpus: tuple[str, ...],
     task: Make,
@@ -143,6 +143,26 @@ def test_there_are_as_many_slots_as_gpus_or_else_cores(
     assert [future.result() for future in futures[:2]] == [2, 2]
     with pytest.raises(CancelledError):
         futures[2].result()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system binds no process to cores")
+def test_each_task_has_cores_of_its_own(
+    task: Make, told: Callable[[str], dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "cores", devices.cores)
+    slots = min(2, len(devices.cores()))
+    names = "ab"[:slots]
+    with Local(slots=slots).open() as submit:
+        submit(task("before", TELLS)).result()  # its cores are free again
+        for name in names:
+            submit(task(name, WAITS.replace("STOP", "sys.exit(2)")))
+        bound = [core for name in names for core in os.sched_getaffinity(int(str(told(name)["pid"])))]
+    assert sorted(bound) == list(devices.cores())
+
+
+def test_cores_are_shared_out() -> None:
+    assert devices.shared_out((0, 1, 4, 5, 6), 2) == [(0, 1), (4, 5, 6)]
+    assert devices.shared_out((2, 3), 3) == [(2,), (3,), (2,)]
 
 
 def test_each_task_has_gpus_of_its_own(
