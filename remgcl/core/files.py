@@ -7,9 +7,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from time import sleep
+from typing import IO, Any
 
 from remgcl.core.errors import RunError
+
+PAUSE = 0.1
+"""Seconds between two tries to lock a file."""
 
 
 def unwritten() -> tuple[type[Exception], ...]:
@@ -35,28 +39,39 @@ def write(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[bool]:
+def locked(path: Path, tries: int = 1) -> Iterator[bool]:
     """Hold a lock that ends with this process, however it ends.
 
     Where the file system has no locks, nothing is held.
 
     Args:
         path: The file of the lock; it is made, and stays.
+        tries: How often to try, with `PAUSE` between.
 
     Yields:
         Whether it is held now; otherwise another process holds it.
     """
     with path.open("a") as file:
-        held = True
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            held = False
-        except (OSError, ImportError):  # a file system or a system without such locks
-            pass
+        held = _lock(file)
+        for _ in range(tries - 1):
+            if held:
+                break
+            sleep(PAUSE)
+            held = _lock(file)
         yield held
+
+
+def _lock(file: IO[str]) -> bool:
+    """Lock a file unless another process has done so."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (OSError, ImportError):  # a file system or a system without such locks
+        pass
+    return True
 
 
 def sync(path: Path) -> None:

@@ -34,6 +34,9 @@ from remgcl.core.errors import RunError
 from remgcl.core.files import as_json, locked, read, write, writing
 from remgcl.core.manifest import Checkpoints
 
+TRIES = 20
+"""How often to try to lock a run folder: who asks whether it is busy holds the lock for a moment."""
+
 
 @frozen
 class StageFolder:
@@ -215,7 +218,7 @@ class RunFolder:
         with ExitStack() as stack:
             with writing(self.path):
                 self.path.mkdir(parents=True, exist_ok=True)
-                held = stack.enter_context(locked(self._lock))
+                held = stack.enter_context(locked(self._lock, TRIES))
             if not held:
                 raise RunError(f"{self.path}: another process trains here; wait for its end, or take another folder")
             yield

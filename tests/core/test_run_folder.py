@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from remgcl import RunError, RunFolder, StageFolder
+from remgcl.core import files
 from remgcl.core.manifest import Checkpoints
 
 INPUTS = {"seed": 1, "stages": {"a": {"epochs": 1.0, "betas": [0.9, 0.999]}}, "data": {"a": "0f"}}
@@ -258,6 +259,17 @@ def test_a_file_in_place_of_the_folder_is_told(tmp_path: Path) -> None:
     )
     assert told(lambda: run.finished("a", {})).startswith(f"{run.path / 'a' / 'stage.json'}: cannot be read; ")
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_training_that_starts_while_another_process_asks_whether_one_runs_is_not_refused(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.path.mkdir(parents=True)
+    asks = files.locked(run.path / "lock")
+    assert asks.__enter__()
+    monkeypatch.setattr(files, "sleep", lambda _: asks.__exit__(None, None, None))
+    with run.alone():
+        assert run.busy
 
 
 def test_a_run_folder_is_busy_while_a_process_trains_in_it(run: RunFolder) -> None:

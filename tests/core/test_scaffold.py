@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 from rich.console import Console
 
-from remgcl import Engine, PluginError, RunError, RunFolder
+from remgcl import Engine, PluginError, RunError, RunFolder, Task
 from remgcl.core.plugins import load
 from remgcl.core.registry import KINDS
 from remgcl.core.scaffold import kind_of, package, singular, verify_name, write_package
@@ -91,6 +91,16 @@ def test_a_recipe_uses_the_part_where_recipes_name_its_kind(
     named = kind in {"executors", "ocr_engines"} or f"'use': '{name_of(kind)}'" in str(table)
     assert named
     assert name_of(kind) in (written / kind / "recipe.toml").read_text()
+
+
+def test_the_tasks_of_an_executor_are_out_of_reach_of_the_terminal(
+    imported: Callable[[str], ModuleType], tmp_path: Path
+) -> None:
+    (executor,) = imported("executors").remgcl_register_executors().values()
+    command = (sys.executable, "-S", "-c", "import os; print(os.getsid(0))")
+    with executor().open() as submit:
+        submit(Task(name="a", command=command, folder=tmp_path, log=tmp_path / "log.txt")).result()
+    assert int((tmp_path / "log.txt").read_text()) != os.getsid(0)
 
 
 def test_every_part_keeps_the_contract_of_its_kind(written: Path) -> None:

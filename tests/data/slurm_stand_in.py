@@ -6,6 +6,7 @@ The first argument says which command; `SLURM_STAND_IN` names a folder for its j
 import fcntl
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ def sbatch(script: str) -> None:
         sys.exit("sbatch: error: Batch job submission failed: Invalid partition name specified")
     job = HOME / str(1 + len(list(HOME.iterdir())))
     job.mkdir()
+    (job / "name").write_text(shlex.split(re.findall(r"^#SBATCH --job-name=(.*)$", text, re.MULTILINE)[0])[0])
     (job / "state").write_text("PENDING" + "|(PartitionTimeLimit)" * ("--partition=short" in text))
     print("Submitted batch job", job.name)  # noqa: T201
     sys.stdout.flush()
@@ -65,7 +67,7 @@ def squeue(*_: str) -> None:
     """Tell the state of each job."""
     for job in HOME.iterdir():
         state, _, reason = (job / "state").read_text().partition("|")
-        print(f"{job.name}|{state}|{reason or '(None)'}")  # noqa: T201
+        print(f"{job.name}|{state}|{reason or '(None)'}|{(job / 'name').read_text()}")  # noqa: T201
 
 
 def scancel(*arguments: str) -> None:

@@ -199,17 +199,21 @@ def _complaint(log: Path, begun: int, code: int) -> str:
 
 @contextmanager
 def _ending() -> Iterator[None]:
-    """Let SIGTERM end a grid as Ctrl-C does."""
+    """Let SIGTERM and the end of the terminal end a grid as Ctrl-C does."""
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt
 
+    kinds = [kind for kind in signal.Signals if kind.name in {"SIGTERM", "SIGHUP"}]  # not every system has both
+    before = {kind: handler for kind in kinds if (handler := signal.getsignal(kind)) != signal.SIG_IGN}  # as nohup says
     try:
-        before = signal.signal(signal.SIGTERM, end)
+        for kind in before:
+            signal.signal(kind, end)
     except ValueError:  # not in the main thread
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

@@ -13,9 +13,22 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What tells libraries how many threads to use."""
 
 
-def cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores() -> tuple[int, ...]:
+    """Number the cores that this process may use."""
+    return tuple(sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+
+
+def shared_out(cores: tuple[int, ...], slots: int) -> list[tuple[int, ...]]:
+    """Give each slot cores of its own; where there are more slots than cores, slots share them.
+
+    Args:
+        cores: The cores.
+        slots: Tasks at once.
+    """
+    count = len(cores)
+    if slots > count:
+        return [(cores[slot % count],) for slot in range(slots)]
+    return [cores[slot * count // slots : (slot + 1) * count // slots] for slot in range(slots)]
 
 
 def gpus() -> tuple[str, ...]:
@@ -32,7 +45,7 @@ def threads(share: int, environment: Mapping[str, str]) -> dict[str, str]:
     """Limit the threads of a task; a lower limit of the user's stays.
 
     Args:
-        share: The cores of the task.
+        share: Cores for each process of the task.
         environment: What the user set.
     """
     given = {name: environment.get(name, "") for name in THREADS}

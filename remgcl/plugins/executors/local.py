@@ -12,20 +12,23 @@ from attrs import field, frozen
 from attrs.validators import ge, gt, optional
 
 from remgcl import Executor, RunError, Submit, Task
-from remgcl.plugins.executors.devices import VISIBLE, Gpus, cores, gpus, threads
+from remgcl.plugins.executors.devices import VISIBLE, Gpus, cores, gpus, shared_out, threads
 from remgcl.plugins.executors.supervised import Supervised
+
+MANY = 8
+"""Cores of a machine that does not run a task on each."""
 
 
 @frozen(kw_only=True)
 class Local(Executor):
     """Run tasks on this machine, each in a process of its own.
 
-    GPUs are shared out, `CUDA_VISIBLE_DEVICES` is respected; each task takes as
-    many threads as its share of the cores. When the command dies, so do they.
+    GPUs are shared out, `CUDA_VISIBLE_DEVICES` is respected; each task has cores
+    of its own, and as many threads. When the command dies, so do they.
 
     Attributes:
-        slots: Tasks at once; without it one for each GPU, or for each core
-            where there is no GPU.
+        slots: Tasks at once; without it one for each GPU. Where there is no GPU,
+            one for each core, or for 4 cores if there are 8 or more.
         patience: Seconds that a task has to keep a checkpoint when it is told
             to stop.
     """
@@ -37,8 +40,9 @@ class Local(Executor):
     def open(self) -> Iterator[Submit]:
         """Make room for as many tasks as there are slots."""
         names = gpus()
-        slots = self.slots or len(names) or cores()
-        running = _Running(Gpus(names, slots), max(1, cores() // slots), self.patience)
+        numbers = cores()
+        slots = self.slots or len(names) or _slots(len(numbers))
+        running = _Running(Gpus(names, slots), shared_out(numbers, slots), self.patience)
         pool = ThreadPoolExecutor(slots, "slot")
 
         def submit(task: Task) -> Future[int]:
@@ -56,12 +60,18 @@ class Local(Executor):
                 pool.shutdown()
 
 
+def _slots(cores: int) -> int:
+    """Tell how many tasks a machine without GPUs runs well."""
+    return cores // 4 if cores >= MANY else cores
+
+
 class _Running:
     """The tasks that run."""
 
-    def __init__(self, gpus: Gpus, share: int, patience: float) -> None:
+    def __init__(self, gpus: Gpus, shares: list[tuple[int, ...]], patience: float) -> None:
         self._gpus = gpus
-        self._share = share
+        self._threads = min(map(len, shares))  # of every slot: another number would make other bits
+        self._free = shares[::-1]
         self._patience = patience
         self._tasks: set[Supervised] = set()
         self._lock = Lock()
@@ -83,20 +93,25 @@ class _Running:
     @contextmanager
     def _started(self, task: Task, lent: tuple[str, ...]) -> Iterator[Supervised]:
         """Start a task, out of reach of the terminal's Ctrl-C."""
-        environment = threads(max(1, self._share // task.processes), os.environ)
+        environment = threads(max(1, self._threads // task.processes), os.environ)
         if lent:
             environment[VISIBLE] = ",".join(lent)
         with self._lock:
             if self._stopped:
                 raise RunError(f"executor: task {task.name!r} was not started; the grid ends")
-            started = Supervised(task, self._patience, environment)
-            self._tasks.add(started)
-        with started:
             try:
+                started = Supervised(task, self._patience, environment, self._free[-1])
+            except RunError as error:
+                raise RunError(f"executor: task {task.name!r} {error}") from None
+            cores = self._free.pop()
+            self._tasks.add(started)
+        try:
+            with started:
                 yield started
-            finally:
-                with self._lock:
-                    self._tasks.discard(started)
+        finally:
+            with self._lock:
+                self._tasks.discard(started)
+                self._free.append(cores)
 
     def stop(self) -> None:
         """Ask all to keep a checkpoint and end; the second time, end them at once."""

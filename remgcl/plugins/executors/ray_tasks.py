@@ -141,13 +141,14 @@ class RayTasks:
     def stop(self) -> None:
         """Have all keep a checkpoint and end; kill what does not."""
         self._ended.set()
-        self._watcher.join()
-        left = list(self._queued)
         for force, wait in ((False, self._settings.patience + MARGIN), (True, MARGIN)):
-            for ref in left:
-                ray.cancel(ref, force=force)
             try:
-                left = ray.wait(left, num_returns=len(left), timeout=wait)[1] if left else []
+                self._watcher.join()
+                left = list(self._queued)
+                for ref in left:
+                    ray.cancel(ref, force=force)
+                if left:
+                    ray.wait(left, num_returns=len(left), timeout=wait)
             except KeyboardInterrupt:  # a second Ctrl-C: no more patience
                 continue
         for ref in list(self._queued):

@@ -33,13 +33,13 @@ class Attempt:
 
     def __call__(self) -> int | str:
         """Run the task, and give its exit code, or why it was not run to its end."""
-        with Supervised(self.task, self.patience, {}) as supervised:
-            self._supervised = supervised
-            signal.signal(STOP, lambda *_: self._stop())
-            try:
+        try:
+            with Supervised(self.task, self.patience, {}) as supervised:
+                self._supervised = supervised
+                signal.signal(STOP, lambda *_: self._stop())
                 return supervised.wait()
-            except RunError as error:
-                return str(error)
+        except RunError as error:
+            return str(error)
 
     def checkpoint(self) -> DelayedSubmission:
         """Have the task keep a checkpoint, and say what to run next; submitit calls it before the time runs out."""

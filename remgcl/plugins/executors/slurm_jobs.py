@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import submitit
@@ -27,6 +29,12 @@ LATE = 30.0
 MARGIN = 60.0
 """Seconds that Slurm has to end a job, beyond its patience."""
 
+FAULTS = 60
+"""Looks at a job in a row that may go wrong, as a file system or a queue that is unwell makes them."""
+
+COLUMNS = "%A|%T|%R|%j"
+"""What the queue tells of a job: its number, its state, why it waits or where it runs, and its name."""
+
 PENDING, GONE = "PENDING", "GONE"
 
 ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT", GONE}
@@ -43,10 +51,26 @@ class _Job(Queued):
     Attributes:
         job: What submitit knows of it.
         ended: When it was first seen to have ended.
+        faults: How many of the last looks at it went wrong.
     """
 
     job: Any = field(kw_only=True)
     ended: float | None = None
+    faults: int = 0
+
+    def guarded_look(self, state: str, told: str) -> bool:
+        """Look, and bear what goes wrong for a while; then it fails, for nobody may wait for ever."""
+        try:
+            over = self.look(state, told)
+        except Exception as error:  # noqa: BLE001 - a stale file handle, half a file: the next look may find it whole
+            self.faults += 1
+            if self.faults < FAULTS:
+                return False
+            _scancel([self.job.job_id])
+            self.fail(f"cannot be watched, job {self.job.job_id} was cancelled; {str(error) or repr(error)}")
+            return True
+        self.faults = 0
+        return over
 
     def look(self, state: str, told: str) -> bool:
         """Take in what the queue tells; answer whether that was its end."""
@@ -86,15 +110,24 @@ class SlurmJobs:
         self._watcher.start()
 
     def submit(self, task: Task) -> Future[int]:
-        """Queue a job; it fails at once if Slurm does not take it.
+        """Queue a job, or watch the one that a command that was killed left; it fails at once if Slurm refuses it.
 
         Args:
             task: The task.
         """
+        try:
+            job = _left(task) or self._submitted(task)
+        except (FailedJobError, FailedSubmissionError) as error:
+            refused = Queued(task)
+            refused.fail(f"was refused by Slurm; {_last_line(str(error))}")
+            return refused.future
+        queued = self._jobs[job.job_id] = _Job(task, job=job)
+        queued.on_cancel(lambda: _scancel([job.job_id]))
+        return queued.future
+
+    def _submitted(self, task: Task) -> submitit.Job[int | str]:
         settings = self._settings
-        executor = submitit.AutoExecutor(
-            task.log.parent / "slurm", cluster="slurm", slurm_max_num_timeout=settings.retries
-        )
+        executor = submitit.AutoExecutor(_folder(task), cluster="slurm", slurm_max_num_timeout=settings.retries)
         wanted = {
             "slurm_job_name": task.name,
             "slurm_partition": settings.partition,
@@ -107,23 +140,15 @@ class SlurmJobs:
             "slurm_additional_parameters": settings.extra,
         }
         executor.update_parameters(**{name: value for name, value in wanted.items() if value is not None})
-        try:
-            job = executor.submit(Attempt(task, settings.patience))
-        except (FailedJobError, FailedSubmissionError) as error:
-            refused = Queued(task)
-            refused.fail(f"was refused by Slurm; {_last_line(str(error))}")
-            return refused.future
-        queued = self._jobs[job.job_id] = _Job(task, job=job)
-        queued.on_cancel(lambda: _scancel([job.job_id]))
-        return queued.future
+        return executor.submit(Attempt(task, settings.patience))
 
     def stop(self) -> None:
         """Have all jobs keep a checkpoint and end; cancel those that do not."""
         self._ended.set()
-        self._watcher.join()
         for ask, wait in ((_ask, self._settings.patience + MARGIN), (_scancel, MARGIN)):
             end = time.monotonic() + wait
             try:
+                self._watcher.join()
                 while self._look(stopping=True) and time.monotonic() < end:
                     ask(self._jobs)
                     time.sleep(POLL)
@@ -141,24 +166,50 @@ class SlurmJobs:
         states = _states() if self._jobs else {}
         if states is not None:
             for name, job in list(self._jobs.items()):
-                state, told = states.get(name, (GONE, "nothing"))
+                state, told, _ = states.get(name, (GONE, "nothing", ""))
                 if stopping and state in ENDED and not job.future.running():
                     job.future.cancel()
-                if job.future.cancelled() or job.look(state, told):
+                if job.future.cancelled() or job.guarded_look(state, told):
                     if state == PENDING:
                         _scancel([name])
                     del self._jobs[name]
         return len(self._jobs)
 
 
-def _states() -> Mapping[str, tuple[str, str]] | None:
-    """Ask Slurm for the state of each of the user's jobs, and its reason or its machine; None if it does not answer."""
-    command = ["squeue", "--me", "--states=all", "--noheader", "--format=%A|%T|%R"]
-    asked = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - Slurm's
+def _folder(task: Task) -> Path:
+    """Name the folder of what submitit keeps."""
+    return task.log.parent / "slurm"
+
+
+def _left(task: Task) -> submitit.Job[int | str] | None:
+    """Find the job of a task that an earlier command submitted, and that still waits or runs.
+
+    Raises:
+        FailedSubmissionError: Slurm does not say; there might be two.
+    """
+    submitted = [file.name.partition("_")[0] for file in _folder(task).glob("*_submission.sh")]
+    states = _states() if submitted else {}
+    if states is None:
+        raise FailedSubmissionError("squeue does not answer")
+    for number in submitted:
+        state, _, name = states.get(number, (GONE, "", ""))
+        job = submitit.SlurmJob[int | str](_folder(task), number)
+        if name == task.name and state not in ENDED and not job.paths.result_pickle.exists():
+            return job
+    return None
+
+
+def _states() -> Mapping[str, tuple[str, str, str]] | None:
+    """Ask Slurm for the user's jobs: state, reason or machine, and name of each; None if it does not answer."""
+    command = ["squeue", "--me", "--states=all", "--noheader", f"--format={COLUMNS}"]
+    try:
+        asked = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")  # noqa: S603 - Slurm's
+    except OSError:
+        return None
     if asked.returncode:
         return None
-    rows = (line.split("|", 2) for line in asked.stdout.splitlines())
-    return {name: (state, told.strip("()")) for name, state, told in rows}
+    rows = [line.split("|", 3) for line in asked.stdout.splitlines() if line.count("|") >= COLUMNS.count("|")]
+    return {number: (state, told.strip("()"), name) for number, state, told, name in rows}
 
 
 def _ask(names: Iterable[str]) -> None:
@@ -169,7 +220,8 @@ def _ask(names: Iterable[str]) -> None:
 
 def _scancel(names: Iterable[str], *options: str) -> None:
     command = ["scancel", "--quiet", *options, *names]
-    subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - Slurm's
+    with suppress(OSError):  # it is asked again
+        subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - Slurm's
 
 
 def _last_line(text: str) -> str:

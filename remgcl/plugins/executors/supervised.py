@@ -6,7 +6,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -22,7 +22,7 @@ TICK = 0.2
 class Supervised:
     """The command of a task, with a program between that ends it when this process dies."""
 
-    def __init__(self, task: Task, patience: float, environment: Mapping[str, str]) -> None:
+    def __init__(self, task: Task, patience: float, environment: Mapping[str, str], cores: Sequence[int] = ()) -> None:
         """Start the command; what it prints is appended to the task's log.
 
         Args:
@@ -30,14 +30,22 @@ class Supervised:
             patience: Seconds that it has to keep a checkpoint when it is told
                 to stop.
             environment: Variables beside those of this process.
+            cores: The cores that it may use; those of this process by itself.
+
+        Raises:
+            RunError: The system starts no process any more.
         """
-        self._process = subprocess.Popen(  # noqa: S603 - our own
-            [sys.executable, "-I", SUPERVISOR, str(patience), task.folder, task.log, *task.command],
-            env={**os.environ, **environment},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
+        numbers = ",".join(map(str, cores))
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own
+                [sys.executable, "-P", SUPERVISOR, str(patience), numbers, task.folder, task.log, *task.command],
+                env={**os.environ, **environment},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise RunError(f"cannot be started; {error}") from error
         assert self._process.stdin  # noqa: S101 - for mypy
         assert self._process.stdout  # noqa: S101 - for mypy
         self._orders, self._answer = self._process.stdin, self._process.stdout

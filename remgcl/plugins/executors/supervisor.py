@@ -1,9 +1,11 @@
 """A program that runs a command for an owner, and leaves nothing of it behind.
 
-``python supervisor.py PATIENCE FOLDER LOG COMMAND...``. A byte on its standard
+``python supervisor.py PATIENCE CORES FOLDER LOG COMMAND...``. A byte on its standard
 input asks the command to stop, with `PATIENCE` seconds to keep a checkpoint; the
 end of the input, which comes with the owner's death, kills it at once. It tells
-the exit code on its standard output. It imports nothing of this project.
+the exit code on its standard output. `CORES` are numbers with commas between, or
+empty; a system that cannot bind a process to them leaves it unbound. It imports
+nothing of this project.
 
 It is no child of its owner, whose own cleaning up might kill it and forget what
 it started; and what it started stays below it, in whatever session it hides.
@@ -25,8 +27,8 @@ import psutil
 PR_SET_CHILD_SUBREAPER = 36
 """See prctl(2): processes whose parent died become children of this one."""
 
-EARLIER = 60
-"""Seconds to wait for the processes of an earlier attempt to be gone."""
+EARLIER = 180
+"""Seconds to wait for the processes of an earlier attempt to be gone; NFS frees a dead machine's locks after 90."""
 
 
 def main() -> None:
@@ -38,7 +40,10 @@ def main() -> None:
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # for the command too: Slurm sends it to every process of a job
     for kind in (signal.SIGINT, signal.SIGTERM):
         signal.signal(kind, lambda *_: None)  # the owner alone says when to stop
-    patience, folder, log, *command = sys.argv[1:]
+    patience, cores, folder, log, *command = sys.argv[1:]
+    if cores and hasattr(os, "sched_setaffinity"):
+        with suppress(OSError):
+            os.sched_setaffinity(0, map(int, cores.split(",")))
     try:
         with open(log, "ab") as output:  # noqa: PTH123 - a name
             if not _alone(output):

@@ -160,17 +160,28 @@ def test_whatever_an_executor_meets_fails_its_stage_alone(
     assert grids.rows[-1].error == ("was cancelled" if fails == "cancel" else "no machine answers")
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_grid_goes_on_with_the_same_command(grids: Grids, kind: signal.Signals) -> None:
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(kind)
     executor = grids.prepare("").plan.grid.file.executor
     executor.before["tune+global"] = lambda: signal.raise_signal(kind)
     with pytest.raises(RunError, match=r"^grid 'g': interrupted; run it again to go on$"):
         grids.run(LOSSES)
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(kind) is before
     assert executor.ran == ["pretrain", "tune"]
     executor.before.clear()
     assert grids.run(LOSSES) == ["tune+global", "tune+global+refined-local"]
+
+
+def test_a_grid_that_shall_outlive_its_terminal_does(grids: Grids) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    executor = grids.prepare("").plan.grid.file.executor
+    executor.before["tune"] = lambda: signal.raise_signal(signal.SIGHUP)
+    try:
+        grids.run(LOSSES)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert grids.whole
 
 
 def test_a_grid_that_is_being_run_is_refused(grids: Grids) -> None:

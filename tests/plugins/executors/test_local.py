@@ -3,9 +3,7 @@
 import json
 import os
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -34,16 +32,8 @@ while True:
     signal.pause()
 """.replace("TELL", TELLS)
 
-MAIN = """
-import sys
-from pathlib import Path
-from remgcl import Task
-from remgcl.plugins.executors.local import Local
-with Local(slots=1).open() as submit:
-    submit(Task(name="a", command=tuple(sys.argv[2:]), folder=Path.cwd(), log=Path(sys.argv[1]))).result()
-"""
-
 Make = Callable[..., Task]
+Until = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +43,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.delenv(name, raising=False)
 
     def have(cores: int, gpus: tuple[str, ...] = ()) -> None:
-        monkeypatch.setattr(local, "cores", lambda: cores)
+        monkeypatch.setattr(local, "cores", lambda: tuple(range(cores)))
         monkeypatch.setattr(local, "gpus", lambda: gpus)
 
     have(4)
@@ -72,8 +62,8 @@ def task(tmp_path: Path) -> Make:
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Callable[[str], dict[str, object]]:
-    """Wait for what a task tells of itself, at most half a minute."""
+def told(tmp_path: Path, until: Until) -> Callable[[str], dict[str, object]]:
+    """Wait for what a task tells of itself."""
 
     def read(name: str) -> dict[str, object]:
         log = tmp_path / f"{name}.txt"
@@ -82,27 +72,6 @@ def told(tmp_path: Path) -> Callable[[str], dict[str, object]]:
         return held
 
     return read
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def there(pid: object) -> bool:
-    """Tell whether a process is there, and not only its record."""
-    state = Path(f"/proc/{pid}/stat")
-    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-def test_a_task_gives_its_exit_code_and_appends_its_output(tmp_path: Path, task: Make) -> None:
-    (tmp_path / "a.txt").write_text("before\n")
-    with Local().open() as submit:
-        assert submit(task("a", "import sys; print('said', flush=True); sys.exit('complained')")).result() == 1
-    assert (tmp_path / "a.txt").read_text() == "before\nsaid\ncomplained\n"
 
 
 def test_a_task_runs_in_its_folder_with_its_share_of_the_cores(
@@ -127,8 +96,8 @@ def test_a_lower_limit_of_threads_stays(
     assert (told("a")["OMP_NUM_THREADS"], told("a")["MKL_NUM_THREADS"]) == ("1", "4")
 
 
-@pytest.mark.parametrize(("cores", "gpus"), [(2, ()), (8, ("0", "1"))])
-def test_there_are_as_many_slots_as_gpus_or_else_cores(
+@pytest.mark.parametrize(("cores", "gpus"), [(2, ()), (8, ()), (64, ("0", "1"))])
+def test_there_are_as_many_slots_as_gpus_or_else_cores_or_a_quarter_of_many(
     cores: int,
     gpus: tuple[str, ...],
     task: Make,
@@ -143,6 +112,26 @@ def test_there_are_as_many_slots_as_gpus_or_else_cores(
     assert [future.result() for future in futures[:2]] == [2, 2]
     with pytest.raises(CancelledError):
         futures[2].result()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system binds no process to cores")
+def test_each_task_has_cores_of_its_own(
+    task: Make, told: Callable[[str], dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "cores", devices.cores)
+    slots = min(2, len(devices.cores()))
+    names = "ab"[:slots]
+    with Local(slots=slots).open() as submit:
+        submit(task("before", TELLS)).result()  # its cores are free again
+        for name in names:
+            submit(task(name, WAITS.replace("STOP", "sys.exit(2)")))
+        bound = [core for name in names for core in os.sched_getaffinity(int(str(told(name)["pid"])))]
+    assert sorted(bound) == list(devices.cores())
+
+
+def test_cores_are_shared_out() -> None:
+    assert devices.shared_out((0, 1, 4, 5, 6), 2) == [(0, 1), (4, 5, 6)]
+    assert devices.shared_out((2, 3), 3) == [(2,), (3,), (2,)]
 
 
 def test_each_task_has_gpus_of_its_own(
@@ -183,41 +172,31 @@ def test_a_task_that_cannot_be_started_is_told(tmp_path: Path, task: Make) -> No
             future.result()
 
 
+def test_a_system_that_starts_no_process_is_told(task: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/python")
+    with Local().open() as submit:
+        future = submit(task("a", TELLS))
+        with pytest.raises(RunError, match=r"^executor: task 'a' cannot be started; .*'/no/python'$"):
+            future.result()
+
+
 def test_a_task_is_asked_to_stop_when_the_context_ends_and_is_waited_for(
     tmp_path: Path, task: Make, told: Callable[[str], dict[str, object]]
 ) -> None:
     with Local().open() as submit:
         future = submit(task("a", WAITS.replace("STOP", "sys.exit(2)")))
-        pid = told("a")["pid"]
+        told("a")
     assert future.result() == 2
     assert (tmp_path / "a.txt").read_text().endswith("kept\n")
-    assert not there(pid)
 
 
-def test_a_task_that_does_not_stop_is_killed_with_all_that_it_started(
+def test_a_task_that_does_not_stop_is_killed_after_its_patience(
     task: Make, told: Callable[[str], dict[str, object]]
 ) -> None:
-    forks = (
-        "import os, signal\nif os.fork() == 0:\n    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    signal.pause()\n"
-    )
     with Local(patience=0.05).open() as submit:
-        future = submit(task("a", forks + WAITS.replace("STOP", "pass")))
-        pid = told("a")["pid"]
-        child = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]
-        assert there(child)
+        future = submit(task("a", WAITS.replace("STOP", "pass")))
+        told("a")
     assert future.result() == -signal.SIGKILL
-    until(lambda: not there(child))
-
-
-def test_a_task_ends_when_the_command_is_killed(tmp_path: Path, told: Callable[[str], dict[str, object]]) -> None:
-    program = WAITS.replace("STOP", "sys.exit(2)")
-    command = [sys.executable, "-c", MAIN, tmp_path / "a.txt", sys.executable, "-S", "-c", program]
-    main = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})  # noqa: S603 - our own
-    pid = told("a")["pid"]
-    assert there(pid)
-    main.kill()
-    main.wait()
-    until(lambda: not there(pid))
 
 
 def test_visible_gpus_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:

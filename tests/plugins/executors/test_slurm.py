@@ -20,6 +20,17 @@ from remgcl.plugins.executors.slurm import COMMANDS, Slurm
 
 DATA = Path(__file__).parents[2] / "data"
 
+OWNER = """
+import os, sys
+from pathlib import Path
+from remgcl import Task
+from remgcl.plugins.executors.slurm import Slurm
+with Slurm(gpus=0, cpus=1).open() as submit:
+    submit(Task(name="a", command=tuple(sys.argv[2:]), folder=Path.cwd(), log=Path(sys.argv[1])))
+    os._exit(0)
+"""
+"""Submit a task, and end as a kill does."""
+
 Lives = Callable[[str], bool]
 Until = Callable[[Callable[[], object]], None]
 
@@ -222,3 +233,105 @@ def test_a_job_that_is_gone_is_told_with_its_state(  # noqa: PLR0913, PLR0917 - 
         with pytest.raises(RunError, match=rf"^executor: task 'a' was lost, job {job()}; Slurm says CANCELLED, "):
             future.result()
     assert not lives("a")
+
+
+def test_a_look_that_goes_wrong_is_repeated(
+    executor: Slurm, program: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from remgcl.plugins.executors import slurm_jobs
+
+    look, faults = slurm_jobs._Job.look, [OSError("stale file handle"), EOFError()]
+
+    def unwell(job: slurm_jobs._Job, state: str, told: str) -> bool:
+        if faults:
+            raise faults.pop()
+        return look(job, state, told)
+
+    monkeypatch.setattr(slurm_jobs._Job, "look", unwell)
+    with executor.open() as submit:
+        assert submit(program("a", "sys.exit(3)")).result(60) == 3
+
+
+def test_a_job_that_cannot_be_watched_is_cancelled_and_told(  # noqa: PLR0913, PLR0917 - fixtures
+    executor: Slurm,
+    job: Callable[[], str],
+    program: Callable[..., Task],
+    lives: Lives,
+    until: Until,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from remgcl.plugins.executors import slurm_jobs
+
+    monkeypatch.setattr(slurm_jobs, "FAULTS", 2)
+    with executor.open() as submit:
+        future = submit(program("a"))
+        until(lambda: lives("a"))
+        (tmp_path / "slurm" / f"{job()}_0_result.pkl").write_bytes(b"half")
+        with pytest.raises(RunError, match=rf"^executor: task 'a' cannot be watched, job {job()} was cancelled; "):
+            future.result(60)
+        until(lambda: not lives("a"))
+
+
+def test_an_odd_line_of_the_queue_is_passed_over(
+    executor: Slurm, program: Callable[..., Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.which("squeue")
+    (tmp_path / "squeue").write_text(f'#!/bin/sh\necho "slurm is slow today"\nexec {real} "$@"\n')
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with executor.open() as submit:
+        assert submit(program("a", "sys.exit(3)")).result(60) == 3
+
+
+def test_a_second_interrupt_at_any_moment_leaves_no_job(
+    executor: Slurm, program: Callable[..., Task], lives: Lives, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from remgcl.plugins.executors import slurm_jobs
+
+    monkeypatch.setattr(slurm_jobs, "LATE", 0.1)
+    jobs = slurm_jobs.SlurmJobs(executor)
+    jobs.submit(program("a", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: signal.pause()"))
+    until(lambda: lives("a"))
+    join, interrupts = jobs._watcher.join, [KeyboardInterrupt()]
+
+    def interrupted() -> None:
+        if interrupts:
+            raise interrupts.pop()
+        join()
+
+    monkeypatch.setattr(jobs._watcher, "join", interrupted)
+    jobs.stop()
+    until(lambda: not lives("a"))
+
+
+def test_a_job_that_a_killed_command_left_is_watched_and_not_submitted_twice(
+    executor: Slurm, program: Callable[..., Task], lives: Lives, until: Until, tmp_path: Path
+) -> None:
+    task = program("a", "while not os.path.exists('go'): time.sleep(0.01)\nprint('ran')\nsys.exit(3)")
+    subprocess.run([sys.executable, "-c", OWNER, task.log, *task.command], check=True, cwd=tmp_path)  # noqa: S603 - our own
+    until(lambda: lives("a"))
+    with executor.open() as submit:
+        other = submit(evolve(task, name="b"))
+        future = submit(task)
+        (tmp_path / "go").touch()
+        assert future.result(60) == 3
+        assert other.result(60) == 3
+        assert submit(task).result(60) == 3
+    assert task.log.read_text() == "ran\n" * 3
+    assert len(list((tmp_path / "slurm").glob("*_submission.sh"))) == 3
+
+
+def test_nothing_is_submitted_again_while_slurm_does_not_tell_its_jobs(
+    executor: Slurm, program: Callable[..., Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slurm").mkdir()
+    (tmp_path / "slurm" / "1_submission.sh").touch()
+    (tmp_path / "squeue").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with executor.open() as submit:
+        future = submit(program("a"))
+        with pytest.raises(RunError, match=r"^executor: task 'a' was refused by Slurm; squeue does not answer$"):
+            future.result(60)
+    assert len(list((tmp_path / "slurm").iterdir())) == 1

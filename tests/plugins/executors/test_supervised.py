@@ -55,6 +55,22 @@ def test_a_program_that_does_not_exist_is_told(tmp_path: Path) -> None:
         supervised.wait()
 
 
+def test_a_system_that_starts_no_process_is_told(program: Callable[..., Task], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/python")
+    with pytest.raises(RunError, match=r"^cannot be started; .* No such file or directory: '/no/python'$"):
+        Supervised(program("a"), 60, {})
+
+
+def test_the_supervisor_sees_the_libraries_that_this_process_sees(
+    tmp_path: Path, program: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "psutil.py").write_text("import os; os.write(1, b'7'); os._exit(0)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "lib"))
+    with Supervised(program("a", "sys.exit(3)"), 60, {}) as supervised:
+        assert supervised.wait() == 7
+
+
 def test_a_task_that_is_asked_to_stop_may_keep_a_checkpoint(
     program: Callable[..., Task], lives: Lives, until: Until
 ) -> None:
