@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,18 +12,15 @@ from attrs import evolve, frozen
 from remgcl.core import document
 from remgcl.core.engine import Engine
 from remgcl.core.errors import Fault, FaultsError, RecipeError, ValueFaultError
-from remgcl.core.files import as_json
 from remgcl.core.grid.axes import Axis, read_axes, read_settings
 from remgcl.core.grid.cells import Cell, find_baseline, lay, make_cells
 from remgcl.core.grid.file import GridFile, read_file
+from remgcl.core.grid.identity import digest_of, identity
 from remgcl.core.plan import Findings, Plan, StagePlan, make_plan
 from remgcl.core.recipe import Recipe
 
 EXACT_MATCH = "exact_match"
 """The metric of held-out samples."""
-
-DIGITS = 16
-"""Hexadecimal digits that tell stages apart."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -36,7 +31,7 @@ class Unit:
         digest: Of all that it is made of; its name.
         stage: Its key in the recipe.
         recipe: The recipe, as far as this stage.
-        inputs: All that it is made of.
+        inputs: What it is made of, as its run folder keeps it.
         before: The digest of the stage it starts from, if any.
         plan: What it will do.
         processes: Processes that its runner starts.
@@ -153,7 +148,7 @@ def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
         grid: The grid.
 
     Raises:
-        FaultsError: All that would stop a cell.
+        FaultsError: All that would stop a cell, or the axes that change nothing.
         RemgclError: The executor cannot be used.
     """
     grid.file.executor.verify()
@@ -167,22 +162,18 @@ def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
     units: dict[str, Unit] = {}
     members = []
     inputs = {cell.label: engine.inputs(grid.recipes[cell.label], plans[cell.label]) for cell in grid.cells}
+    more = {
+        cell.label: identity(plans[cell.label], engine.registry.entry(grid.recipes[cell.label].runner).name)
+        for cell in grid.cells
+    }
     for seed in grid.file.seeds or (grid.recipes[grid.cells[0].label].seed,):
         for cell in grid.cells:
             recipe = evolve(grid.recipes[cell.label], seed=seed)
             seeded = {key: {**made, "seed": seed} for key, made in inputs[cell.label].items()}
-            members.append(Member(cell=cell, seed=seed, units=_add(units, recipe, plans[cell.label], seeded)))
+            digests = _add(units, recipe, plans[cell.label], seeded, more[cell.label])
+            members.append(Member(cell=cell, seed=seed, units=digests))
+    _verify_axes(grid, members[: len(grid.cells)])
     return GridPlan(grid=grid, members=tuple(members), units=units)
-
-
-def digest_of(inputs: Mapping[str, Any]) -> str:
-    """Name a stage by all that it is made of.
-
-    Args:
-        inputs: As an engine gives them.
-    """
-    told = json.dumps(json.loads(as_json(inputs)), sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:DIGITS]
 
 
 class _Told:
@@ -223,11 +214,33 @@ def _verify_metrics(recipe: Recipe, name: str, file: GridFile) -> None:
         raise FaultsError([Fault(name, "metrics", told)])
 
 
-def _add(units: dict[str, Unit], recipe: Recipe, plan: Plan, inputs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _verify_axes(grid: Grid, members: Sequence[Member]) -> None:
+    """Make sure that each axis tells cells of one seed apart."""
+    faults = []
+    for axis in grid.axes:
+        alike: dict[frozenset[tuple[str, str]], list[str]] = {}
+        for member in members:
+            others = frozenset(member.cell.settings.items() - {(axis.label, member.cell.settings[axis.label])})
+            alike.setdefault(others, []).append(member.last)
+        several = [digests for digests in alike.values() if len(digests) > 1]
+        if several and all(len(set(digests)) == 1 for digests in several):
+            told = "changes nothing that a stage is made of, so all its cells are the same; leave it out"
+            faults.append(Fault(str(grid.path), document.dotted(("axes", axis.key)), told))
+    if faults:
+        raise RecipeError(faults)
+
+
+def _add(
+    units: dict[str, Unit],
+    recipe: Recipe,
+    plan: Plan,
+    inputs: Mapping[str, Mapping[str, Any]],
+    more: Mapping[str, Any],
+) -> dict[str, str]:
     """Add the stages of a recipe that are not there yet, as far as its last stage needs them."""
     digests: dict[str, str] = {}
     for key in recipe.lineage(list(recipe.stages)[-1]):
-        digest = digests[key] = digest_of(inputs[key])
+        digest = digests[key] = digest_of({**inputs[key], **more})
         before = recipe.stages[key].after
         units.setdefault(
             digest,
