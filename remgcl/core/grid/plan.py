@@ -15,7 +15,7 @@ from remgcl.core.errors import Fault, FaultsError, RecipeError, ValueFaultError
 from remgcl.core.grid.axes import Axis, read_axes, read_settings
 from remgcl.core.grid.cells import Cell, find_baseline, lay, make_cells
 from remgcl.core.grid.file import GridFile, read_file
-from remgcl.core.grid.identity import digest_of, identity
+from remgcl.core.grid.identity import digest_of, identities
 from remgcl.core.plan import Findings, Plan, StagePlan, make_plan
 from remgcl.core.recipe import Recipe
 
@@ -163,8 +163,8 @@ def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
     members = []
     inputs = {cell.label: engine.inputs(grid.recipes[cell.label], plans[cell.label]) for cell in grid.cells}
     more = {
-        cell.label: identity(plans[cell.label], engine.registry.entry(grid.recipes[cell.label].runner).name)
-        for cell in grid.cells
+        label: identities(recipe, plans[label], inputs[label], engine.registry.entry(recipe.runner).name)
+        for label, recipe in grid.recipes.items()
     }
     for seed in grid.file.seeds or (grid.recipes[grid.cells[0].label].seed,):
         for cell in grid.cells:
@@ -235,12 +235,12 @@ def _add(
     recipe: Recipe,
     plan: Plan,
     inputs: Mapping[str, Mapping[str, Any]],
-    more: Mapping[str, Any],
+    more: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, str]:
     """Add the stages of a recipe that are not there yet, as far as its last stage needs them."""
     digests: dict[str, str] = {}
     for key in recipe.lineage(list(recipe.stages)[-1]):
-        digest = digests[key] = digest_of({**inputs[key], **more})
+        digest = digests[key] = digest_of({**inputs[key], **more[key]})
         before = recipe.stages[key].after
         units.setdefault(
             digest,
