@@ -14,7 +14,7 @@ from typing import Any
 from attrs import Factory, define
 
 from remgcl.core.engine import Engine
-from remgcl.core.errors import RemgclError, RunError
+from remgcl.core.errors import RunError
 from remgcl.core.grid.folder import GridFolder, UnitFolder
 from remgcl.core.grid.plan import GridPlan, Unit
 from remgcl.core.grid.progress import Progress, Row
@@ -69,6 +69,8 @@ class Run:
         with self.folder.alone(), _ending():
             self.folder.record(self._described(), self._links())
             left = {digest: unit for digest, unit in self.plan.units.items() if self.progress.results(unit) is None}
+            for digest in self.progress.failed.keys() & left.keys():
+                del left[digest]  # its record cannot be read, or is another's: training would be refused
             try:
                 if left:
                     with self.plan.grid.file.executor.open() as submit:
@@ -102,8 +104,8 @@ class Run:
                 del left[digest]
                 try:
                     self._running[digest] = self._attempt(unit, folder, submit)
-                except RemgclError as error:
-                    self._fail(unit, str(error))
+                except Exception as error:  # noqa: BLE001 - as in `_judge`
+                    self._fail(unit, str(error) or repr(error))
 
     def _attempt(self, unit: Unit, folder: UnitFolder, submit: Submit) -> _Attempt:
         """Write what a stage needs, and submit it."""

@@ -134,7 +134,7 @@ def test_a_training_that_ends_without_a_word_is_told_by_how_it_ended(
     assert [row.error for row in grids.rows] == [told]
 
 
-@pytest.mark.parametrize("fails", ["submit", "future", "cancel"])
+@pytest.mark.parametrize("fails", ["submit", "bug", "future", "cancel"])
 def test_whatever_an_executor_meets_fails_its_stage_alone(
     grids: Grids, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
@@ -147,6 +147,8 @@ def test_whatever_an_executor_meets_fails_its_stage_alone(
             return future
         if fails == "submit":
             raise RunError("no machine answers")
+        if fails == "bug":
+            raise OSError("no machine answers")
         future = Future[int]()
         if fails == "future":
             future.set_exception(ZeroDivisionError("no machine answers"))
@@ -158,6 +160,18 @@ def test_whatever_an_executor_meets_fails_its_stage_alone(
     grids.run(LOSSES)
     assert list(states(grids).values()) == ["finished", "finished", "failed"]
     assert grids.rows[-1].error == ("was cancelled" if fails == "cancel" else "no machine answers")
+
+
+@pytest.mark.parametrize("damage", ["no json", '{"inputs": {}, "results": {}}'])
+def test_a_stage_whose_record_cannot_be_used_fails_alone(grids: Grids, damage: str) -> None:
+    grids.run(LOSSES)
+    record = grids.folder.path / "cells" / "losses=global" / "seed-3" / "stage.json"
+    record.write_text(damage)
+    assert grids.run(f"seeds = [3, 4]\n{LOSSES}") == ["pretrain", *TUNES]
+    assert not grids.whole
+    assert list(states(grids).values()) == ["finished", "failed", "finished"] + ["finished"] * 3
+    assert any(told in grids.rows[1].error for told in ("cannot be read", "is finished with another recipe"))
+    assert record.read_text() == damage
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
