@@ -10,17 +10,21 @@ from typing import Any
 from attrs import evolve, frozen
 
 from remgcl.core import document
+from remgcl.core.culprit import foreign
 from remgcl.core.engine import Engine
-from remgcl.core.errors import Fault, FaultsError, RecipeError, ValueFaultError
+from remgcl.core.errors import Fault, FaultsError, Hint, RecipeError, ValueFaultError
 from remgcl.core.grid.axes import Axis, read_axes, read_settings
 from remgcl.core.grid.cells import Cell, find_baseline, lay, make_cells
 from remgcl.core.grid.file import GridFile, read_file
 from remgcl.core.grid.identity import digest_of, identities
 from remgcl.core.plan import Findings, Plan, StagePlan, make_plan
-from remgcl.core.recipe import Recipe
+from remgcl.core.recipe import LANGUAGE, Recipe
 
 EXACT_MATCH = "exact_match"
 """The metric of held-out samples."""
+
+MEASURED = EXACT_MATCH, "seconds", "samples", "samples_per_second"
+"""What the project's runners measure beside the terms of the objective."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -135,8 +139,9 @@ def read_grid(engine: Engine, path: Path, overrides: Sequence[str] = ()) -> Grid
         with told.of(cell):
             document.fill_paths(cell.document)
             recipe = recipes[cell.label] = engine.read_document(cell.document)
-            _verify_metrics(recipe, name, file)
+            _verify_held_out(recipe, name, file)
     told.raise_all()
+    _verify_metrics(list(recipes.values()), name, file)
     return Grid(file=file, path=path, axes=axes, baseline=baseline, cells=cells, recipes=recipes)
 
 
@@ -206,7 +211,25 @@ class _Told:
         return evolve(fault, where=f"{where}: cell {labels[0]!r}{more}")
 
 
-def _verify_metrics(recipe: Recipe, name: str, file: GridFile) -> None:
+def _verify_metrics(recipes: Sequence[Recipe], name: str, file: GridFile) -> None:
+    """Make sure that the last stage of some cell will measure each metric; runners of third parties may measure any."""
+    if any(foreign(recipe.runner) for recipe in recipes):
+        return
+    losses = [loss for recipe in recipes for loss in recipe.stages[list(recipe.stages)[-1]].losses]
+    terms = [f"terms.{term}" for term in dict.fromkeys((LANGUAGE, *losses))]
+    known = *MEASURED, *terms
+    moments = {EXACT_MATCH: ("before", "after"), **dict.fromkeys(terms, ("first", "last"))}
+    measured = {*known, *(f"{metric}.{moment}" for metric, both in moments.items() for moment in both)}
+    faults = [
+        Fault(name, document.dotted(("metrics", str(place))), f"{metric!r} is not measured; {Hint(metric, known)}")
+        for place, metric in enumerate(file.metrics)
+        if metric not in measured
+    ]
+    if faults:
+        raise RecipeError(faults)
+
+
+def _verify_held_out(recipe: Recipe, name: str, file: GridFile) -> None:
     """Make sure that there are held-out samples if their metric is wanted."""
     key = list(recipe.stages)[-1]
     if EXACT_MATCH in file.metrics and not recipe.stages[key].validation:

@@ -118,6 +118,25 @@ def test_exact_match_needs_held_out_samples(plan: Read) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("metric", "hint"),
+    [
+        ("terms.langauge", "did you mean 'terms.language'?"),
+        ("sample_per_second", "did you mean 'samples_per_second'?"),
+        ("seconds.first", "did you mean 'seconds'?"),
+        ("terms.refined-local", "did you mean 'terms.global'?"),
+    ],
+)
+def test_a_metric_that_no_cell_measures_is_told_before_any_is_trained(plan: Read, metric: str, hint: str) -> None:
+    (fault,) = told(plan, f'metrics = ["seconds", "{metric}"]\n[axes]\nlosses = [[], ["global"]]')
+    assert fault.startswith(f"grid.toml: metrics.1: {metric!r} is not measured; {hint}")
+
+
+def test_a_metric_that_some_cell_measures_is_taken(plan: Read) -> None:
+    metrics = '["terms.language", "terms.global", "terms.global.first", "samples", "seconds"]'
+    assert plan(f'metrics = {metrics}\n[axes]\nlosses = [[], ["global"]]').grid.file.metrics[1] == "terms.global"
+
+
 def test_a_base_that_is_not_there_is_told(plan: Read) -> None:
     with pytest.raises(RecipeError, match=r"gone\.toml: cannot be read; no such file or directory"):
         plan('base = "gone.toml"')
