@@ -51,6 +51,7 @@ def _found(folder: GridFolder, cell: Mapping[str, Any], metrics: list[str]) -> C
             samples_per_second=None,
             curves={},
             error=str(error),
+            digest=_digest(cell),
         )
 
 
@@ -78,7 +79,13 @@ def _result(folder: GridFolder, cell: Mapping[str, Any], metrics: list[str]) -> 
         samples_per_second=number(last, "samples_per_second"),
         curves=_curves(units[-1]),
         error=errors[0] if state == "failed" else None,
+        digest=_digest(cell),
     )
+
+
+def _digest(cell: Mapping[str, Any]) -> str:
+    """Name the last stage of a cell."""
+    return str(list(cell["stages"].values())[-1])
 
 
 def _curves(unit: UnitFolder) -> dict[str, list[tuple[int, float]]]:

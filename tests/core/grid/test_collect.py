@@ -26,6 +26,7 @@ def test_finished_cells_tell_metrics_costs_and_curves(grids: Grids) -> None:
         ("losses=global", 2, "finished"),
     ]
     last = results.cells[-1]
+    assert last.digest == grids.prepare(f"baseline = {{ losses = [] }}\n{LOSSES}").plan.members[-1].last
     assert last.settings == {"losses": "global"}
     assert last.metrics == {"exact_match.after": 0.52, "seconds": 3.0}
     assert (last.seconds, last.samples_per_second, last.error) == (6.0, 2.0, None)
