@@ -19,6 +19,7 @@ from remgcl.core.grid.folder import GridFolder, UnitFolder
 from remgcl.core.grid.plan import GridPlan, Unit
 from remgcl.core.grid.progress import Progress, Row
 from remgcl.core.parts import Submit, Task
+from remgcl.core.plugins import switched_off
 
 REFRESH = 1.0
 """Seconds between two looks at the folders."""
@@ -116,7 +117,8 @@ class Run:
             above = self.plan.units[before]
             links[above.stage], before = self._of(above).held.path, above.before
         folder.prepare(tomli_w.dumps(self.engine.table(unit.recipe)), links)
-        command = sys.executable, "-m", "remgcl", "run", str(folder.run.recipe), "--folder", str(folder.run.path)
+        off = [word for name in switched_off() for word in ("--without", name)]  # a remote task has no variable of ours
+        command = sys.executable, "-m", "remgcl", *off, "run", str(folder.run.recipe), "--folder", str(folder.run.path)
         begun = folder.log.stat().st_size if folder.log.exists() else 0
         task = Task(
             name=f"{self.plan.grid.file.name} {unit.stage} {unit.digest}",

@@ -134,6 +134,23 @@ def test_a_training_that_ends_without_a_word_is_told_by_how_it_ended(
     assert [row.error for row in grids.rows] == [told]
 
 
+def test_a_task_leaves_out_the_plugins_that_are_left_out_here(grids: Grids, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it does on other machines, which have no environment variable of this one."""
+    commands = []
+
+    def submit(_: object, task: Any) -> Future[int]:  # noqa: ANN401 - a task
+        commands.append(task.command)
+        future = Future[int]()
+        future.set_result(0)
+        return future
+
+    monkeypatch.setattr(type(grids.prepare("").plan.grid.file.executor), "submit", submit)
+    monkeypatch.setenv("REMGCL_WITHOUT", "remgcl.ocr_engines, acme")
+    grids.run("")
+    (command,) = commands
+    assert command[1:8] == ("-m", "remgcl", "--without", "acme", "--without", "remgcl.ocr_engines", "run")
+
+
 @pytest.mark.parametrize("fails", ["submit", "bug", "future", "cancel"])
 def test_whatever_an_executor_meets_fails_its_stage_alone(
     grids: Grids, monkeypatch: pytest.MonkeyPatch, fails: str
