@@ -62,8 +62,9 @@ def _parts(value: object) -> Iterator[Part]:
     """Give every part in a value, those inside other parts too."""
     if isinstance(value, Part):
         yield value
-    if attrs.has(type(value)):
-        value = [getattr(value, field.name) for field in attrs.fields(type(value))]
+    cls: type[Any] = type(value)
+    if attrs.has(cls):
+        value = [getattr(value, field.name) for field in attrs.fields(cls)]
     elif isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple):
