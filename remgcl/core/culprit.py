@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
 from os.path import commonpath
 from pathlib import Path
@@ -88,10 +89,26 @@ def named(part: Part) -> str:
     Args:
         part: The part.
     """
-    cls = type(part)
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    point = _owner(file, _owners()) if file else None
+    cls, (_, point) = type(part), _origin(part)
     return f"{cls.__module__}.{cls.__qualname__}" + (f" of plugin {point.name!r}" if point else "")
+
+
+def source(part: Part) -> dict[str, str | None]:
+    """Tell what a part was made from, as far as that is known.
+
+    Args:
+        part: The part.
+
+    Returns:
+        The `distribution` of its plugin with its version, and the `sha256` of
+        the file that defines its class.
+    """
+    file, point = _origin(part)
+    try:
+        digest = sha256(Path(file).read_bytes()).hexdigest() if file else None
+    except OSError:
+        digest = None
+    return {"distribution": origin(point) if point else None, "sha256": digest}
 
 
 def foreign(part: Part) -> bool:
@@ -101,6 +118,12 @@ def foreign(part: Part) -> bool:
         part: The part.
     """
     return type(part).__module__.partition(".")[0] != PROJECT
+
+
+def _origin(part: Part) -> tuple[str | None, EntryPoint | None]:
+    """Find the file that defines a part's class, and the plugin of a third party that it belongs to."""
+    file = getattr(sys.modules.get(type(part).__module__), "__file__", None)
+    return file, _owner(file, _owners()) if file else None
 
 
 def _chain(error: BaseException) -> list[BaseException]:

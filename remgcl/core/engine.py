@@ -207,7 +207,8 @@ class Engine:
         inputs = self.inputs(recipe, plan)
         finished = {stage: folder.finished(stage, inputs[stage]) for stage in recipe.stages}
         with folder.alone():
-            folder.describe(tomli_w.dumps(self.table(recipe)), provenance())
+            if not all(finished.values()):
+                folder.describe(tomli_w.dumps(self.table(recipe)), provenance())
             for key in recipe.stages:
                 if finished[key]:
                     console.print(f"[bold]{key}[/]: finished already, in {escape(str(folder.stage(key).path))}")

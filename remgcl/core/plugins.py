@@ -60,7 +60,7 @@ def load(points: Iterable[EntryPoint] | None = None) -> Loaded:
             )
     off = {
         name: f"plugin {name!r} of {origin(owners[name])}: is switched off by --without or {WITHOUT}"
-        for name in sorted(_switched_off(tuple(owners)))
+        for name in _known(switched_off(), tuple(owners))
     }
     for name, point in owners.items():
         if name in off:
@@ -80,12 +80,17 @@ def load(points: Iterable[EntryPoint] | None = None) -> Loaded:
     return Loaded(manage(plugins), broken, off)
 
 
-def _switched_off(there: tuple[str, ...]) -> set[str]:
+def switched_off() -> tuple[str, ...]:
     """Read the environment variable that names plugins to leave out."""
-    named = {name.strip() for name in os.environ.get(WITHOUT, "").split(",")} - {""}
-    for name in sorted(named - {*there}):
-        raise PluginError(f"{WITHOUT}: there is no plugin {name!r}; {Hint(name, there)}")
-    return named
+    return tuple(sorted({name.strip() for name in os.environ.get(WITHOUT, "").split(",")} - {""}))
+
+
+def _known(names: tuple[str, ...], there: tuple[str, ...]) -> tuple[str, ...]:
+    """Make sure that there are plugins of these names."""
+    for name in names:
+        if name not in there:
+            raise PluginError(f"{WITHOUT}: there is no plugin {name!r}; {Hint(name, there)}")
+    return names
 
 
 def manage(plugins: Mapping[str, object]) -> pluggy.PluginManager:

@@ -4,8 +4,8 @@ A run folder holds::
 
     recipe.toml              the resolved recipe
     lock                     held by the process that trains here
-    about.json               versions of the project, its plugins and libraries
-    STAGE/stage.json         what went in and what came out; there when finished
+    about.json               versions of the project, its plugins and libraries, when it trained last
+    STAGE/stage.json         what went in, what came out and those versions; there when finished
     STAGE/begun.json         what went in; there as soon as the stage has begun
     STAGE/before.json        how the held-out samples were answered before
     STAGE/checkpoints/       where an interrupted stage goes on
@@ -36,6 +36,9 @@ from remgcl.core.manifest import Checkpoints
 
 TRIES = 20
 """How often to try to lock a run folder: who asks whether it is busy holds the lock for a moment."""
+
+ABOUT = "about.json"
+"""The file of a run's versions."""
 
 
 @frozen
@@ -176,13 +179,15 @@ class StageFolder:
             write(self.metrics, "".join(line for line in whole if json.loads(line)["step"] <= step).encode())
 
     def finish(self, inputs: Mapping[str, Any], results: Mapping[str, Any]) -> None:
-        """Mark the stage as finished.
+        """Mark the stage as finished, and keep the versions that the run was described with.
 
         Args:
             inputs: What the stage was made of.
             results: What came out.
         """
-        write(self.path / "stage.json", as_json({"inputs": inputs, "results": results}))
+        about = read(self.path.parent / ABOUT)
+        record = {"inputs": inputs, "results": results} | ({} if about is None else {"about": about})
+        write(self.path / "stage.json", as_json(record))
 
 
 @frozen
@@ -248,7 +253,7 @@ class RunFolder:
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             write(self.recipe, recipe.encode())
-            write(self.path / "about.json", as_json(about))
+            write(self.path / ABOUT, as_json(about))
 
     def finished(self, stage: str, inputs: Mapping[str, Any]) -> bool:
         """Tell whether a stage is finished with these inputs.

@@ -383,6 +383,18 @@ def test_a_finished_stage_is_not_run_again(run: Callable[..., str], tmp_path: Pa
     assert files_of(tmp_path / "run") == before
 
 
+def test_a_run_that_trains_nothing_is_described_as_it_was_trained(
+    run: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    trained = json.loads((tmp_path / "run" / "about.json").read_text())
+    before = files_of(tmp_path / "run")
+    monkeypatch.setattr("remgcl.core.engine.provenance", lambda: {"python": "of another day"})
+    run("name=other")
+    assert files_of(tmp_path / "run") == before
+    assert json.loads((tmp_path / "run" / "tune" / "stage.json").read_text())["about"] == trained
+
+
 def test_a_folder_whose_name_looks_like_markup_is_told_as_it_is(run: Callable[..., str], tmp_path: Path) -> None:
     run(folder="[/red] [bold]")
     assert str(tmp_path / "[/red] [bold]" / "tune") in run(folder="[/red] [bold]")

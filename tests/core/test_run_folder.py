@@ -191,6 +191,15 @@ def test_a_stage_is_finished_when_its_record_is_there_and_not_before(run: RunFol
     assert run.stage("a").finished() == {"inputs": INPUTS, "results": {"samples": 3}}
 
 
+def test_a_finished_stage_keeps_the_versions_that_it_was_finished_with(run: RunFolder) -> None:
+    run.describe("", {"python": "3.11"})
+    run.stage("a").begin(INPUTS)
+    run.stage("a").finish(INPUTS, {})
+    run.describe("", {"python": "3.12"})
+    assert run.stage("a").finished() == {"inputs": INPUTS, "results": {}, "about": {"python": "3.11"}}
+    assert run.finished("a", INPUTS)
+
+
 def test_inputs_are_compared_as_they_are_written(run: RunFolder) -> None:
     """A tuple is a list in JSON, a path a string."""
     inputs = {"betas": (0.9, 0.999), "where": Path("a/b"), "sub": {"x": ()}}

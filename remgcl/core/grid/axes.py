@@ -96,7 +96,20 @@ def read_settings(table: Mapping[str, Any], base: Document) -> Settings:
             settings.append((expand(key, base), value))
         except ValueFaultError as error:
             raise ValueFaultError(str(error), (key,)) from None
-    return _parts_first(settings)
+    return parts_first(settings)
+
+
+def parts_first(settings: Iterable[tuple[Key, Any]]) -> Settings:
+    """Put the names of parts before their settings, which a new name would drop.
+
+    Args:
+        settings: Keys and their values.
+    """
+    return tuple(sorted(settings, key=lambda setting: not _names_part(*setting)))
+
+
+def _names_part(key: Key, value: object) -> bool:
+    return value is not ABSENT and (key[-1] == USE or kind_at(key) is not None)
 
 
 def _choices(key: str, values: object, base: Document, registry: Registry) -> tuple[Choice, ...]:
@@ -123,7 +136,7 @@ def _choice(key: str, value: Any, base: Document, place: str) -> Choice:  # noqa
         _verify_names(value, place)
     below = flat(value).items() if isinstance(value, Mapping) and value else ()
     settings = [((*path, *low.split(".")), held) for low, held in below] or [(path, value)]
-    return Choice(called(value), value, _parts_first(settings))
+    return Choice(called(value), value, parts_first(settings))
 
 
 def _together(value: Mapping[str, Any], base: Document, place: str) -> Choice:
@@ -177,11 +190,6 @@ def called(value: Any) -> str:  # noqa: ANN401 - any TOML value
     if isinstance(value, Mapping):
         return ",".join(called(below) if key == USE else f"{key}={called(below)}" for key, below in value.items())
     return str(value)
-
-
-def _parts_first(settings: Iterable[tuple[Key, Any]]) -> Settings:
-    """Put the names of parts before their settings, which a new name would drop."""
-    return tuple(sorted(settings, key=lambda setting: setting[0][-1] != USE))
 
 
 def _shortest(keys: Sequence[str]) -> dict[str, str]:

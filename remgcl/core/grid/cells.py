@@ -10,7 +10,7 @@ from attrs import frozen
 
 from remgcl.core.document import Document, Key, dotted
 from remgcl.core.errors import Fault, Hint, RecipeError, ValueFaultError, listed
-from remgcl.core.grid.axes import ABSENT, Axis, Choice, Settings
+from remgcl.core.grid.axes import ABSENT, Axis, Choice, Settings, parts_first
 from remgcl.core.grid.file import GridFile, flat
 from remgcl.core.grid.keys import STAGES, holds_tables
 
@@ -134,7 +134,7 @@ def _same(one: object, other: object) -> bool:
 def _cell(name: str, base: Document, axes: Sequence[Axis], chosen: Sequence[Choice]) -> Cell:
     held = base.copy()
     settings = {axis.label: choice.label for axis, choice in zip(axes, chosen, strict=True)}
-    lay(held, tuple(setting for choice in chosen for setting in choice.settings), name)
+    lay(held, parts_first(setting for choice in chosen for setting in choice.settings), name)
     return Cell(", ".join(f"{axis}={value}" for axis, value in settings.items()) or "base", settings, held)
 
 

@@ -20,7 +20,7 @@ def collect(path: Path) -> GridResults:
         path: The grid's folder.
 
     Raises:
-        RunError: There is no grid, or a record cannot be read.
+        RunError: There is no grid, or its record cannot be read.
     """
     folder = GridFolder(path)
     held = folder.recorded()
@@ -30,10 +30,29 @@ def collect(path: Path) -> GridResults:
             metrics=tuple(held["metrics"]),
             axes={axis: tuple(values) for axis, values in held["axes"].items()},
             baseline=held["baseline"],
-            cells=tuple(_result(folder, cell, held["metrics"]) for cell in held["cells"]),
+            cells=tuple(_found(folder, cell, held["metrics"]) for cell in held["cells"]),
         )
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise RunError(f"{path / 'grid.json'}: is no record of a grid; {error!r}") from error
+
+
+def _found(folder: GridFolder, cell: Mapping[str, Any], metrics: list[str]) -> CellResult:
+    """Read what came out of a cell with a seed; one whose records cannot be read has failed."""
+    try:
+        return _result(folder, cell, metrics)
+    except RunError as error:
+        return CellResult(
+            label=cell["label"],
+            settings=cell["settings"],
+            seed=cell["seed"],
+            state="failed",
+            metrics={},
+            seconds=None,
+            samples_per_second=None,
+            curves={},
+            error=str(error),
+            digest=_digest(cell),
+        )
 
 
 def _result(folder: GridFolder, cell: Mapping[str, Any], metrics: list[str]) -> CellResult:
@@ -41,6 +60,7 @@ def _result(folder: GridFolder, cell: Mapping[str, Any], metrics: list[str]) -> 
     units = [folder.unit(digest, stage) for stage, digest in cell["stages"].items()]
     records = [unit.held.finished() for unit in units]
     last = records[-1]["results"] if records[-1] else {}
+    seconds = [value for record in records if record and (value := number(record["results"], "seconds")) is not None]
     errors = [error for unit in units if (error := unit.error)]
     state = "missing"
     if records[-1]:
@@ -55,21 +75,33 @@ def _result(folder: GridFolder, cell: Mapping[str, Any], metrics: list[str]) -> 
         seed=cell["seed"],
         state=state,
         metrics={metric: value for metric in metrics if (value := number(last, metric)) is not None},
-        seconds=sum(record["results"]["seconds"] for record in records if record) if last else None,
-        samples_per_second=last.get("samples_per_second"),
+        seconds=sum(seconds) if last and seconds else None,
+        samples_per_second=number(last, "samples_per_second"),
         curves=_curves(units[-1]),
         error=errors[0] if state == "failed" else None,
+        digest=_digest(cell),
     )
 
 
+def _digest(cell: Mapping[str, Any]) -> str:
+    """Name the last stage of a cell."""
+    return str(list(cell["stages"].values())[-1])
+
+
 def _curves(unit: UnitFolder) -> dict[str, list[tuple[int, float]]]:
-    """Read the means of each term over the steps of a stage."""
+    """Read the means of each term over the steps of a stage, as far as its runner logged them."""
     curves: dict[str, list[tuple[int, float]]] = {}
     try:
         lines = unit.held.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
     except FileNotFoundError:
         return curves
-    for line in map(json.loads, (line for line in lines if line.endswith("\n"))):
-        for name, term in line["terms"].items():
-            curves.setdefault(name, []).append((line["step"], term["loss"]))
+    for line in (line for line in lines if line.endswith("\n")):
+        try:
+            logged = json.loads(line)
+            step, terms = int(logged["step"]), logged["terms"].items()
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
+        for name, term in terms:
+            if (loss := number({"term": term}, "term.loss")) is not None:
+                curves.setdefault(name, []).append((step, loss))
     return curves

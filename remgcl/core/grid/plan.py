@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,20 +10,21 @@ from typing import Any
 from attrs import evolve, frozen
 
 from remgcl.core import document
+from remgcl.core.culprit import foreign
 from remgcl.core.engine import Engine
-from remgcl.core.errors import Fault, FaultsError, RecipeError, ValueFaultError
-from remgcl.core.files import as_json
+from remgcl.core.errors import Fault, FaultsError, Hint, RecipeError, ValueFaultError
 from remgcl.core.grid.axes import Axis, read_axes, read_settings
 from remgcl.core.grid.cells import Cell, find_baseline, lay, make_cells
 from remgcl.core.grid.file import GridFile, read_file
+from remgcl.core.grid.identity import digest_of, identities
 from remgcl.core.plan import Findings, Plan, StagePlan, make_plan
-from remgcl.core.recipe import Recipe
+from remgcl.core.recipe import LANGUAGE, Recipe
 
 EXACT_MATCH = "exact_match"
 """The metric of held-out samples."""
 
-DIGITS = 16
-"""Hexadecimal digits that tell stages apart."""
+MEASURED = EXACT_MATCH, "seconds", "samples", "samples_per_second"
+"""What the project's runners measure beside the terms of the objective."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -36,7 +35,7 @@ class Unit:
         digest: Of all that it is made of; its name.
         stage: Its key in the recipe.
         recipe: The recipe, as far as this stage.
-        inputs: All that it is made of.
+        inputs: What it is made of, as its run folder keeps it.
         before: The digest of the stage it starts from, if any.
         plan: What it will do.
         processes: Processes that its runner starts.
@@ -140,8 +139,9 @@ def read_grid(engine: Engine, path: Path, overrides: Sequence[str] = ()) -> Grid
         with told.of(cell):
             document.fill_paths(cell.document)
             recipe = recipes[cell.label] = engine.read_document(cell.document)
-            _verify_metrics(recipe, name, file)
+            _verify_held_out(recipe, name, file)
     told.raise_all()
+    _verify_metrics(list(recipes.values()), name, file)
     return Grid(file=file, path=path, axes=axes, baseline=baseline, cells=cells, recipes=recipes)
 
 
@@ -153,7 +153,7 @@ def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
         grid: The grid.
 
     Raises:
-        FaultsError: All that would stop a cell.
+        FaultsError: All that would stop a cell, or the axes that change nothing.
         RemgclError: The executor cannot be used.
     """
     grid.file.executor.verify()
@@ -167,22 +167,18 @@ def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
     units: dict[str, Unit] = {}
     members = []
     inputs = {cell.label: engine.inputs(grid.recipes[cell.label], plans[cell.label]) for cell in grid.cells}
+    more = {
+        label: identities(recipe, plans[label], inputs[label], engine.registry.entry(recipe.runner).name)
+        for label, recipe in grid.recipes.items()
+    }
     for seed in grid.file.seeds or (grid.recipes[grid.cells[0].label].seed,):
         for cell in grid.cells:
             recipe = evolve(grid.recipes[cell.label], seed=seed)
             seeded = {key: {**made, "seed": seed} for key, made in inputs[cell.label].items()}
-            members.append(Member(cell=cell, seed=seed, units=_add(units, recipe, plans[cell.label], seeded)))
+            digests = _add(units, recipe, plans[cell.label], seeded, more[cell.label])
+            members.append(Member(cell=cell, seed=seed, units=digests))
+    _verify_axes(grid, members[: len(grid.cells)])
     return GridPlan(grid=grid, members=tuple(members), units=units)
-
-
-def digest_of(inputs: Mapping[str, Any]) -> str:
-    """Name a stage by all that it is made of.
-
-    Args:
-        inputs: As an engine gives them.
-    """
-    told = json.dumps(json.loads(as_json(inputs)), sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:DIGITS]
 
 
 class _Told:
@@ -215,7 +211,25 @@ class _Told:
         return evolve(fault, where=f"{where}: cell {labels[0]!r}{more}")
 
 
-def _verify_metrics(recipe: Recipe, name: str, file: GridFile) -> None:
+def _verify_metrics(recipes: Sequence[Recipe], name: str, file: GridFile) -> None:
+    """Make sure that the last stage of some cell will measure each metric; runners of third parties may measure any."""
+    if any(foreign(recipe.runner) for recipe in recipes):
+        return
+    losses = [loss for recipe in recipes for loss in recipe.stages[list(recipe.stages)[-1]].losses]
+    terms = [f"terms.{term}" for term in dict.fromkeys((LANGUAGE, *losses))]
+    known = *MEASURED, *terms
+    moments = {EXACT_MATCH: ("before", "after"), **dict.fromkeys(terms, ("first", "last"))}
+    measured = {*known, *(f"{metric}.{moment}" for metric, both in moments.items() for moment in both)}
+    faults = [
+        Fault(name, document.dotted(("metrics", str(place))), f"{metric!r} is not measured; {Hint(metric, known)}")
+        for place, metric in enumerate(file.metrics)
+        if metric not in measured
+    ]
+    if faults:
+        raise RecipeError(faults)
+
+
+def _verify_held_out(recipe: Recipe, name: str, file: GridFile) -> None:
     """Make sure that there are held-out samples if their metric is wanted."""
     key = list(recipe.stages)[-1]
     if EXACT_MATCH in file.metrics and not recipe.stages[key].validation:
@@ -223,11 +237,33 @@ def _verify_metrics(recipe: Recipe, name: str, file: GridFile) -> None:
         raise FaultsError([Fault(name, "metrics", told)])
 
 
-def _add(units: dict[str, Unit], recipe: Recipe, plan: Plan, inputs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _verify_axes(grid: Grid, members: Sequence[Member]) -> None:
+    """Make sure that each axis tells cells of one seed apart."""
+    faults = []
+    for axis in grid.axes:
+        alike: dict[frozenset[tuple[str, str]], list[str]] = {}
+        for member in members:
+            others = frozenset(member.cell.settings.items() - {(axis.label, member.cell.settings[axis.label])})
+            alike.setdefault(others, []).append(member.last)
+        several = [digests for digests in alike.values() if len(digests) > 1]
+        if several and all(len(set(digests)) == 1 for digests in several):
+            told = "changes nothing that a stage is made of, so all its cells are the same; leave it out"
+            faults.append(Fault(str(grid.path), document.dotted(("axes", axis.key)), told))
+    if faults:
+        raise RecipeError(faults)
+
+
+def _add(
+    units: dict[str, Unit],
+    recipe: Recipe,
+    plan: Plan,
+    inputs: Mapping[str, Mapping[str, Any]],
+    more: Mapping[str, Mapping[str, Any]],
+) -> dict[str, str]:
     """Add the stages of a recipe that are not there yet, as far as its last stage needs them."""
     digests: dict[str, str] = {}
     for key in recipe.lineage(list(recipe.stages)[-1]):
-        digest = digests[key] = digest_of(inputs[key])
+        digest = digests[key] = digest_of({**inputs[key], **more[key]})
         before = recipe.stages[key].after
         units.setdefault(
             digest,

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from attrs import Factory, define, frozen
 
+from remgcl.core.errors import RunError
 from remgcl.core.grid.folder import GridFolder
 from remgcl.core.grid.plan import GridPlan, Member, Unit
 
@@ -68,18 +69,22 @@ class Progress:
     def results(self, unit: Unit) -> dict[str, Any] | None:
         """Give what came out of a stage, if it is finished with what it is made of now.
 
+        One whose record cannot be read, or was made with something else, has failed.
+
         Args:
             unit: The stage.
-
-        Raises:
-            RunError: Its record cannot be read, or was made with something else.
         """
         if unit.digest not in self._results:
             held = self.folder.unit(unit.digest, unit.stage)
-            record = held.held.finished() if held.run.finished(unit.stage, unit.inputs) else None
+            try:
+                record = held.held.finished() if held.run.finished(unit.stage, unit.inputs) else None
+            except RunError as error:
+                self.failed[unit.digest] = str(error)
+                return None
             if record is None:
                 return None
             self._results[unit.digest] = record["results"]
+            self.failed.pop(unit.digest, None)
         return self._results[unit.digest]
 
     def rows(self) -> list[Row]:
@@ -92,7 +97,11 @@ class Progress:
         results = self.results(unit)
         state = self._state(unit)
         line = {} if state == "waiting" else _last_line(self.folder.unit(unit.digest, unit.stage).held.metrics)
-        stage, step, speed = unit.recipe.stages[unit.stage], int(line.get("step", 0)), line.get("samples_per_second")
+        stage, step, speed = (
+            unit.recipe.stages[unit.stage],
+            int(number(line, "step") or 0),
+            number(line, "samples_per_second"),
+        )
         samples = (unit.plan.steps - step) * stage.batch_size * stage.accumulation * unit.processes
         return Row(
             label=member.cell.label,
@@ -101,7 +110,7 @@ class Progress:
             stage=unit.stage,
             step=step,
             steps=unit.plan.steps,
-            losses={name: term["loss"] for name, term in line.get("terms", {}).items()},
+            losses=_losses(line.get("terms")),
             metric=None if results is None else number(results, self.plan.grid.file.metrics[0]),
             left=samples / speed if speed and state == "running" else None,
             error=self.failed.get(unit.digest),
@@ -113,6 +122,12 @@ class Progress:
         if unit.digest in self.failed:
             return "failed"
         return "running" if unit.digest in self.running else "waiting"
+
+
+def _losses(terms: object) -> dict[str, float]:
+    """Give the mean of each term that was logged."""
+    logged = terms.items() if isinstance(terms, Mapping) else ()
+    return {name: loss for name, term in logged if (loss := number({"term": term}, "term.loss")) is not None}
 
 
 def number(results: Mapping[str, Any], metric: str) -> float | None:
@@ -136,7 +151,7 @@ def _last_line(metrics: Path) -> dict[str, Any]:
         with metrics.open("rb") as file:
             file.seek(-min(TAIL, file.seek(0, os.SEEK_END)), os.SEEK_END)
             lines = file.read().rpartition(b"\n")[0].splitlines()
-        held: dict[str, Any] = json.loads(lines[-1])
+        held: Any = json.loads(lines[-1])
     except (OSError, IndexError, ValueError):
         return {}
-    return held
+    return held if isinstance(held, dict) else {}

@@ -21,6 +21,7 @@ class CellResult:
         samples_per_second: How many samples it trained on in a second.
         curves: Each term of the loss as pairs of step and value.
         error: Why it failed.
+        digest: Of all that its last stage is made of; cells that share it are the same.
     """
 
     label: str
@@ -32,6 +33,7 @@ class CellResult:
     samples_per_second: float | None
     curves: Mapping[str, Sequence[tuple[int, float]]]
     error: str | None = None
+    digest: str = ""
 
 
 @frozen(kw_only=True)

@@ -14,11 +14,12 @@ from typing import Any
 from attrs import Factory, define
 
 from remgcl.core.engine import Engine
-from remgcl.core.errors import RemgclError, RunError
+from remgcl.core.errors import RunError
 from remgcl.core.grid.folder import GridFolder, UnitFolder
 from remgcl.core.grid.plan import GridPlan, Unit
 from remgcl.core.grid.progress import Progress, Row
 from remgcl.core.parts import Submit, Task
+from remgcl.core.plugins import switched_off
 
 REFRESH = 1.0
 """Seconds between two looks at the folders."""
@@ -69,6 +70,8 @@ class Run:
         with self.folder.alone(), _ending():
             self.folder.record(self._described(), self._links())
             left = {digest: unit for digest, unit in self.plan.units.items() if self.progress.results(unit) is None}
+            for digest in self.progress.failed.keys() & left.keys():
+                del left[digest]  # its record cannot be read, or is another's: training would be refused
             try:
                 if left:
                     with self.plan.grid.file.executor.open() as submit:
@@ -102,8 +105,8 @@ class Run:
                 del left[digest]
                 try:
                     self._running[digest] = self._attempt(unit, folder, submit)
-                except RemgclError as error:
-                    self._fail(unit, str(error))
+                except Exception as error:  # noqa: BLE001 - as in `_judge`
+                    self._fail(unit, str(error) or repr(error))
 
     def _attempt(self, unit: Unit, folder: UnitFolder, submit: Submit) -> _Attempt:
         """Write what a stage needs, and submit it."""
@@ -114,7 +117,8 @@ class Run:
             above = self.plan.units[before]
             links[above.stage], before = self._of(above).held.path, above.before
         folder.prepare(tomli_w.dumps(self.engine.table(unit.recipe)), links)
-        command = sys.executable, "-m", "remgcl", "run", str(folder.run.recipe), "--folder", str(folder.run.path)
+        off = [word for name in switched_off() for word in ("--without", name)]  # a remote task has no variable of ours
+        command = sys.executable, "-m", "remgcl", *off, "run", str(folder.run.recipe), "--folder", str(folder.run.path)
         begun = folder.log.stat().st_size if folder.log.exists() else 0
         task = Task(
             name=f"{self.plan.grid.file.name} {unit.stage} {unit.digest}",

@@ -54,13 +54,17 @@ class Difference:
         p: p-value of the paired t-test; none for fewer than three paired
             seeds. Without a spread there is no t-test: p is 1 if all
             differences are zero, or else that of the sign test, 2^(1 - n).
-        corrected: The same after Holm's correction over the cells compared.
+        corrected: The same after Holm's correction over the cells compared,
+            those that are the same counted once.
+        same: Whether the cell is the baseline under another name, trained once
+            for both; p is 1 then, and the correction leaves it out.
     """
 
     estimate: Estimate
     spread: bool
     p: float | None = None
     corrected: float | None = None
+    same: bool = False
 
     @property
     def distinguishable(self) -> bool | None:
@@ -74,6 +78,8 @@ class Difference:
     @property
     def verdict(self) -> str:
         """Say in words whether it is distinguishable from zero."""
+        if self.same:
+            return "the same cell"
         if self.corrected is None:
             return f"too few seeds to tell ({self.estimate.count} of at least {LEAST})"
         return {True: "yes", False: "no", None: "cannot be told: the same in every seed"}[self.distinguishable]
@@ -207,11 +213,23 @@ def _compare(cells: Mapping[str, Sequence[CellResult]], metric: str, baseline: s
     """Compare all cells with the baseline, and correct for their number."""
     if baseline is None:
         return {}
-    true = measured(cells.get(baseline, ()), metric)
+    true, trained = measured(cells.get(baseline, ()), metric), {label: _trained(cells[label]) for label in cells}
     found = {label: compare(measured(results, metric), true) for label, results in cells.items() if label != baseline}
-    tested = {label: difference.p for label, difference in found.items() if difference.p is not None}
+    same = {label for label in found if baseline in trained and trained[label] == trained[baseline]}
+    tested = {trained[label]: each.p for label, each in found.items() if each.p is not None and label not in same}
     corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
-    return {label: evolve(difference, corrected=corrected.get(label)) for label, difference in found.items()}
+    return {
+        label: evolve(each, same=True, p=1.0, corrected=1.0)
+        if label in same
+        else evolve(each, corrected=corrected.get(trained[label]))
+        for label, each in found.items()
+    }
+
+
+def _trained(results: Sequence[CellResult]) -> object:
+    """Tell a cell apart by what is trained for it; by its name where that is not known."""
+    digests = {(result.seed, result.digest) for result in results}
+    return frozenset(digests) if all(digest for _, digest in digests) else results[0].label
 
 
 def _mean(values: Iterator[float | None]) -> float | None:

@@ -76,6 +76,11 @@ class Runner(Part):
     def run(self, job: Job) -> None:
         """Train one stage and save its model.
 
+        What it hands to `job.finish` as results is its own. The reports of
+        grids read, where they are there: `exact_match`, a number or a table with
+        `before` and `after`; `terms`, a table of each term with `first` and
+        `last`; and the numbers `seconds`, `samples` and `samples_per_second`.
+
         Args:
             job: The stage: its model, objective, data and folder.
 

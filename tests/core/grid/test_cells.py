@@ -71,6 +71,18 @@ def test_another_part_drops_the_settings_of_the_old_one(tables: Tables) -> None:
     assert [cell["projector"] for cell in cells.values()] == [{"use": "mlp2x_gelu", "depth": 3}, {"use": "linear"}]
 
 
+@pytest.mark.parametrize("key", ["template.use", "template"])
+def test_an_axis_of_parts_drops_no_setting_of_an_axis_before_it(tables: Tables, key: str) -> None:
+    cells = tables(f'[axes]\n"template.system" = ["a", "b"]\n"{key}" = ["v1", "llama_2"]')
+    held = [cell["stages"]["tune"]["template"] for cell in cells.values()]
+    assert [(template["use"], template["system"]) for template in held] == [
+        ("v1", "a"),
+        ("llama_2", "a"),
+        ("v1", "b"),
+        ("llama_2", "b"),
+    ]
+
+
 def test_stages_after_a_dropped_one_come_after_what_was_before_it(tables: Tables, file: Path) -> None:
     stage = 'template = "plain"\ntrain = ["projector"]\nmax_length = 128\ndata = "synthetic"\n'
     more = f'\n[stages.a]\nafter = "tune"\n{stage}[stages.b]\nafter = "a"\n{stage}'

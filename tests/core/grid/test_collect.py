@@ -1,5 +1,6 @@
 """What came out of a grid, read from its folder."""
 
+import json
 from typing import Any, TypeAlias
 
 import pytest
@@ -25,6 +26,7 @@ def test_finished_cells_tell_metrics_costs_and_curves(grids: Grids) -> None:
         ("losses=global", 2, "finished"),
     ]
     last = results.cells[-1]
+    assert last.digest == grids.prepare(f"baseline = {{ losses = [] }}\n{LOSSES}").plan.members[-1].last
     assert last.settings == {"losses": "global"}
     assert last.metrics == {"exact_match.after": 0.52, "seconds": 3.0}
     assert (last.seconds, last.samples_per_second, last.error) == (6.0, 2.0, None)
@@ -54,6 +56,34 @@ def test_cells_that_were_not_trained_are_missing_or_run(grids: Grids) -> None:
 
     with RunFolder(unit.parent).alone():
         assert collect(grids.folder.path).cells[0].state == "running"
+
+
+def test_a_runner_may_finish_with_results_and_logs_of_its_own(grids: Grids) -> None:
+    grids.run("")
+    (stage,) = grids.folder.path.glob("stages/*/tune/stage.json")
+    record = json.loads(stage.read_text())
+    stage.write_text(json.dumps(record | {"results": {"reward": 0.5}}))
+    stage.with_name("metrics.jsonl").write_text('{"reward": 1}\nno json\n[]\n{"step": 1, "terms": {"a": 2.0}}\n')
+    (cell,) = collect(grids.folder.path).cells
+    assert (cell.state, cell.seconds, cell.samples_per_second, cell.curves) == ("finished", 3.0, None, {})
+    for other in grids.folder.path.glob("stages/*/pretrain/stage.json"):
+        other.write_text(json.dumps(json.loads(other.read_text()) | {"results": {}}))
+    assert collect(grids.folder.path).cells[0].seconds is None
+
+
+@pytest.mark.parametrize("name", ["stage.json", "failed.json"])
+def test_a_cell_whose_record_cannot_be_read_has_failed_alone(grids: Grids, name: str) -> None:
+    grids.run(LOSSES.replace("[1, 2]", "[1]"), "runner.fails=global")
+    finished = name == "stage.json"
+    (file,) = (
+        [grids.folder.path / "cells" / "losses=none" / "seed-1" / name]
+        if finished
+        else grids.folder.path.glob(f"stages/*/{name}")
+    )
+    file.write_text("no json")
+    cells = collect(grids.folder.path).cells
+    assert [cell.state for cell in cells] == (["failed", "failed"] if finished else ["finished", "failed"])
+    assert f"{name}: cannot be read; " in str(cells[0 if finished else 1].error)
 
 
 @pytest.mark.parametrize("text", ["{}", '{"name": "g", "metrics": [], "axes": {}, "baseline": null, "cells": [3]}'])

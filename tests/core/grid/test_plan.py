@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from remgcl import Engine, FaultsError, RecipeError, RunError
-from remgcl.core.grid.plan import GridPlan, digest_of, plan_grid, read_grid
+from remgcl.core.grid.plan import GridPlan, plan_grid, read_grid
 from remgcl.plugins.datasets.synthetic import Synthetic
 
 Read = Callable[..., GridPlan]
@@ -45,12 +45,6 @@ def test_the_seed_is_that_of_the_base_where_the_grid_has_none(plan: Read) -> Non
 def test_a_stage_has_the_recipe_that_leads_to_it_alone(plan: Read) -> None:
     for unit in plan("").units.values():
         assert list(unit.recipe.stages)[-1] == unit.stage
-        assert unit.digest == digest_of(unit.inputs)
-
-
-def test_a_digest_does_not_depend_on_the_order_of_keys() -> None:
-    assert digest_of({"a": 1, "b": {"c": (1, 2), "d": 3}}) == digest_of({"b": {"d": 3, "c": [1, 2]}, "a": 1})
-    assert digest_of({"a": 1}) != digest_of({"a": 1.5})
 
 
 def test_stages_that_no_cell_needs_are_not_trained(plan: Read, file: Path) -> None:
@@ -62,6 +56,31 @@ def test_stages_that_no_cell_needs_are_not_trained(plan: Read, file: Path) -> No
 def test_stop_words_are_no_reason_to_train_a_stage_without_losses_again(plan: Read) -> None:
     planned = plan('[axes]\nwords = [{ label = "all" }, { label = "some", set = { text_filter = "stopwords" } }]')
     assert [unit.stage for unit in planned.units.values()] == ["pretrain", "tune", "tune"]
+
+
+def test_another_runner_or_number_of_processes_is_another_stage(plan: Read) -> None:
+    planned = plan('[axes]\nrunner = ["local", "deepspeed", { use = "deepspeed", processes = 4 }]')
+    assert len({member.last for member in planned.members}) == 3
+    assert all("runner" not in unit.inputs for unit in planned.units.values())
+
+
+@pytest.mark.parametrize(
+    ("axes", "keys"),
+    [
+        ('"name" = ["a", "b"]\nlosses = [[], ["global"]]', ["axes.name"]),
+        ('"runner.trackers" = [[], ["tensorboard"]]\n"name" = ["a", "b"]', ["axes.runner.trackers", "axes.name"]),
+    ],
+)
+def test_an_axis_that_changes_nothing_is_told(plan: Read, axes: str, keys: list[str]) -> None:
+    assert told(plan, f"[axes]\n{axes}") == [
+        f"grid.toml: {key}: changes nothing that a stage is made of, so all its cells are the same; leave it out"
+        for key in keys
+    ]
+
+
+def test_an_axis_may_change_some_cells_alone_or_have_one_value(plan: Read) -> None:
+    planned = plan('[axes]\nlosses = [[], ["global"]]\n"losses.global.weight" = [0.5, 1.0]\n"name" = ["a"]')
+    assert len({member.last for member in planned.members}) == 3
 
 
 def test_data_that_cells_share_are_looked_at_once(plan: Read, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +116,25 @@ def test_exact_match_needs_held_out_samples(plan: Read) -> None:
     assert told(plan, 'metrics = ["exact_match"]') == [
         "grid.toml: metrics: 'exact_match' needs held-out samples; stage 'tune' has no validation"
     ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "hint"),
+    [
+        ("terms.langauge", "did you mean 'terms.language'?"),
+        ("sample_per_second", "did you mean 'samples_per_second'?"),
+        ("seconds.first", "did you mean 'seconds'?"),
+        ("terms.refined-local", "did you mean 'terms.global'?"),
+    ],
+)
+def test_a_metric_that_no_cell_measures_is_told_before_any_is_trained(plan: Read, metric: str, hint: str) -> None:
+    (fault,) = told(plan, f'metrics = ["seconds", "{metric}"]\n[axes]\nlosses = [[], ["global"]]')
+    assert fault.startswith(f"grid.toml: metrics.1: {metric!r} is not measured; {hint}")
+
+
+def test_a_metric_that_some_cell_measures_is_taken(plan: Read) -> None:
+    metrics = '["terms.language", "terms.global", "terms.global.first", "samples", "seconds"]'
+    assert plan(f'metrics = {metrics}\n[axes]\nlosses = [[], ["global"]]').grid.file.metrics[1] == "terms.global"
 
 
 def test_a_base_that_is_not_there_is_told(plan: Read) -> None:

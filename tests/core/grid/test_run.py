@@ -134,7 +134,24 @@ def test_a_training_that_ends_without_a_word_is_told_by_how_it_ended(
     assert [row.error for row in grids.rows] == [told]
 
 
-@pytest.mark.parametrize("fails", ["submit", "future", "cancel"])
+def test_a_task_leaves_out_the_plugins_that_are_left_out_here(grids: Grids, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it does on other machines, which have no environment variable of this one."""
+    commands = []
+
+    def submit(_: object, task: Any) -> Future[int]:  # noqa: ANN401 - a task
+        commands.append(task.command)
+        future = Future[int]()
+        future.set_result(0)
+        return future
+
+    monkeypatch.setattr(type(grids.prepare("").plan.grid.file.executor), "submit", submit)
+    monkeypatch.setenv("REMGCL_WITHOUT", "remgcl.ocr_engines, acme")
+    grids.run("")
+    (command,) = commands
+    assert command[1:8] == ("-m", "remgcl", "--without", "acme", "--without", "remgcl.ocr_engines", "run")
+
+
+@pytest.mark.parametrize("fails", ["submit", "bug", "future", "cancel"])
 def test_whatever_an_executor_meets_fails_its_stage_alone(
     grids: Grids, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
@@ -147,6 +164,8 @@ def test_whatever_an_executor_meets_fails_its_stage_alone(
             return future
         if fails == "submit":
             raise RunError("no machine answers")
+        if fails == "bug":
+            raise OSError("no machine answers")
         future = Future[int]()
         if fails == "future":
             future.set_exception(ZeroDivisionError("no machine answers"))
@@ -158,6 +177,18 @@ def test_whatever_an_executor_meets_fails_its_stage_alone(
     grids.run(LOSSES)
     assert list(states(grids).values()) == ["finished", "finished", "failed"]
     assert grids.rows[-1].error == ("was cancelled" if fails == "cancel" else "no machine answers")
+
+
+@pytest.mark.parametrize("damage", ["no json", '{"inputs": {}, "results": {}}'])
+def test_a_stage_whose_record_cannot_be_used_fails_alone(grids: Grids, damage: str) -> None:
+    grids.run(LOSSES)
+    record = grids.folder.path / "cells" / "losses=global" / "seed-3" / "stage.json"
+    record.write_text(damage)
+    assert grids.run(f"seeds = [3, 4]\n{LOSSES}") == ["pretrain", *TUNES]
+    assert not grids.whole
+    assert list(states(grids).values()) == ["finished", "failed", "finished"] + ["finished"] * 3
+    assert any(told in grids.rows[1].error for told in ("cannot be read", "is finished with another recipe"))
+    assert record.read_text() == damage
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -142,6 +142,25 @@ def test_cells_with_too_few_seeds_do_not_count_in_the_correction(grid: Grid) -> 
     assert found.corrected == found.p
 
 
+def test_cells_that_are_trained_once_count_once_and_those_equal_to_the_baseline_not_at_all(grid: Grid) -> None:
+    plain = grid({"none": BASELINE, "a": BETTER, "b": {seed: value / 2 for seed, value in BETTER.items()}})
+    twice = grid(
+        {"none": BASELINE, "none again": BASELINE, "a": BETTER, "a again": BETTER}
+        | {"b": {seed: value / 2 for seed, value in BETTER.items()}}
+    )
+    named = evolve(
+        twice,
+        cells=tuple(evolve(run, digest=f"{run.label.partition(' ')[0]}{run.seed}") for run in twice.cells),
+    )
+    once = {label: cell.differences.get("exact_match") for label, cell in by_label(plain).items()}
+    found = {label: cell.differences.get("exact_match") for label, cell in by_label(named).items()}
+    same = found["none again"]
+    assert (found["a"], found["a again"], found["b"]) == (once["a"], once["a"], once["b"])
+    assert same is not None
+    assert (same.verdict, same.corrected, same.estimate.mean) == ("the same cell", 1.0, 0.0)
+    assert by_label(twice)["a"].differences["exact_match"] != once["a"]
+
+
 def test_the_baseline_and_a_grid_without_one_have_no_differences(grid: Grid) -> None:
     assert by_label(grid({"none": BASELINE, "a": BETTER}))["none"].differences == {}
     cells = summarize(grid({"none": BASELINE, "a": BETTER}, baseline=None))
