@@ -180,8 +180,9 @@ class Checks(PartChecks):
 
     def test_the_host_never_waits(self, part: Loss) -> None:
         """No operation asks the accelerator for a value or a size: that would stop it at every step."""
+        built, features = _built(part), with_places(random_features())
         with Recorder() as recorder:
-            backward(_built(part), with_places(random_features()))
+            backward(built, features)
         if recorder.waiting:
             told = ", ".join(recorder.waiting)
             raise broken(part, f"waits for the accelerator by {told}; use where and masks, not values, item or indices")
@@ -191,8 +192,9 @@ class Checks(PartChecks):
         few, many = Recorder(), Recorder()
         for recorder, count in ((few, 3), (many, 40)):
             features = with_places(random_features(regions=sorted(place % 3 for place in range(count))))
+            built = _built(part)
             with recorder:
-                backward(_built(part), features)
+                backward(built, features)
         if len(few.operations) != len(many.operations):
             raise broken(
                 part,

@@ -35,6 +35,8 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
         "Hangs": {RANKS: "two ranks, one without an image: rank 0 does not answer within 20 s; call gather on every"},
         "Waits": {"the host never waits": "waits for the accelerator by _local_scalar_dense; use where and masks"},
         "Picks": {"the host never waits": "waits for the accelerator by nonzero; use where and masks"},
+        "Reads": {"the host never waits": "waits for the accelerator by __array__, cpu, numpy, to, tolist; use"},
+        "Counts": {"the host never waits": "waits for the accelerator by bincount, repeat_interleave; use"},
         "Loops": {"the number of operations does not depend on the regions": "compute all regions at once"},
         "Wide": {"it counts from masks and regions alone": "of whole features; count masks and regions"},
         "Idle": {"what it learns has gradients and can be saved": "build: no gradient reaches idle; use every"},

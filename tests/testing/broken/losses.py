@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from attrs import frozen
@@ -231,6 +232,27 @@ class Picks(Alone):
 
 
 @frozen(kw_only=True)
+class Reads(Alone):
+    """Bring tensors to the host, in all ways there are."""
+
+    def __call__(self, features: Features) -> Tensor:
+        """Count samples of whole numbers there."""
+        where = features.image_sample
+        read = [*where.tolist(), *where.cpu(), *where.to("cpu"), *where.numpy(), *np.asarray(where)]
+        return super().__call__(features) * (1.0 if len(read) >= 0 else 2.0)
+
+
+@frozen(kw_only=True)
+class Counts(Alone):
+    """Ask the accelerator for sizes that hang on values."""
+
+    def __call__(self, features: Features) -> Tensor:
+        """Count the images of each sample, and repeat the counts."""
+        counts = torch.bincount(features.image_sample)
+        return super().__call__(features) + 0 * counts.repeat_interleave(counts).sum()
+
+
+@frozen(kw_only=True)
 class Loops(Alone):
     """Run a loop over regions."""
 
@@ -343,6 +365,8 @@ TestCut = conformance(Cut())
 TestChance = conformance(Chance())
 TestWaits = conformance(Waits())
 TestPicks = conformance(Picks())
+TestReads = conformance(Reads())
+TestCounts = conformance(Counts())
 TestLoops = conformance(Loops())
 TestWide = conformance(Wide())
 TestIdle = conformance(Idle())
