@@ -140,11 +140,18 @@ class Checks(PartChecks):
         if changed:
             raise broken(part, f"changes {', '.join(changed)} in place; compute on copies")
 
-    def test_more_padding_of_answers_changes_nothing(self, part: Loss) -> None:
+    def test_padding_of_answers_changes_nothing(self, part: Loss) -> None:
         """Where `answer_mask` is False there is no token to look at, and what stands there does not count."""
-        one, other = (_value(part, random_features(padding=padding)) for padding in (3, 6))
-        if not _close(one, other):
-            raise broken(part, f"is {one:g}, and {other:g} with twice the padding; look at answer_mask")
+        made = random_features()
+        noise = made.answer.masked_fill(~made.answer_mask[..., None], -50.0)
+        one = _value(part, made)
+        for what, features in (
+            ("with 3 columns of padding", random_features(padding=3)),
+            ("with other numbers where answer_mask is False", evolve(made, answer=noise)),
+        ):
+            other = _value(part, features)
+            if not _close(one, other):
+                raise broken(part, f"is {one:g}, and {other:g} {what}; look at answer_mask")
 
     def test_it_works_with_the_grid_of_any_tower(self, part: Loss) -> None:
         """The grid is declared, square or not; nothing of it is assumed."""

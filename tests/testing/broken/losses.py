@@ -149,6 +149,26 @@ class Padded(Alone):
 
 
 @frozen(kw_only=True)
+class Highest(Alone):
+    """Look at padding where it is the highest."""
+
+    def __call__(self, features: Features) -> Tensor:
+        """Add the highest number of all tokens."""
+        rows = features.answer.float().flatten()
+        return super().__call__(features) + (rows.amax() if len(rows) else 0)
+
+
+@frozen(kw_only=True)
+class Dropped(Alone):
+    """Look at tokens that were not kept."""
+
+    def __call__(self, features: Features) -> Tensor:
+        """Add those that stand where another sample has a token that was kept."""
+        columns = features.answer_mask.any(dim=0)[:, None]
+        return super().__call__(features) + (features.answer * columns).float().sum() * 1e-3
+
+
+@frozen(kw_only=True)
 class Square(Alone):
     """Take every grid for one of many rows."""
 
@@ -359,6 +379,8 @@ TestOrdered = conformance(Ordered())
 TestPlaces = conformance(Places())
 TestGreedy = conformance(Greedy())
 TestPadded = conformance(Padded())
+TestHighest = conformance(Highest())
+TestDropped = conformance(Dropped())
 TestSquare = conformance(Square())
 TestUneven = conformance(Uneven())
 TestCut = conformance(Cut())
