@@ -144,6 +144,7 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
             "its layout is one that can be": "processes are 1 or more, and what is spread",
         },
         "Refuses": {TRAINS: "cannot finish", "it verifies a usual recipe": "built-in parts: not 'conformance'; raise"},
+        "Words": {TRAINS: "run: finishes stage 'first' with seconds = '3 s'; reports read a number there"},
     },
     "executors": {
         "Verify": {"it can be used here": "verify: refuses to be used here: not here; raise what would stop tasks"},
