@@ -13,6 +13,8 @@ from remgcl import Grid, TowerSpec, VisionTower, hookimpl
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+REMGCL_API = 1
+
 STEM = 4
 """Height and width of the pieces that the stem cuts an image into."""
 

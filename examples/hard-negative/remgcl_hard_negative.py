@@ -12,6 +12,7 @@ from remgcl import Features, Loss, gather, hookimpl
 if TYPE_CHECKING:
     from torch import Tensor
 
+REMGCL_API = 1
 
 LOWEST = -1e4
 """A logit that counts for nothing beside any cosine over a temperature."""

@@ -13,6 +13,8 @@ from remgcl import Features, Loss, gather, hookimpl
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+REMGCL_API = 1
+
 HOTTEST = 100.0
 """Highest scale of the similarities (CLIP; Radford et al. 2021, section 2.5)."""
 

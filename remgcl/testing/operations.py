@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self
 
 import torch
 from torch._ops import OpOverload
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-WAITING = frozenset({"_local_scalar_dense", "equal", "item", "masked_select", "nonzero", "unique_consecutive"})
+WAITING = frozenset(
+    {"_local_scalar_dense", "bincount", "equal", "item", "masked_select", "nonzero", "repeat_interleave"}
+    | {"unique_consecutive"}
+)
 """Operations whose outcome the host must wait for; those of `unique` too, whose names change with torch."""
+
+READING = frozenset({"__array__", "cpu", "numpy", "tolist"})
+"""Methods that bring a tensor to the host; where it is there already, no operation tells of them."""
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -24,21 +32,37 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Begin with none."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.operations: list[str] = []
+        self._reader = _Reader()
 
     @property
     def waiting(self) -> list[str]:
         """The operations that the host waits for, sorted."""
-        return sorted({name for name in self.operations if name in WAITING or name.startswith("_unique")})
+        waiting = {name for name in self.operations if name in WAITING or name.startswith("_unique")}
+        return sorted(waiting | self._reader.reads)
 
     @property
     def collective(self) -> list[str]:
         """The operations that all ranks take part in, in order."""
         return [name for name in self.operations if name.startswith("c10d.")]
 
+    def __enter__(self) -> Self:
+        """Begin to write."""
+        self._reader.__enter__()  # type: ignore[no-untyped-call]
+        return super().__enter__()  # type: ignore[no-any-return, no-untyped-call]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write no more."""
+        super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+        self._reader.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+
     def __torch_dispatch__(
         self, func: OpOverload, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> object:
         """Run an operation, and note its name; an index that is a mask counts as `nonzero`.
+
+        Nobody waits for `repeat_interleave` whose size is given.
 
         Args:
             func: The operation.
@@ -47,8 +71,32 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             kwargs: Its keywords.
         """
         del types
+        kwargs = kwargs or {}
         name = str(func.overloadpacket).removeprefix("aten.")
         picks = args[1] if name in {"index", "index_put", "index_put_"} else ()
         masked = any(pick is not None and pick.dtype is torch.bool for pick in picks)
-        self.operations.append("nonzero" if masked else name)
-        return func(*args, **kwargs or {})
+        sized = name == "repeat_interleave" and kwargs.get("output_size") is not None
+        self.operations.append("nonzero" if masked else "repeat" if sized else name)
+        return func(*args, **kwargs)
+
+
+class _Reader(TorchFunctionMode):
+    """Notes the methods that bring a tensor to the host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: set[str] = set()
+
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> object:
+        del types
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if name in READING or (name == "to" and "cpu" in [at for at in (*args, *kwargs.values()) if type(at) is str]):
+            self.reads.add(name)
+        return func(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""The pytest plugin of the conformance kit: two ranks for the checks of losses, and readable assertions.
+"""The pytest plugin of the conformance kit: two ranks for the checks of losses.
 
 It imports no heavy library and changes nothing of other tests.
 """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -44,6 +46,9 @@ data = { use = "synthetic", samples = 8, size = 32, font = [8, 10], seed = 1 }
 """
 """A job of seconds, of built-in parts: two stages, the second of which trains the projector alone."""
 
+NUMBERS = ("exact_match", "samples", "samples_per_second", "seconds", "terms")
+"""What reports read of a stage's results, where it is given: a number, or a table of them."""
+
 STATES = {"weights", "gradients", "optimizer"}
 
 
@@ -78,17 +83,22 @@ class Checks(PartChecks):
     def test_it_trains_every_stage_to_its_end_and_saves_what_was_learned(
         self, part: Runner, recipe: Recipe, tmp_path: Path
     ) -> None:
-        """A stage that was run is finished and not run again; what it trains is saved, changed, and nothing else."""
+        """A stage that was run is finished and not run again; what it trains is saved, changed, and nothing else.
+
+        Where its results have names that reports read, they hold numbers.
+        """
         from safetensors.torch import load_file
 
         run = _trained(part, recipe, tmp_path)
         states = {}
         for name in recipe.stages:
             stage = run.stage(name)
-            if stage.finished() is None:
+            record = stage.finished()
+            if record is None:
                 raise broken(part, f"run: leaves stage {name!r} unfinished; end it with job.finish(objective, results)")
             files = sorted(stage.model.glob("*.safetensors"))
             states[name] = {f"{file.stem}.{key}": value for file in files for key, value in load_file(file).items()}
+            _told_in_numbers(part, name, record)
         before, after = states["first"], states["second"]
         changed = {key.partition(".")[0] for key in after if key in before and not after[key].equal(before[key])}
         if changed != {"projector"}:
@@ -99,6 +109,22 @@ class Checks(PartChecks):
         told = _told(part, recipe, run)
         if told.count("finished already") != len(states) or any(path.read_bytes() != models[path] for path in models):
             raise broken(part, f"run: the same run again tells {told!r}; what is finished must not be trained again")
+
+
+def _told_in_numbers(part: Runner, stage: str, record: Mapping[str, Any]) -> None:
+    """Raise unless results are numbers, wherever they have names that reports read."""
+    for name, value in _leaves(record["results"]).items():
+        number = value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+        if name.partition(".")[0] in NUMBERS and not number:
+            raise broken(part, f"run: finishes stage {stage!r} with {name} = {value!r}; reports read a number there")
+
+
+def _leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Name every value of nested tables by its path, dots between."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        found |= _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
 
 
 def _trained(part: Runner, recipe: Recipe, folder: Path) -> RunFolder:

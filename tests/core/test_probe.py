@@ -174,6 +174,11 @@ def test_a_mistake_inside_a_tower_keeps_its_traceback() -> None:
         try_tower(cut(lambda _: 1 / 0), SPEC)
 
 
+def test_shapes_that_do_not_fit_inside_a_tower_are_no_limit_of_meta() -> None:
+    with pytest.raises(RuntimeError, match="reduction dim"):
+        try_tower(cut(lambda features: features @ torch.zeros(features.shape[-1] + 1, 4)), SPEC)
+
+
 # -- in a plan and in a run
 
 

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from remgcl import Engine, PluginError, RunError, RunFolder, Task
-from remgcl.core.plugins import load
+from remgcl.core.plugins import API, load
 from remgcl.core.registry import KINDS
 from remgcl.core.scaffold import kind_of, package, singular, verify_name, write_package
 
@@ -67,6 +67,18 @@ def built_in() -> Mapping[str, object]:
 def test_a_module_is_a_plugin_with_one_part_of_its_kind(kind: str, imported: Callable[[str], ModuleType]) -> None:
     registered = list(Engine.of([imported(kind)]).registry)
     assert [(entry.kind, entry.name) for entry in registered] == [(kind, name_of(kind))]
+
+
+@each_kind
+def test_a_module_is_refused_by_another_version_of_the_api(kind: str, imported: Callable[[str], ModuleType]) -> None:
+    assert vars(imported(kind))["REMGCL_API"] == API
+
+
+@pytest.mark.parametrize(
+    "module", sorted(ROOT.glob("examples/*/remgcl_*.py")) + sorted(ROOT.glob("examples/*/*/__init__.py"))
+)
+def test_so_is_every_example(module: Path) -> None:
+    assert f"\nREMGCL_API = {API}\n" in module.read_text(encoding="utf-8")
 
 
 @each_kind

@@ -19,6 +19,8 @@ import numpy.typing as npt
 from attrs import frozen
 from remgcl import Engine, TextFilter, hookimpl
 
+REMGCL_API = 1
+
 WORDS = Path(__file__).with_name("german.json")
 """The stop words, as the part `stopwords` reads them."""
 

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from remgcl import VisionTower
 from remgcl.plugins.vision_towers import Clip, OpenClip, Siglip, Timm, TinyTower
 from remgcl.testing import conformance, vision_towers
+from remgcl.testing.losses import GRIDS
 
 TestTiny = conformance(TinyTower())
 TestTinyStrides = conformance(TinyTower(size=(24, 40), channels=(8, 12), strides=((2, 4), (3, 2))))
@@ -47,3 +49,17 @@ class TestOpenClip(vision_towers.Checks):
     def part(self, request: pytest.FixtureRequest, open_clip_names: dict[str, str]) -> OpenClip:
         """A small tower."""
         return OpenClip(model=open_clip_names[request.param], layer=-1)
+
+
+@pytest.mark.parametrize(
+    "tower",
+    [
+        TinyTower(),
+        Timm(model="resnet50", layer=-1),
+        *(OpenClip(model=model) for model in ("ViT-L-14-336", "ViT-L-14", "ViT-B-16", "ViT-SO400M-14-SigLIP-384")),
+    ],
+    ids=lambda tower: getattr(tower, "model", "tiny"),
+)
+def test_every_loss_is_checked_with_the_grids_of_these_towers(tower: VisionTower) -> None:
+    grid = tower.spec().grid
+    assert (grid.rows, grid.columns) in GRIDS

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from attrs import frozen
@@ -16,7 +17,7 @@ from remgcl.testing.ranks import Ranks
 @pytest.fixture(scope="module")
 def remgcl_ranks() -> Iterator[Ranks]:
     """Ranks that are not waited for as long."""
-    ranks = Ranks(limit=20)
+    ranks = Ranks(limit=30)
     yield ranks
     ranks.stop()
 
@@ -148,6 +149,26 @@ class Padded(Alone):
 
 
 @frozen(kw_only=True)
+class Highest(Alone):
+    """Look at padding where it is the highest."""
+
+    def __call__(self, features: Features) -> Tensor:
+        """Add the highest number of all tokens."""
+        rows = features.answer.float().flatten()
+        return super().__call__(features) + (rows.amax() if len(rows) else 0)
+
+
+@frozen(kw_only=True)
+class Dropped(Alone):
+    """Look at tokens that were not kept."""
+
+    def __call__(self, features: Features) -> Tensor:
+        """Add those that stand where another sample has a token that was kept."""
+        columns = features.answer_mask.any(dim=0)[:, None]
+        return super().__call__(features) + (features.answer * columns).float().sum() * 1e-3
+
+
+@frozen(kw_only=True)
 class Square(Alone):
     """Take every grid for one of many rows."""
 
@@ -228,6 +249,27 @@ class Picks(Alone):
     def __call__(self, features: Features) -> Tensor:
         """Index with a mask."""
         return super().__call__(features) + features.patches[features.patch_mask].float().sum() * 0
+
+
+@frozen(kw_only=True)
+class Reads(Alone):
+    """Bring tensors to the host, in all ways there are."""
+
+    def __call__(self, features: Features) -> Tensor:
+        """Count samples of whole numbers there."""
+        where = features.image_sample
+        read = [*where.tolist(), *where.cpu(), *where.to("cpu"), *where.numpy(), *np.asarray(where)]
+        return super().__call__(features) * (1.0 if len(read) >= 0 else 2.0)
+
+
+@frozen(kw_only=True)
+class Counts(Alone):
+    """Ask the accelerator for sizes that hang on values."""
+
+    def __call__(self, features: Features) -> Tensor:
+        """Count the images of each sample, and repeat the counts."""
+        counts = torch.bincount(features.image_sample)
+        return super().__call__(features) + 0 * counts.repeat_interleave(counts).sum()
 
 
 @frozen(kw_only=True)
@@ -337,12 +379,16 @@ TestOrdered = conformance(Ordered())
 TestPlaces = conformance(Places())
 TestGreedy = conformance(Greedy())
 TestPadded = conformance(Padded())
+TestHighest = conformance(Highest())
+TestDropped = conformance(Dropped())
 TestSquare = conformance(Square())
 TestUneven = conformance(Uneven())
 TestCut = conformance(Cut())
 TestChance = conformance(Chance())
 TestWaits = conformance(Waits())
 TestPicks = conformance(Picks())
+TestReads = conformance(Reads())
+TestCounts = conformance(Counts())
 TestLoops = conformance(Loops())
 TestWide = conformance(Wide())
 TestIdle = conformance(Idle())

@@ -32,6 +32,16 @@ class Refuses(Lazy):
         raise RunError(f"not {recipe.name!r}")
 
 
+@frozen(kw_only=True)
+class Words(Lazy):
+    """Tell the time in words."""
+
+    def run(self, job: Job) -> None:
+        """Finish at once."""
+        job.finish(job.build_objective(job.build_model()), {"terms": {"global": {"last": 0.5}}, "seconds": "3 s"})
+
+
 TestLazy = conformance(Lazy())
 TestNowhere = conformance(Nowhere())
 TestRefuses = conformance(Refuses())
+TestWords = conformance(Words())
