@@ -20,7 +20,7 @@ test: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(VENV)/installed-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 -rP --durations=12
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 --dist worksteal -rP tests/test_quickstart.py tests  # the longest first
 
 examples: $(VENV)/installed-test
 	examples/ci.sh $(BIN)/python
