@@ -13,7 +13,6 @@ import pytest
 import torch
 from attrs import evolve
 from torch import Tensor, nn
-from torch.nn import functional
 
 from remgcl import Batch, Features, Loss, Region, Regions, Sample, gather
 from remgcl.core.collate import Collator
@@ -23,6 +22,7 @@ from remgcl.plugins.losses.contrastive import ContrastiveLoss
 from remgcl.plugins.losses.global_ import Global
 from remgcl.plugins.losses.refined_local import RefinedLocal
 from remgcl.plugins.losses.sliding_window import SlidingWindow
+from remgcl.testing.features import joined
 
 Ask = Callable[..., Sample]
 Answers = Sequence[Mapping[str, Mapping[str, Mapping[str, Any]]]]
@@ -80,40 +80,6 @@ def features(seed: int, images: int, samples: int, tokens: int, regions: int) ->
             text=normal(regions, 8),
             text_key=keys(regions),
             confidence=torch.rand(regions, generator=generator),
-        ),
-    )
-
-
-def joined(one: Features, other: Features) -> Features:
-    """Make one batch of two."""
-    longest = max(one.answer.shape[1], other.answer.shape[1])
-
-    def cat(name: str, shift: int = 0) -> Tensor:
-        return torch.cat([getattr(one, name), getattr(other, name) + shift])
-
-    def answers(name: str) -> Tensor:
-        padded = []
-        for each in (getattr(one, name), getattr(other, name)):
-            sides = [0, 0] * (each.dim() - 2) + [0, longest - each.shape[1]]
-            padded.append(functional.pad(each, sides))
-        return torch.cat(padded)
-
-    regions = {
-        name: torch.cat([getattr(one.regions, name), getattr(other.regions, name)])
-        for name in ("patch_weights", "text", "text_key", "confidence")
-    }
-    return Features(
-        patches=cat("patches"),
-        patch_mask=torch.cat([one.patch_mask, other.patch_mask]),
-        grid=one.grid,
-        image_sample=cat("image_sample", len(one.answer)),
-        image_key=cat("image_key"),
-        answer=answers("answer"),
-        answer_mask=answers("answer_mask"),
-        answer_key=cat("answer_key"),
-        regions=Regions(
-            image=torch.cat([one.regions.image, other.regions.image + len(one.patches)]),
-            **regions,
         ),
     )
 
