@@ -28,8 +28,8 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from remgcl import Batch, Loss
-from remgcl.core.model import Model
-from remgcl.core.objective import Objective
+from remgcl.core.model.model import Model
+from remgcl.core.model.objective import Objective
 from remgcl.plugins.backbones.causal_lm import CausalLM
 from remgcl.plugins.losses.global_ import Global
 from remgcl.plugins.losses.refined_local import RefinedLocal

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from bench import naive
 from bench.comparison import Row, alternate
-from remgcl.core.pixels import prepare
+from remgcl.core.data.pixels import prepare
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)

@@ -28,7 +28,7 @@ from rich.console import Console
 
 from bench.report import setting
 from remgcl import Engine, RunFolder
-from remgcl.core.manifest import flaw
+from remgcl.core.files.manifest import flaw
 
 REPORT = Path(__file__).parents[1] / "docs" / "reliability.md"
 

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from bench.comparison import Row, alternate
 from remgcl import Batch, Engine, Job, RunFolder
-from remgcl.core.model import Model
-from remgcl.core.objective import Objective
+from remgcl.core.model.model import Model
+from remgcl.core.model.objective import Objective
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "quickstart.toml"
 STAGE = "remgcl"

@@ -5,8 +5,6 @@ This is the public API: all that a plugin may import.
 
 from typing import TYPE_CHECKING
 
-from remgcl.core.answers import Answered, exact_match
-from remgcl.core.culprit import culprit
 from remgcl.core.engine import Engine
 from remgcl.core.errors import (
     DataError,
@@ -19,12 +17,14 @@ from remgcl.core.errors import (
     WeightsError,
     listed,
 )
-from remgcl.core.extras import verify_installed
+from remgcl.core.evaluation.answers import Answered, exact_match
+from remgcl.core.evaluation.picture import draw
 from remgcl.core.features import Features, Regions
-from remgcl.core.gradients import GradientNorms
-from remgcl.core.hookspecs import hookimpl
-from remgcl.core.image_file import LARGEST_IMAGE, ImageFolder
-from remgcl.core.job import Job
+from remgcl.core.files.extras import verify_installed
+from remgcl.core.files.images import LARGEST_IMAGE, ImageFolder
+from remgcl.core.files.weights import read_json, reading_weights, verify_weights
+from remgcl.core.model.gradients import GradientNorms
+from remgcl.core.model.ranks import gather
 from remgcl.core.parts import (
     Backbone,
     BackboneSpec,
@@ -46,12 +46,12 @@ from remgcl.core.parts import (
     TowerSpec,
     VisionTower,
 )
-from remgcl.core.picture import draw
-from remgcl.core.ranks import gather
-from remgcl.core.recipe import Recipe, Stage
-from remgcl.core.run_folder import RunFolder, StageFolder
+from remgcl.core.recipe.recipe import Recipe, Stage
+from remgcl.core.registry.culprit import culprit
+from remgcl.core.registry.hookspecs import hookimpl
+from remgcl.core.runs.folder import RunFolder, StageFolder
 from remgcl.core.samples import COUNTS, Batch, Piece, Point, Region, Sample, Turn
-from remgcl.core.weights import read_json, reading_weights, verify_weights
+from remgcl.core.training.job import Job
 
 __all__ = [
     "COUNTS",

@@ -155,8 +155,8 @@ def made_up(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 @pytest.fixture
 def cached(tmp_path: Path) -> Callable[..., Path]:
     """Write samples with their regions to an OCR cache, and give its folder."""
-    from remgcl.core.ocr_cache import Origin, content_of
-    from remgcl.core.ocr_writer import OcrWriter, Row, packed
+    from remgcl.core.ocr.cache import Origin, content_of
+    from remgcl.core.ocr.writer import OcrWriter, Row, packed
 
     def write(*samples: Sample, name: str = "cache", version: str = "made-up 1") -> Path:
         writer = OcrWriter(tmp_path / name, Origin(engine="made-up", version=version))

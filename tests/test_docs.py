@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from remgcl import Engine, Features, RecipeError, Regions, Stage
+from remgcl.core.authoring.scaffold import package
 from remgcl.core.grid.file import GridFile
 from remgcl.core.grid.plan import read_grid
-from remgcl.core.registry import KINDS
-from remgcl.core.scaffold import package
+from remgcl.core.registry.registry import KINDS
 from remgcl.testing.checks import PartChecks, docs_of
 
 ROOT = Path(__file__).parents[1]

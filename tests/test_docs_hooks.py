@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from remgcl import Engine, Piece, Region, Turn
-from remgcl.core import hookspecs
-from remgcl.core.registry import KINDS
+from remgcl.core.registry import hookspecs
+from remgcl.core.registry.registry import KINDS
 from remgcl.testing.checks import PartChecks
 from remgcl.testing.tokenizer import bytewise
 
@@ -82,14 +82,14 @@ def test_the_example_of_a_hook_registers_a_part_of_its_kind(kind: str, example: 
 
 
 def test_the_tower_fills_its_grid(example: Callable[..., Any]) -> None:
-    from remgcl.core.probe import try_tower
+    from remgcl.core.model.probe import try_tower
 
     tower = example("vision_towers")
     try_tower(tower, tower.spec())
 
 
 def test_the_loss_keeps_its_contract(example: Callable[..., Any]) -> None:
-    from remgcl.core.probe import try_loss
+    from remgcl.core.model.probe import try_loss
 
     try_loss(example("losses"), example("vision_towers").spec(), 8)
 

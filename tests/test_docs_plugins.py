@@ -19,13 +19,13 @@ from rich.console import Console
 
 import remgcl
 from remgcl import Engine, Features, RecipeError, RunFolder
-from remgcl.core import plugins
 from remgcl.core.grid.collect import collect
 from remgcl.core.grid.folder import GridFolder
 from remgcl.core.grid.plan import GridPlan, plan_grid, read_grid
-from remgcl.core.grid.report import write_report
+from remgcl.core.grid.report.write import write_report
 from remgcl.core.grid.run import Run
-from remgcl.core.probe import random_features, try_loss
+from remgcl.core.model.probe import random_features, try_loss
+from remgcl.core.registry import loading as plugins
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")

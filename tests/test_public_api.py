@@ -60,7 +60,7 @@ def test_every_name_of_all_is_there() -> None:
 
 
 def test_the_contract_of_every_kind_of_part_is_public() -> None:
-    from remgcl.core.registry import KINDS
+    from remgcl.core.registry.registry import KINDS
 
     assert {kind.__name__ for kind in KINDS.values()} <= set(remgcl.__all__)
 

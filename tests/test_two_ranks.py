@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from remgcl import Engine, RunFolder
-from remgcl.core.checkpoint import load_part, saved_parts
+from remgcl.core.model.saved import load_part, saved_parts
 
 pytestmark = pytest.mark.slow
 

@@ -31,7 +31,7 @@ def _options(
         typer.Option("--without", metavar="PLUGIN", help="Leave a plugin out; REMGCL_WITHOUT=NAME,NAME does so too."),
     ] = [],  # noqa: B006 - typer copies it
 ) -> None:
-    from remgcl.core.plugins import WITHOUT
+    from remgcl.core.registry.loading import WITHOUT
 
     os.environ[WITHOUT] = ",".join([*filter(None, [os.environ.get(WITHOUT)]), *without])
 
@@ -51,8 +51,8 @@ def main() -> None:
 
     Where an error came out of a plugin of a third party, that plugin is named.
     """
-    from remgcl.core.culprit import culprit
     from remgcl.core.errors import RemgclError
+    from remgcl.core.registry.culprit import culprit
 
     warnings.simplefilter("ignore", FutureWarning)  # what libraries tell their own developers
     try:

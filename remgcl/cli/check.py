@@ -8,15 +8,15 @@ import typer
 from attrs import asdict
 
 from remgcl.cli.options import Overrides, RecipeFile
-from remgcl.core.estimate import A100, TOKENS_A_WORD, USED
+from remgcl.core.planning.estimate import A100, TOKENS_A_WORD, USED
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from remgcl import Engine, Recipe, Stage
-    from remgcl.core.estimate import Estimate
     from remgcl.core.parts import Layout
-    from remgcl.core.plan import Plan, StagePlan
+    from remgcl.core.planning.estimate import Estimate
+    from remgcl.core.planning.plan import Plan, StagePlan
 
 Tflops = Annotated[
     float, typer.Option(metavar="TFLOPS", min=1e-6, help="What a GPU achieves in TFLOP/s; 24 % of an A100 by default.")

@@ -81,8 +81,8 @@ def report(grid: GridFile, folder: Folder = None) -> None:
     from remgcl.cli import grid_table
     from remgcl.core.grid.collect import collect
     from remgcl.core.grid.file import read_file
-    from remgcl.core.grid.report import write_report
-    from remgcl.core.grid.report_content import content_of
+    from remgcl.core.grid.report.content import content_of
+    from remgcl.core.grid.report.write import write_report
 
     if folder is None:
         folder = Path("runs") / read_file(grid, Engine.installed().registry).name

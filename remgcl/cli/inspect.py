@@ -28,8 +28,8 @@ def inspect(
     from rich.console import Console
 
     from remgcl import Engine, RunError
-    from remgcl.core.files import writing
-    from remgcl.core.sheet import draw_sheet
+    from remgcl.core.authoring.sheet import draw_sheet
+    from remgcl.core.files.whole import writing
 
     if out is not None and out.suffix.lower() != ".png":
         raise RunError(f"--out: must be the name of a .png file; it is {str(out)!r}")

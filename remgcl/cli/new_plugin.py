@@ -20,7 +20,7 @@ def new_plugin(
     It can be installed, trained with and tested at once; then it is yours to change.
     """
     from remgcl import Engine
-    from remgcl.core.scaffold import kind_of, package, verify_name, write_package
+    from remgcl.core.authoring.scaffold import kind_of, package, verify_name, write_package
 
     of = kind_of(kind)
     verify_name(name, of, Engine.installed().registry)

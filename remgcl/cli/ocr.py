@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from remgcl import Engine
-    from remgcl.core.ocr_sources import Source
+    from remgcl.core.ocr.sources import Source
 
 T = TypeVar("T")
 
@@ -51,8 +51,8 @@ def ocr(  # noqa: PLR0913 - options of a command
     from rich.console import Console
 
     from remgcl import Engine
-    from remgcl.core.ocr import processors, recognise
-    from remgcl.core.ocr_writer import OcrWriter
+    from remgcl.core.ocr.recognise import processors, recognise
+    from remgcl.core.ocr.writer import OcrWriter
 
     console = Console(soft_wrap=True, highlight=False)
     installed = Engine.installed()
@@ -78,7 +78,7 @@ def ocr(  # noqa: PLR0913 - options of a command
 def _sources(engine: Engine, source: Path, overrides: list[str]) -> list[Source]:
     """Name the images of a recipe, or those of a file or a folder."""
     from remgcl import RemgclError
-    from remgcl.core.ocr_sources import files_of, sources_of
+    from remgcl.core.ocr.sources import files_of, sources_of
 
     if source.suffix == ".toml":
         return sources_of(engine.read(source, overrides))

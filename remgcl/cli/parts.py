@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from remgcl.core.reference import PartReference
+    from remgcl.core.authoring.reference import PartReference
 
 
 def parts(
@@ -25,10 +25,10 @@ def parts(
     from rich.console import Console
 
     from remgcl import Engine, RemgclError
-    from remgcl.core import reference
+    from remgcl.core.authoring import reference
     from remgcl.core.errors import Hint
-    from remgcl.core.plugins import distributions
-    from remgcl.core.registry import KINDS
+    from remgcl.core.registry.loading import distributions
+    from remgcl.core.registry.registry import KINDS
 
     kind, _, name = (which or "").partition(".")
     if which is not None and kind not in KINDS:

@@ -13,6 +13,6 @@ def schema() -> None:
     An editor that knows TOML schemas completes and checks recipes with it.
     """
     from remgcl import Engine
-    from remgcl.core.schema import schema_of
+    from remgcl.core.recipe.schema import schema_of
 
     typer.echo(json.dumps(schema_of(Engine.installed().registry), indent=2))

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 from attrs import field, frozen
 
-from remgcl.core import document, plugins
+from remgcl.core.authoring.inspection import Inspection, inspect
 from remgcl.core.errors import Fault, Hint, PluginError, RecipeError, RunError
-from remgcl.core.inspection import Inspection, inspect
-from remgcl.core.job import Job
-from remgcl.core.ocr_cache import Origin
+from remgcl.core.ocr.cache import Origin
 from remgcl.core.parts import OcrEngine
-from remgcl.core.plan import Plan, make_plan
-from remgcl.core.provenance import provenance
-from remgcl.core.recipe import PARTS, Recipe
-from remgcl.core.registry import Registry
-from remgcl.core.run_folder import RunFolder
-from remgcl.core.structure import Structure
+from remgcl.core.planning.plan import Plan, make_plan
+from remgcl.core.recipe import document
+from remgcl.core.recipe.recipe import PARTS, Recipe
+from remgcl.core.recipe.structure import Structure
+from remgcl.core.registry import loading as plugins
+from remgcl.core.registry.registry import Registry
+from remgcl.core.runs.folder import RunFolder
+from remgcl.core.runs.provenance import provenance
+from remgcl.core.training.job import Job
 
 if TYPE_CHECKING:
     from rich.console import Console

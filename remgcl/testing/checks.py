@@ -15,15 +15,15 @@ import attrs
 import pytest
 import tomli_w
 
-from remgcl.core import plugins
-from remgcl.core.document import Document
 from remgcl.core.engine import Engine
 from remgcl.core.errors import PluginError, RecipeError, listed
-from remgcl.core.hookspecs import PREFIX, PROJECT, hookimpl
 from remgcl.core.parts import Part
-from remgcl.core.registry import KINDS, Registry
-from remgcl.core.schema import described
-from remgcl.core.structure import Structure
+from remgcl.core.recipe.document import Document
+from remgcl.core.recipe.schema import described
+from remgcl.core.recipe.structure import Structure
+from remgcl.core.registry import loading as plugins
+from remgcl.core.registry.hookspecs import PREFIX, PROJECT, hookimpl
+from remgcl.core.registry.registry import KINDS, Registry
 
 HEAVY = ("torch", "transformers", "timm", "open_clip", "deepspeed", "ray", "rapidocr", "paddleocr", "onnxruntime")
 """Libraries that reading a recipe must not import."""

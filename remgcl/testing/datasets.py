@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 
-from remgcl.core.order import seeded
+from remgcl.core.data.order import seeded
 from remgcl.core.parts import Dataset, Samples
 from remgcl.core.samples import Sample
 from remgcl.testing.checks import PartChecks, broken

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from remgcl.core.checkpoint import load_part, save_part
+from remgcl.core.model.saved import load_part, save_part
 from remgcl.core.parts import Loss
 from remgcl.testing.checks import PartChecks, broken
 from remgcl.testing.features import random_features

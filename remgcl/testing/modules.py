@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from remgcl.core.checkpoint import load_part, save_part
 from remgcl.core.errors import RemgclError, WeightsError
+from remgcl.core.model.saved import load_part, save_part
 from remgcl.core.parts import Pretrained
 from remgcl.testing.checks import PartChecks, broken
 

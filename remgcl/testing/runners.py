@@ -13,8 +13,8 @@ import pytest
 from remgcl.core.engine import Engine
 from remgcl.core.errors import RemgclError
 from remgcl.core.parts import Runner
-from remgcl.core.recipe import Recipe
-from remgcl.core.run_folder import RunFolder
+from remgcl.core.recipe.recipe import Recipe
+from remgcl.core.runs.folder import RunFolder
 from remgcl.testing.checks import PartChecks, broken, engine_with
 
 RECIPE = """

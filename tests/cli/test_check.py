@@ -159,7 +159,7 @@ def test_nothing_is_written(told: Callable[..., str], tmp_path: Path) -> None:
 
 def test_what_a_dataset_has_to_say_is_told_as_it_is(told: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A note may hold brackets, and held-out data have notes too."""
-    from remgcl.core.registry import Registered, Registry
+    from remgcl.core.registry.registry import Registered, Registry
 
     find, entry = Registry.find, Registry.entry
     monkeypatch.setattr(Registry, "find", lambda self, kind, name: Noted if name == "noted" else find(self, kind, name))

@@ -243,7 +243,7 @@ def test_a_mistake_of_the_program_keeps_its_traceback(remgcl: Callable[..., Any]
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("remgcl.core.plugins.load", fail)
+    monkeypatch.setattr("remgcl.core.registry.loading.load", fail)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         remgcl("parts")
 
@@ -252,7 +252,7 @@ def test_an_error_of_several_lines_is_marked_line_by_line(remgcl: Callable[..., 
     def fail(*_: object) -> None:
         raise RemgclError("first\nsecond")
 
-    monkeypatch.setattr("remgcl.core.plugins.load", fail)
+    monkeypatch.setattr("remgcl.core.registry.loading.load", fail)
     ended = remgcl("parts")
     assert (ended.code, ended.out, ended.err) == (2, "", "error: first\nerror: second\n")
 

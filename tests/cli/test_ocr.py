@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from remgcl import OcrEngine
-from remgcl.core.ocr_cache import OcrCache
+from remgcl.core.ocr.cache import OcrCache
 
 Call = Callable[..., Any]
 MadeUp = Callable[..., OcrEngine]

@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 from remgcl import Engine
-from remgcl.core.reference import markdown
-from remgcl.core.registry import KINDS
+from remgcl.core.authoring.reference import markdown
+from remgcl.core.registry.registry import KINDS
 
 Call = Callable[..., Any]
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
-    from remgcl.core.encode import Encoder
-    from remgcl.core.inspection import Inspection
-    from remgcl.core.model import Model
+    from remgcl.core.authoring.inspection import Inspection
+    from remgcl.core.data.encode import Encoder
+    from remgcl.core.model.model import Model
     from remgcl.plugins.vision_towers.tiny import TinyTower
 
 RECIPE = """
@@ -152,9 +152,9 @@ def published(golden: Path, llama: PreTrainedTokenizerBase, golden_samples: dict
     Attributes: `record` and `arrays` (as published), `spec`, `samples` (with
     regions), `encoder`, `batch`, `model`. No test may change them.
     """
-    from remgcl.core.collate import Collator
-    from remgcl.core.encode import Encoder
-    from remgcl.core.model import Model
+    from remgcl.core.data.collate import Collator
+    from remgcl.core.data.encode import Encoder
+    from remgcl.core.model.model import Model
     from remgcl.plugins.projectors.mlp_gelu import MlpGelu
     from remgcl.plugins.templates.v1 import V1
     from remgcl.plugins.vision_towers.clip import Clip
@@ -238,7 +238,7 @@ def tower() -> TinyTower:
 @pytest.fixture(scope="session")
 def encoder(bytewise: PreTrainedTokenizerBase, tower: TinyTower) -> Encoder:
     """An encoder of bytes, with Vicuna's template without its system text."""
-    from remgcl.core.encode import Encoder
+    from remgcl.core.data.encode import Encoder
     from remgcl.plugins.templates.v1 import V1
 
     return Encoder(tokenizer=bytewise, template=V1(system=""), tower=tower.spec())
@@ -281,7 +281,7 @@ def plain(ask: Callable[..., Sample]) -> Callable[..., Sample]:
 @pytest.fixture(scope="session")
 def see(encoder: Encoder) -> Callable[..., Inspection]:
     """Inspect a sample, encoded by the small encoder or by another."""
-    from remgcl.core.inspection import Inspection
+    from remgcl.core.authoring.inspection import Inspection
 
     def make(sample: Sample, chosen: Encoder | None = None) -> Inspection:
         chosen = chosen or encoder
@@ -303,7 +303,7 @@ def build_model(tower: TinyTower) -> Callable[..., Model]:
     """Build a small model with random weights, of a given backbone or of bytes."""
     import torch
 
-    from remgcl.core.model import Model
+    from remgcl.core.model.model import Model
     from remgcl.plugins.backbones.tiny import TinyBackbone
     from remgcl.plugins.projectors.mlp_gelu import MlpGelu
 

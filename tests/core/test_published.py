@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from remgcl import Batch, Engine
-from remgcl.core.collate import Collator
-from remgcl.core.encode import Encoder
-from remgcl.core.objective import Objective
-from remgcl.core.recipe import LANGUAGE, Stage
+from remgcl.core.data.collate import Collator
+from remgcl.core.data.encode import Encoder
+from remgcl.core.model.objective import Objective
+from remgcl.core.recipe.recipe import LANGUAGE, Stage
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

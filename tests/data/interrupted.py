@@ -15,9 +15,9 @@ from typing import Any
 import transformers  # noqa: F401 - imported before forking
 
 from remgcl.cli import main
-from remgcl.core import manifest
-from remgcl.plugins.runners import state
-from remgcl.plugins.runners.trainer import StageTrainer
+from remgcl.core.files import manifest
+from remgcl.core.training import state
+from remgcl.core.training.trainer import StageTrainer
 
 PLACES: list[tuple[Any, str]] = [
     (StageTrainer, "training_step"),

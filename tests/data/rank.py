@@ -16,8 +16,8 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from remgcl import Batch, Features, Loss, gather
-from remgcl.core.model import Model
-from remgcl.core.objective import Objective
+from remgcl.core.model.model import Model
+from remgcl.core.model.objective import Objective
 from remgcl.plugins.backbones.tiny import TinyBackbone
 from remgcl.plugins.projectors.mlp_gelu import MlpGelu
 from remgcl.plugins.vision_towers.tiny import TinyTower

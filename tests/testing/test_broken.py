@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from remgcl.core.registry import KINDS
+from remgcl.core.registry.registry import KINDS
 from remgcl.testing.checks import PartChecks, docs_of
 
 Failures = Callable[[str], dict[str, dict[str, str]]]

@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from remgcl.core.document import USE, Document, Key, dotted
 from remgcl.core.errors import Fault, RecipeError, ValueFaultError, listed
 from remgcl.core.grid.file import flat
 from remgcl.core.grid.keys import expand, holds_tables, kind_at
-from remgcl.core.registry import Registry
+from remgcl.core.recipe.document import USE, Document, Key, dotted
+from remgcl.core.registry.registry import Registry
 
 Settings: TypeAlias = tuple[tuple[Key, Any], ...]
 """Keys and their values, in the order they are set."""

@@ -8,11 +8,11 @@ from typing import Any
 
 from attrs import frozen
 
-from remgcl.core.document import Document, Key, dotted
 from remgcl.core.errors import Fault, Hint, RecipeError, ValueFaultError, listed
 from remgcl.core.grid.axes import ABSENT, Axis, Choice, Settings, parts_first
 from remgcl.core.grid.file import GridFile, flat
 from remgcl.core.grid.keys import STAGES, holds_tables
+from remgcl.core.recipe.document import Document, Key, dotted
 
 AFTER = "after"
 

@@ -9,11 +9,11 @@ from typing import Any
 from attrs import field, frozen
 from attrs.validators import and_, deep_iterable, ge, lt, matches_re
 
-from remgcl.core import document
 from remgcl.core.errors import ValueFaultError
 from remgcl.core.parts import Executor
-from remgcl.core.registry import Registry
-from remgcl.core.structure import Structure
+from remgcl.core.recipe import document
+from remgcl.core.recipe.structure import Structure
+from remgcl.core.registry.registry import Registry
 
 
 def _once(_: object, __: object, values: tuple[object, ...]) -> None:

@@ -27,8 +27,8 @@ from typing import Any
 from attrs import frozen
 
 from remgcl.core.errors import RunError
-from remgcl.core.files import as_json, locked, read, write, writing
-from remgcl.core.run_folder import RunFolder, StageFolder
+from remgcl.core.files.whole import as_json, locked, read, write, writing
+from remgcl.core.runs.folder import RunFolder, StageFolder
 
 LONGEST = 200
 """Characters of a cell's folder; file systems take about 255 bytes."""

@@ -9,11 +9,11 @@ from typing import Any
 
 import attrs
 
-from remgcl.core.culprit import foreign, source
-from remgcl.core.files import as_json
+from remgcl.core.files.whole import as_json
 from remgcl.core.parts import Part
-from remgcl.core.plan import Plan
-from remgcl.core.recipe import Recipe
+from remgcl.core.planning.plan import Plan
+from remgcl.core.recipe.recipe import Recipe
+from remgcl.core.registry.culprit import foreign, source
 
 DIGITS = 16
 """Hexadecimal digits that tell stages apart."""

@@ -6,11 +6,11 @@ from typing import Any, get_args, get_origin
 
 import attrs
 
-from remgcl.core.document import USE, Document, Key, dotted
 from remgcl.core.errors import Hint, ValueFaultError
-from remgcl.core.paths import PATHS
-from remgcl.core.recipe import Recipe, Stage
-from remgcl.core.registry import KINDS
+from remgcl.core.recipe.document import USE, Document, Key, dotted
+from remgcl.core.recipe.paths import PATHS
+from remgcl.core.recipe.recipe import Recipe, Stage
+from remgcl.core.registry.registry import KINDS
 
 STAGES = "stages"
 SEED = "seed"

@@ -9,16 +9,16 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from remgcl.core import document
-from remgcl.core.culprit import foreign
 from remgcl.core.engine import Engine
 from remgcl.core.errors import Fault, FaultsError, Hint, RecipeError, ValueFaultError
 from remgcl.core.grid.axes import Axis, read_axes, read_settings
 from remgcl.core.grid.cells import Cell, find_baseline, lay, make_cells
 from remgcl.core.grid.file import GridFile, read_file
 from remgcl.core.grid.identity import digest_of, identities
-from remgcl.core.plan import Findings, Plan, StagePlan, make_plan
-from remgcl.core.recipe import LANGUAGE, Recipe
+from remgcl.core.planning.plan import Findings, Plan, StagePlan, make_plan
+from remgcl.core.recipe import document
+from remgcl.core.recipe.recipe import LANGUAGE, Recipe
+from remgcl.core.registry.culprit import foreign
 
 EXACT_MATCH = "exact_match"
 """The metric of held-out samples."""

@@ -19,7 +19,7 @@ from remgcl.core.grid.folder import GridFolder, UnitFolder
 from remgcl.core.grid.plan import GridPlan, Unit
 from remgcl.core.grid.progress import Progress, Row
 from remgcl.core.parts import Submit, Task
-from remgcl.core.plugins import switched_off
+from remgcl.core.registry.loading import switched_off
 
 REFRESH = 1.0
 """Seconds between two looks at the folders."""

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
-from remgcl.core.extras import verify_installed
+from remgcl.core.files.extras import verify_installed
 from remgcl.core.parts.part import Part
 
 if TYPE_CHECKING:
-    from remgcl.core.job import Job
-    from remgcl.core.recipe import Recipe
+    from remgcl.core.recipe.recipe import Recipe
+    from remgcl.core.training.job import Job
 
 
 @frozen(kw_only=True)

@@ -13,10 +13,8 @@ from torch import Tensor, nn
 from transformers import TrainingArguments
 
 from remgcl import Job
-from remgcl.plugins.runners.arguments import arguments
-from remgcl.plugins.runners.train import train
-from remgcl.plugins.runners.trainer import StageTrainer
 from remgcl.plugins.runners.zero import SHARDED
+from remgcl.training import StageTrainer, arguments, train
 
 if TYPE_CHECKING:
     from remgcl.plugins.runners.deepspeed import DeepSpeed

@@ -26,9 +26,7 @@ class Local(Runner):
         """Train the stage with the Trainer of transformers."""
         import torch
 
-        from remgcl.plugins.runners.arguments import arguments
-        from remgcl.plugins.runners.train import train
-        from remgcl.plugins.runners.trainer import StageTrainer
+        from remgcl.training import StageTrainer, arguments, train
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)

@@ -18,7 +18,7 @@ from remgcl.core.grid import run as module
 from remgcl.core.grid.folder import GridFolder
 from remgcl.core.grid.plan import plan_grid, read_grid
 from remgcl.core.grid.progress import Row
-from remgcl.core.grid.report import write_report
+from remgcl.core.grid.report.write import write_report
 from remgcl.core.grid.results import CellResult, GridResults
 from remgcl.core.grid.run import Run
 
@@ -194,5 +194,5 @@ def grids(tmp_path: Path, write_grid: Callable[[str], Path], monkeypatch: pytest
     Here.engine[:] = [engine]
     Here.before.clear()
     monkeypatch.setattr(module, "REFRESH", 0.01)
-    monkeypatch.setattr("remgcl.core.provenance._commit", lambda: None)
+    monkeypatch.setattr("remgcl.core.runs.provenance._commit", lambda: None)
     return Grids(GridFolder(tmp_path / "grid"), engine, write_grid)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from remgcl import Engine, RecipeError
-from remgcl.core.document import load
 from remgcl.core.grid.axes import ABSENT, Axis, called, read_axes
+from remgcl.core.recipe.document import load
 
 Read = Callable[..., tuple[Axis, ...]]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from remgcl.core.document import Document, dotted, load
 from remgcl.core.errors import ValueFaultError
 from remgcl.core.grid.keys import expand, holds_tables, kind_at
+from remgcl.core.recipe.document import Document, dotted, load
 
 
 @pytest.fixture

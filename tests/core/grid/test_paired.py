@@ -16,8 +16,8 @@ from rich.console import Console
 
 from remgcl import Dataset, Engine, RunFolder, Sample, hookimpl
 from remgcl.core.grid.plan import plan_grid, read_grid
+from remgcl.core.training.trainer import StageTrainer
 from remgcl.plugins.datasets.synthetic import Synthetic, SyntheticSamples
-from remgcl.plugins.runners.trainer import StageTrainer
 
 GRID = """
 executor = "local"

@@ -136,7 +136,7 @@ def test_half_precision_is_one_precision(models: Callable[[str], nn.Module], cal
 def test_an_absent_library_is_an_error_that_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], told: str
 ) -> None:
-    from remgcl.core import extras
+    from remgcl.core.files import extras
 
     monkeypatch.setattr(extras, "find_spec", lambda _: None)
     with pytest.raises(RunError, match=told):

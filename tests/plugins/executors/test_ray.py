@@ -14,7 +14,7 @@ import pytest
 from attrs import evolve
 
 from remgcl import RunError, Task
-from remgcl.core import extras
+from remgcl.core.files import extras
 from remgcl.plugins.executors.ray import Ray
 
 DRIVER = """

@@ -16,7 +16,7 @@ import pytest
 from attrs import evolve
 
 from remgcl import RunError, Task
-from remgcl.core import extras
+from remgcl.core.files import extras
 from remgcl.plugins.executors.slurm import COMMANDS, Slurm
 
 DATA = Path(__file__).parents[2] / "data"

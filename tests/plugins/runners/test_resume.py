@@ -17,11 +17,11 @@ from PIL import Image
 from rich.console import Console
 
 from remgcl import Dataset, Engine, Recipe, RunError, RunFolder, Sample, hookimpl
-from remgcl.core import manifest
+from remgcl.core.files import manifest
+from remgcl.core.training import state
+from remgcl.core.training.trainer import StageTrainer
 from remgcl.plugins import backbones, datasets, losses, projectors, runners, templates, vision_towers
 from remgcl.plugins.datasets.synthetic import Synthetic, SyntheticSamples
-from remgcl.plugins.runners import state
-from remgcl.plugins.runners.trainer import StageTrainer
 
 BUILT_IN = (backbones, datasets, losses, projectors, runners, templates, vision_towers)
 

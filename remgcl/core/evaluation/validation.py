@@ -1,0 +1,60 @@
+"""Held-out samples answered by a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from remgcl.core.data.collate import Collator
+from remgcl.core.data.encode import Encoder
+from remgcl.core.evaluation.answers import Answered
+from remgcl.core.samples import Turn
+
+if TYPE_CHECKING:
+    from remgcl.core.model.model import Model
+    from remgcl.core.parts import Samples
+    from remgcl.core.recipe.recipe import Validation
+    from remgcl.core.samples import Sample
+
+
+def answer_all(model: Model, samples: Samples, encoder: Encoder, settings: Validation) -> Iterator[Answered]:
+    """Answer the last turn of every sample, greedily.
+
+    Args:
+        model: The model; it is put in evaluation mode.
+        samples: Samples that end with the assistant's turn.
+        encoder: Makes prompts of them.
+        settings: How many at once, and how long an answer may be.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    collate = Collator(encoder.tower, left=True)
+    for start in range(0, len(samples), settings.batch_size):
+        asked = [samples[i] for i in range(start, min(start + settings.batch_size, len(samples)))]
+        batch = collate([encoder.prompt(sample) for sample in asked])
+        batch = {name: tensor.to(device) for name, tensor in batch.items()}  # type: ignore[assignment, attr-defined]
+        ending, stop = _ending(encoder, asked[0])
+        ids = model.answer(
+            batch, settings.max_new_tokens, eos_token_id=stop, pad_token_id=encoder.tokenizer.pad_token_id
+        )
+        for sample, text in zip(asked, encoder.tokenizer.batch_decode(ids), strict=True):
+            yield Answered(sample, _clean(text, ending, encoder.tokenizer))
+
+
+def _ending(encoder: Encoder, sample: Sample) -> tuple[str, list[int]]:
+    """Tell how the template ends an answer: the text, and the ids that stop generation."""
+    turns = (*sample.turns[:-1], Turn("assistant", "a"))  # the true answer may itself end in space
+    learned = [piece for piece in encoder.template.render(turns, encoder.tokenizer) if piece.learned]
+    ending = learned[-1].text.strip(" ").removeprefix("a").strip(" ")
+    inside = encoder.tokenizer("a" + ending, add_special_tokens=False, return_offsets_mapping=True)
+    ids = [i for i, (at, _) in zip(inside["input_ids"], inside["offset_mapping"], strict=True) if at >= 1]
+    stop = {encoder.tokenizer.eos_token_id, *(ids if len(ids) == 1 else ())}
+    return ending, sorted(stop - {None})
+
+
+def _clean(text: str, ending: str, tokenizer: Any) -> str:  # noqa: ANN401 - transformers' tokenizers are untyped
+    """Cut a generated text where the answer ends."""
+    for end in (ending, tokenizer.eos_token, tokenizer.pad_token):
+        if end:
+            text = text.partition(end)[0]
+    return text.strip()

@@ -1,0 +1,103 @@
+"""The tables of a report, a row for each cell, before they are Markdown, LaTeX or HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
+
+from remgcl.core.grid.report.words import NOTHING, Scale, duration, pace, probability
+from remgcl.core.grid.results import GridResults
+from remgcl.core.grid.statistics import Cell, Estimate
+
+COMPARED = ("difference", "seen from", "p (Holm)", "distinguishable")
+"""Heads of what a comparison tells."""
+
+
+@frozen
+class Entry:
+    """One place of a table.
+
+    Attributes:
+        text: What is written there.
+        order: The number that it is sorted by, if it is one.
+        strong: Whether it stands out.
+    """
+
+    text: str = NOTHING
+    order: float | None = None
+    strong: bool = False
+
+
+@frozen
+class Table:
+    """A table.
+
+    Attributes:
+        title: What stands above it.
+        heads: What stands above each column; the first is that of the cells.
+        rows: The entries of each cell.
+    """
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[Entry, ...], ...]
+
+
+def tables_of(results: GridResults, cells: Sequence[Cell], scales: Mapping[str, Scale]) -> tuple[Table, ...]:
+    """Make a table of each metric; the first holds the costs as well.
+
+    Args:
+        results: What came out of the grid.
+        cells: What can be said of each cell.
+        scales: How each metric is written.
+    """
+    tables = []
+    for metric in results.metrics or ("",):
+        rows = [
+            _named(cell, results.baseline)
+            | (_measured(metric, scales[metric], cell, results.baseline) if metric else {})
+            | (_cost(cell) if metric in ("", *results.metrics[:1]) else {})
+            for cell in cells
+        ]
+        tables.append(
+            Table(metric or "cost", tuple(rows[0]) if rows else (), tuple(tuple(row.values()) for row in rows))
+        )
+    return tuple(tables)
+
+
+def _named(cell: Cell, baseline: str | None) -> dict[str, Entry]:
+    label = f"{cell.label} (baseline)" if cell.label == baseline else cell.label
+    finished = sum(result.state == "finished" for result in cell.results)
+    return {"cell": Entry(label), "seeds": Entry(cell.states, finished)}
+
+
+def _measured(metric: str, scale: Scale, cell: Cell, baseline: str | None) -> dict[str, Entry]:
+    """Write a mean, and the difference to the baseline if there is one."""
+    found, difference = cell.estimates[metric], cell.differences.get(metric)
+    row = {metric + scale.unit: Entry(scale.mean(found), _order(found))}
+    if difference is None:
+        return row if baseline is None else row | dict.fromkeys(COMPARED, Entry())
+    paired, p = difference.estimate, difference.corrected
+    fewer = f" ({paired.count} paired)" if 0 < paired.count < found.count else ""
+    seen = paired.half if difference.spread else None
+    entries = (
+        Entry(scale.difference(paired) + fewer, _order(paired)),
+        Entry() if seen is None else Entry(scale.value(seen), seen),
+        Entry() if p is None else Entry(probability(p), p),
+        Entry(difference.verdict, strong=difference.distinguishable is True),
+    )
+    return row | dict(zip(COMPARED, entries, strict=True))
+
+
+def _order(estimate: Estimate) -> float | None:
+    return estimate.mean if estimate.count else None
+
+
+def _cost(cell: Cell) -> dict[str, Entry]:
+    """Write the means over the seeds that finished."""
+    time, speed = cell.seconds, cell.samples_per_second
+    return {
+        "training time": Entry() if time is None else Entry(duration(time), time),
+        "samples/s": Entry() if speed is None else Entry(pace(speed), speed),
+    }

@@ -1,0 +1,165 @@
+"""Parts tried out on next to nothing, before a training rests on them.
+
+A loss is called on random features, a vision tower on one black image, so
+that what breaks its contract is told by name and at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from remgcl.core.errors import PluginError
+from remgcl.core.features import Features, Regions
+from remgcl.core.registry.culprit import named
+
+if TYPE_CHECKING:
+    from remgcl.core.model.model import Model
+    from remgcl.core.parts import Loss, TowerSpec, VisionTower
+
+SAMPLES, TOKENS = 2, 6
+"""Samples of the random features, each with an image and a text region, and tokens of each answer."""
+
+
+def try_loss(loss: Loss, tower: TowerSpec, width: int) -> None:
+    """Call a loss once, on random features of a tower's grid.
+
+    Args:
+        loss: The loss.
+        tower: What the vision tower declares.
+        width: Width D of the language model.
+
+    Raises:
+        PluginError: It answers something else than a finite scalar with a graph.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        features = random_features(tower, width)
+        term = verified(loss.build(width)(features), loss, features)
+    if not term.isfinite():
+        raise PluginError(
+            f"{named(loss)}: must answer a number wherever its features are numbers; it answers {term.item()}: "
+            "look for divisions by zero, logarithms of zero and means of nothing"
+        )
+
+
+def random_features(tower: TowerSpec, width: int) -> Features:
+    """Make random features of two samples, each with an image and a text region.
+
+    Args:
+        tower: What the vision tower declares.
+        width: Width D of the language model.
+    """
+    patches, places = tower.grid.patches, torch.arange(SAMPLES)
+
+    def side(*shape: int) -> Tensor:
+        return torch.randn(*shape, width, requires_grad=True)
+
+    return Features(
+        patches=side(SAMPLES, patches),
+        patch_mask=torch.ones(SAMPLES, patches, dtype=torch.bool),
+        grid=(tower.grid.rows, tower.grid.columns),
+        image_sample=places,
+        image_key=places,
+        answer=side(SAMPLES, TOKENS),
+        answer_mask=torch.ones(SAMPLES, TOKENS, dtype=torch.bool),
+        answer_key=places,
+        regions=Regions(
+            image=places,
+            patch_weights=torch.rand(SAMPLES, patches).softmax(dim=1),
+            text=side(SAMPLES),
+            text_key=places,
+            confidence=torch.ones(SAMPLES),
+            of_image=places[:, None],
+        ),
+    )
+
+
+def verified(term: object, loss: Loss, features: Features) -> Tensor:
+    """Make sure that a loss answered a scalar that a gradient can be taken of.
+
+    Args:
+        term: What it answered.
+        loss: The loss.
+        features: What it was called with.
+
+    Raises:
+        PluginError: It answered something else; the error says what, and what to write instead.
+    """
+    if not isinstance(term, Tensor):
+        got, fix = repr(term), "compute it with torch, and return it"
+    elif term.shape != torch.Size([]):
+        got, fix = f"a tensor of shape {tuple(term.shape)}", "take its mean() or its sum()"
+    elif not term.is_floating_point():
+        got, fix = f"a tensor of {term.dtype}", "compute it in floating point"
+    elif not term.requires_grad and torch.is_grad_enabled() and _learns(features):
+        got, fix = "a tensor without a graph", "leave out detach(), item() and no_grad(), and add features.zero()"
+    else:
+        return term
+    raise PluginError(f"{named(loss)}: must answer a scalar tensor with a graph; it answers {got}: {fix}")
+
+
+def _learns(features: Features) -> bool:
+    """Tell whether every side of the features can learn, so that a loss without a graph is at fault."""
+    return all(side.requires_grad for side in (features.patches, features.answer, features.regions.text))
+
+
+def try_tower(tower: VisionTower, spec: TowerSpec) -> None:
+    """Show one image to a tower without weights, where no tensor is computed.
+
+    A tower that does something that torch's meta device cannot do, as the
+    error says, is not judged; it is shown an image when the model is built.
+
+    Args:
+        tower: The tower.
+        spec: What it declares.
+
+    Raises:
+        PluginError: Its features are not those that it declares.
+    """
+    try:
+        with torch.device("meta"), torch.no_grad():
+            features = tower.build(pretrained=False).eval()(torch.zeros(1, 3, *spec.size))
+    except NotImplementedError:
+        return
+    except RuntimeError as error:
+        if "meta" in str(error):
+            return
+        raise
+    _verify_features(features, tower, spec)
+
+
+@torch.no_grad()
+def try_model(model: Model, tower: VisionTower) -> None:
+    """Show one black image to the vision tower of a built model.
+
+    Args:
+        model: The model.
+        tower: The part that its tower was built by.
+
+    Raises:
+        PluginError: Its features are not those that it declares.
+    """
+    modes = {module: module.training for module in model.vision_tower.modules()}
+    device = next((parameter.device for parameter in model.vision_tower.parameters()), torch.device("cpu"))
+    black = torch.zeros(1, 3, *model.tower.size, dtype=torch.uint8, device=device)
+    with torch.random.fork_rng(devices=[]):
+        model.vision_tower.eval()
+        features = model.see(black)
+    for module, training in modes.items():
+        module.training = training
+    _verify_features(features, tower, model.tower)
+
+
+def _verify_features(features: object, tower: VisionTower, spec: TowerSpec) -> None:
+    """Make sure that the features of one image are as many and as wide as declared."""
+    due = (1, spec.tokens, spec.width)
+    got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+    if got != due:
+        grid = f"{spec.grid.rows} x {spec.grid.columns} patches{' and a class token' * spec.class_token}"
+        raise PluginError(
+            f"{named(tower)}: spec declares {grid} of width {spec.width}, which is {due} for one image; "
+            f"what it builds gives {got}: change grid, class_token or width of spec, or what build makes"
+        )

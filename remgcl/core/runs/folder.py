@@ -1,0 +1,293 @@
+"""Run folders that describe themselves.
+
+A run folder holds::
+
+    recipe.toml              the resolved recipe
+    lock                     held by the process that trains here
+    about.json               versions of the project, its plugins and libraries, when it trained last
+    STAGE/stage.json         what went in, what came out and those versions; there when finished
+    STAGE/begun.json         what went in; there as soon as the stage has begun
+    STAGE/before.json        how the held-out samples were answered before
+    STAGE/checkpoints/       where an interrupted stage goes on
+    STAGE/metrics.jsonl      the terms, a line for each log step
+    STAGE/tensorboard/       the same for TensorBoard
+    STAGE/answers.png        held-out images and answers
+    STAGE/model/             parts.json, and the parts as safetensors
+    STAGE/losses/            what losses learned, as safetensors
+
+Nothing depends on the folder's own name.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from attrs import frozen
+
+from remgcl.core.errors import RunError
+from remgcl.core.files.whole import as_json, locked, read, write, writing
+from remgcl.core.files.manifest import Checkpoints
+
+TRIES = 20
+"""How often to try to lock a run folder: who asks whether it is busy holds the lock for a moment."""
+
+ABOUT = "about.json"
+"""The file of a run's versions."""
+
+
+@frozen
+class StageFolder:
+    """The folder of one stage.
+
+    Attributes:
+        path: Where it is.
+    """
+
+    path: Path
+
+    @property
+    def metrics(self) -> Path:
+        """The file of logged terms."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def before(self) -> Path:
+        """The file of how the held-out samples were answered before the stage."""
+        return self.path / "before.json"
+
+    @property
+    def pictures(self) -> Path:
+        """The picture of held-out images and answers."""
+        return self.path / "answers.png"
+
+    @property
+    def model(self) -> Path:
+        """The folder of the saved model."""
+        return self.path / "model"
+
+    def loss(self, name: str) -> Path:
+        """Name the file of what a loss learned.
+
+        Args:
+            name: The loss's key in the recipe.
+        """
+        return self.path / "losses" / f"{name}.safetensors"
+
+    def finished(self) -> dict[str, Any] | None:
+        """Read what went in and what came out, if the stage is finished.
+
+        Raises:
+            RunError: The record is not what this project writes.
+        """
+        file = self.path / "stage.json"
+        record = read(file)
+        if record is not None and not all(isinstance(record.get(key), dict) for key in ("inputs", "results")):
+            raise RunError(f"{file}: is no record of a stage; there is no table 'inputs' or no table 'results'")
+        return record
+
+    def begun(self) -> dict[str, Any] | None:
+        """Read what the stage was begun with, if it was begun.
+
+        Raises:
+            RunError: The record is not what this project writes.
+        """
+        file = self.path / "begun.json"
+        record = read(file)
+        if record is not None and not (isinstance(record.get("inputs"), dict) and isinstance(record.get("run"), str)):
+            raise RunError(f"{file}: is no record of a stage; there is no table 'inputs' or no text 'run'")
+        return record
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints of a stage that was begun."""
+        return Checkpoints(self.path / "checkpoints", (self.begun() or {}).get("run", ""))
+
+    def begin(self, inputs: Mapping[str, Any], *, restart: bool = False) -> None:
+        """Make the folder, or go on in the one that an interrupted attempt left.
+
+        Args:
+            inputs: What the stage is made of.
+            restart: Whether to clear what an interrupted attempt left.
+
+        Raises:
+            RunError: The folder cannot be written, is a link to a stage of
+                another run, or the stage was begun with other inputs; the error
+                says which changed.
+        """
+        if self.path.is_symlink():
+            raise RunError(f"{self.path}: is a stage of another run, {str(self.path.readlink())!r}; finish it there")
+        record = None if restart else self.begun()
+        if record is not None:
+            changed = _changed(record["inputs"], inputs)
+            if changed:
+                raise RunError(
+                    f"{self.path}: stage {self.path.name!r} was begun with another recipe: {changed}; "
+                    "name another folder with --folder, or begin it anew with --restart"
+                )
+            return
+        with writing(self.path):
+            if self.path.exists():
+                shutil.rmtree(self.path)
+            self.path.mkdir(parents=True)
+            write(self.path / "begun.json", as_json({"run": uuid4().hex, "inputs": inputs}))
+
+    def write(self, file: Path, record: Mapping[str, Any]) -> None:
+        """Write a record, whole or not at all.
+
+        Args:
+            file: One of the folder's files.
+            record: What to write, as JSON.
+
+        Raises:
+            RunError: The folder cannot be written.
+        """
+        with writing(self.path):
+            write(file, as_json(record))
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Add a line to the metrics.
+
+        Args:
+            line: Its step and terms.
+
+        Raises:
+            RunError: The folder cannot be written.
+        """
+        with writing(self.path), self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def rewind(self, step: int) -> None:
+        """Forget the metrics after a step.
+
+        Args:
+            step: The last one that is kept.
+
+        Raises:
+            RunError: The folder cannot be written.
+        """
+        if not self.metrics.exists():
+            return
+        held = self.metrics.read_text(encoding="utf-8")
+        whole = [line for line in held.splitlines(keepends=True) if line.endswith("\n")]
+        with writing(self.path):
+            write(self.metrics, "".join(line for line in whole if json.loads(line)["step"] <= step).encode())
+
+    def finish(self, inputs: Mapping[str, Any], results: Mapping[str, Any]) -> None:
+        """Mark the stage as finished, and keep the versions that the run was described with.
+
+        Args:
+            inputs: What the stage was made of.
+            results: What came out.
+        """
+        about = read(self.path.parent / ABOUT)
+        record = {"inputs": inputs, "results": results} | ({} if about is None else {"about": about})
+        write(self.path / "stage.json", as_json(record))
+
+
+@frozen
+class RunFolder:
+    """The folder of a run.
+
+    Attributes:
+        path: Where it is; made when something is written.
+    """
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The file of the resolved recipe."""
+        return self.path / "recipe.toml"
+
+    def stage(self, name: str) -> StageFolder:
+        """Give the folder of a stage.
+
+        Args:
+            name: The stage's key in the recipe.
+        """
+        return StageFolder(self.path / name)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Make the folder, and keep other processes from training in it.
+
+        Raises:
+            RunError: One trains in it, or it cannot be written.
+        """
+        with ExitStack() as stack:
+            with writing(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+                held = stack.enter_context(locked(self._lock, TRIES))
+            if not held:
+                raise RunError(f"{self.path}: another process trains here; wait for its end, or take another folder")
+            yield
+
+    @property
+    def busy(self) -> bool:
+        """Whether a process trains in it, as far as this machine can see."""
+        if not self._lock.exists():
+            return False
+        with locked(self._lock) as held:
+            return not held
+
+    @property
+    def _lock(self) -> Path:
+        return self.path / "lock"
+
+    def describe(self, recipe: str, about: Mapping[str, Any]) -> None:
+        """Write the resolved recipe and the versions.
+
+        Args:
+            recipe: The resolved recipe as TOML.
+            about: Versions, by name.
+
+        Raises:
+            RunError: The folder cannot be written.
+        """
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            write(self.recipe, recipe.encode())
+            write(self.path / ABOUT, as_json(about))
+
+    def finished(self, stage: str, inputs: Mapping[str, Any]) -> bool:
+        """Tell whether a stage is finished with these inputs.
+
+        Args:
+            stage: The stage's key.
+            inputs: What the stage would be made of now.
+
+        Raises:
+            RunError: It is finished with others; the error says which changed.
+        """
+        record = self.stage(stage).finished()
+        if record is None:
+            return False
+        changed = _changed(record["inputs"], inputs)
+        if not changed:
+            return True
+        raise RunError(
+            f"{self.path}: stage {stage!r} is finished with another recipe: {changed}; "
+            "name another folder with --folder, or delete this one"
+        )
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say which inputs changed, the first five of them; nothing if none did."""
+    old, new = dict(_flat(before)), dict(_flat(json.loads(as_json(now))))
+    keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    return "; ".join(f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in keys[:5])
+
+
+def _flat(table: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - nested JSON
+    """Give each value with its dotted key."""
+    if not isinstance(table, dict):
+        yield ".".join(at), table
+        return
+    for name, value in table.items():
+        yield from _flat(value, (*at, name))

@@ -1,0 +1,291 @@
+"""What a runner is handed: one stage, ready to be built.
+
+Nothing is built before it is asked for, so that a runner may ask in another
+process than the one it was called in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, evolve
+
+from remgcl.core.errors import RunError
+from remgcl.core.files.whole import writing
+from remgcl.core.model.saved import Saved, load_part, save_part, save_parts, saved_parts
+from remgcl.core.ocr.cache import OcrCache, WithRegions
+from remgcl.core.recipe.recipe import PARTS, Recipe, Stage
+from remgcl.core.registry.culprit import foreign, named
+from remgcl.core.runs.folder import RunFolder, StageFolder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from remgcl.core.data.collate import Collator
+    from remgcl.core.data.encode import Encoder, Example
+    from remgcl.core.evaluation.answers import Answered
+    from remgcl.core.model.model import Model
+    from remgcl.core.model.objective import Objective
+    from remgcl.core.parts import Dataset, Samples, TowerSpec
+
+
+class Examples:
+    """The samples of a dataset, encoded when they are asked for.
+
+    What a dataset does at random (augmentation) depends on the seed, the epoch
+    and the sample's place alone, not on the worker that reads it.
+
+    Attributes:
+        epoch: Passes over the data so far.
+    """
+
+    def __init__(self, samples: Samples, encoder: Encoder, seed: int) -> None:
+        """Join samples and encoder.
+
+        Args:
+            samples: What to encode.
+            encoder: How.
+            seed: Seed of what is random in a sample.
+        """
+        self.samples = samples
+        self.encoder = encoder
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """Count the samples."""
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Example:
+        """Encode a sample.
+
+        Args:
+            index: From 0 to the length.
+        """
+        from remgcl.core.data.order import seeded
+
+        with seeded(self.seed, self.epoch, index):
+            return evolve(self.encoder(self.samples[index]), index=index)
+
+
+@define(kw_only=True, eq=False, slots=False)
+class Job:
+    """One stage of a recipe.
+
+    Attributes:
+        recipe: The whole recipe.
+        name: The stage's key in it.
+        run: The folder of the run.
+        start: The folder of the stage it starts from, if any.
+        inputs: What the stage is made of, as tables.
+        console: Where to tell how it goes.
+    """
+
+    recipe: Recipe
+    name: str
+    run: RunFolder
+    start: StageFolder | None
+    inputs: Mapping[str, Any]
+    console: Console
+
+    @property
+    def folder(self) -> StageFolder:
+        """Where the stage's files go."""
+        return self.run.stage(self.name)
+
+    @property
+    def stage(self) -> Stage:
+        """The stage's settings."""
+        return self.recipe.stages[self.name]
+
+    @cached_property
+    def tower(self) -> TowerSpec:
+        """What the vision tower declares."""
+        return self.recipe.vision_tower.spec()
+
+    @cached_property
+    def tokenizer(self) -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped
+        """The backbone's tokenizer."""
+        from remgcl.core.data.markers import teach
+
+        backbone = self.recipe.backbone
+        return teach(backbone.build_tokenizer()) if backbone.image_markers else backbone.build_tokenizer()
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """Makes examples of samples."""
+        from remgcl.core.data.encode import Encoder
+
+        chosen = self.recipe.text_filter
+        return Encoder(
+            tokenizer=self.tokenizer,
+            template=self.stage.template,
+            tower=self.tower,
+            aspect=self.stage.image_aspect,
+            resampling=self.stage.resampling,
+            max_length=self.stage.max_length,
+            keep=chosen.build(self.tokenizer) if chosen else None,
+            image_markers=self.recipe.backbone.image_markers,
+            max_regions=self.stage.max_regions,
+            region_grid=self.stage.region_grid,
+        )
+
+    @property
+    def collator(self) -> Collator:
+        """Makes batches of examples."""
+        from remgcl.core.data.collate import Collator
+
+        return Collator(self.tower)
+
+    def build_examples(self) -> Examples:
+        """Make the training examples.
+
+        Raises:
+            DataError: The data cannot be read.
+            RunError: The OCR cache cannot be read.
+        """
+        return Examples(self._samples(self.stage.data), self.encoder, self.recipe.seed)
+
+    def order(self, samples: Samples, batch_size: int, epoch: int) -> list[int]:
+        """Order the samples of an epoch by the recipe's seed, and by kind and length if the stage wants it.
+
+        Args:
+            samples: The training data.
+            batch_size: Samples of a step, over all devices.
+            epoch: Passes over the data so far.
+        """
+        from remgcl.core.data.order import grouped, shuffled
+
+        if self.stage.group_by_modality:
+            return grouped(samples.modality_lengths(), batch_size, self.recipe.seed, epoch)
+        return shuffled(len(samples), self.recipe.seed, epoch)
+
+    def build_model(self) -> Model:
+        """Build the parts, load what earlier stages learned, and freeze what does not learn.
+
+        Raises:
+            WeightsError: A part's weights cannot be read.
+            RunError: An earlier stage's model cannot be read, or the backbone
+                cannot recompute activations.
+            PluginError: The tower's features are not those that it declares.
+        """
+        import torch
+
+        from remgcl.core.data.markers import make_room
+        from remgcl.core.model.model import Model
+        from remgcl.core.model.probe import try_model
+
+        torch.manual_seed(self.recipe.seed)
+        saved = saved_parts(self.start.model) if self.start else {}
+        tower, backbone = self.recipe.vision_tower, self.recipe.backbone
+        whole = "backbone" in saved and "backbone" not in self._saved_in_part
+        built = backbone.build(pretrained=not whole)
+        if backbone.image_markers:
+            built = make_room(built, self.tokenizer)
+        model = Model(
+            tower.build(pretrained="vision_tower" not in saved),
+            self.recipe.projector.build(self.tower.width, backbone.spec().width),
+            backbone.lora.add(built) if backbone.lora else built,
+            self.tower,
+        )
+        try_model(model, tower)
+        for name, file in saved.items():
+            load_part(model.get_submodule(name), file, self._saved_in_part.get(name))
+        for name in PARTS:
+            for key, parameter in model.get_submodule(name).named_parameters():
+                learns = name in self.stage.train and (name != "backbone" or backbone.learns(key))
+                parameter.requires_grad_(learns)
+        if self.stage.gradient_checkpointing:
+            self._recompute(model.backbone)
+        return model
+
+    @property
+    def _saved_in_part(self) -> dict[str, Saved]:
+        """Say of what part only some tensors are saved, and which: adapters, where the rest is built again."""
+        backbone = self.recipe.backbone
+        return {"backbone": backbone.learns} if backbone.lora and backbone.restorable else {}
+
+    def _recompute(self, backbone: Any) -> None:  # noqa: ANN401 - transformers' models are untyped
+        """Recompute activations; the method had another name in earlier releases of transformers 5."""
+        new = getattr(backbone, "activation_checkpointing_enable", None)
+        try:
+            (new or backbone.gradient_checkpointing_enable)({"use_reentrant": False})
+        except ValueError as error:
+            raise RunError(f"stage {self.name!r}: gradient_checkpointing: cannot be used; {error}") from error
+
+    def build_objective(self, model: Model) -> Objective:
+        """Join a model and the losses of the stage.
+
+        A loss that learns goes on with what it learned in the stage before,
+        where that had the same one.
+
+        Args:
+            model: The built model.
+
+        Raises:
+            RunError: What a loss learned cannot be read.
+        """
+        from remgcl.core.model.objective import Objective
+
+        objective = Objective(model, self.stage.losses, self.name)
+        before = self.recipe.stages[self.stage.after].losses if self.stage.after else {}
+        for name, module in objective.learned.items():
+            same = type(before.get(name)) is type(self.stage.losses[name])
+            if same and self.start and (file := self.start.loss(name)).exists():
+                load_part(module, file)
+        return objective
+
+    def validate(self, model: Model) -> Sequence[Answered]:
+        """Answer the held-out samples, if the stage has any.
+
+        Args:
+            model: The model; it is put in evaluation mode.
+
+        Raises:
+            DataError: The data cannot be read.
+            RunError: The OCR cache cannot be read.
+        """
+        from remgcl.core.evaluation.validation import answer_all
+
+        settings = self.stage.validation
+        if settings is None:
+            return []
+        return list(answer_all(model, self._samples(settings.data), self.encoder, settings))
+
+    def _samples(self, data: Dataset) -> Samples:
+        """Make the samples of a dataset, with the regions of the stage's OCR cache, if it has one."""
+        if self.stage.ocr is None:
+            return data.build()
+        return WithRegions(data.build(), OcrCache.open(Path(self.stage.ocr)))
+
+    def term(self, name: str) -> str:
+        """Name a term of the objective, with the class and the plugin of a loss that a third party brings.
+
+        Args:
+            name: The loss's key in the recipe, or the language loss's name.
+        """
+        loss = self.stage.losses.get(name)
+        return f"{name} ({named(loss)})" if loss and foreign(loss) else name
+
+    def finish(self, objective: Objective, results: Mapping[str, Any]) -> None:
+        """Save what the stage learned, and mark it as finished.
+
+        Parts are left out that learned nothing so far and that their recipe
+        gives again.
+
+        Args:
+            objective: The trained model and its losses.
+            results: What came out, for the record.
+
+        Raises:
+            RunError: The folder cannot be written.
+        """
+        modules = {str(name): objective.model.get_submodule(name) for name in self.recipe.saved(self.name)}
+        with writing(self.folder.path):
+            save_parts(modules, {name: self.inputs[name] for name in PARTS}, self.folder.model, self._saved_in_part)
+            for name, module in objective.learned.items():
+                save_part(module, self.folder.loss(name))
+            self.folder.finish(self.inputs, results)

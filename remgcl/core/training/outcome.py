@@ -1,0 +1,72 @@
+"""What came out of a stage: tables for the reader, a record for the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from remgcl.core.evaluation.answers import Answered, exact_match
+from remgcl.core.evaluation.picture import draw
+from remgcl.core.training.job import Job
+
+if TYPE_CHECKING:
+    from remgcl.core.training.progress import Progress
+
+
+def outcome(
+    progress: Progress, counts: Mapping[str, int], before: float | None, after: Sequence[Answered]
+) -> dict[str, Any]:
+    """Make the record of a stage.
+
+    Args:
+        progress: What was logged.
+        counts: How often something was left out, by what it was.
+        before: Share of held-out samples answered right before the training, if
+            there are any.
+        after: The same samples answered after it.
+    """
+    first, last = progress.logged[0], progress.logged[-1]
+    record = {
+        "terms": {name: {"first": first[name], "last": last[name]} for name in last},
+        "samples": progress.samples,
+        "seconds": progress.seconds,
+        "samples_per_second": progress.samples / max(progress.seconds, 1e-9),
+        "left_out": dict(counts),
+    }
+    if after:
+        record["exact_match"] = {"held_out": len(after), "before": before, "after": exact_match(after)}
+    return record
+
+
+def tell(job: Job, record: Mapping[str, Any], after: Sequence[Answered]) -> None:
+    """Print the record of a stage, and draw its held-out samples.
+
+    Args:
+        job: The stage.
+        record: Its record.
+        after: Held-out samples answered after the training, if there are any.
+    """
+    table = Table(title=f"{job.name}: terms of the objective", title_justify="left")
+    for column in ("term", "weight", "first", "last"):
+        table.add_column(column, justify="left" if column == "term" else "right")
+    for name, term in record["terms"].items():
+        weight = job.stage.losses[name].weight if name in job.stage.losses else 1.0
+        table.add_row(name, f"{weight:g}", f"{term['first']:.4f}", f"{term['last']:.4f}")
+    print_ = job.console.print
+    print_(table)
+    print_(f"{record['samples']} samples in {record['seconds']:.0f} s: {record['samples_per_second']:.1f} samples/s")
+    for what, count in record["left_out"].items():
+        if count:
+            print_(f"[yellow]{what}: {count}[/]")
+    if "exact_match" in record:
+        match = record["exact_match"]
+        print_(
+            f"exact match on {match['held_out']} held-out samples: "
+            f"{match['before']:.1%} before, [bold]{match['after']:.1%}[/] after"
+        )
+    pictures = job.stage.validation.pictures if job.stage.validation else 0
+    if pictures and after:
+        draw(after[:pictures]).save(job.folder.pictures)
+        print_(f"held-out images and answers: {job.folder.pictures}")

@@ -1,0 +1,201 @@
+"""How a training is shown while it runs: a progress bar, and a line for each log step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from torch import Tensor, distributed
+from transformers import TrainerCallback
+
+from remgcl.core.model.gradients import GradientNorms
+from remgcl.core.training.job import Job
+from remgcl.core.training.trackers import TRACKERS, Tracker, numbers_of
+
+PRINTED = 10
+"""Lines that are printed of a stage where there is no terminal to draw a bar on."""
+
+
+class Progress(TrainerCallback):
+    """Averages the terms between two log steps, shows them and writes them down.
+
+    Attributes:
+        logged: The averaged terms of each log step.
+        samples: Samples seen so far.
+        seconds: Duration of the training so far.
+        norms: The last measurement of gradients since the last log step.
+    """
+
+    def __init__(self, job: Job) -> None:
+        """Begin with nothing.
+
+        Args:
+            job: The stage.
+        """
+        self.logged: list[dict[str, float]] = []
+        self.samples = 0
+        self.seconds = 0.0
+        self.norms: GradientNorms | None = None
+        self._job = job
+        self._sums: dict[str, dict[str, Tensor]] = {}
+        self._new_samples = self._printed = self._step = 0
+        self._begun = 0.0
+        self._trackers: list[Tracker] = []
+        self._bar = Bar(
+            TextColumn(f"[bold]{job.name}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+            console=job.console,
+            disable=not job.console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=None)
+
+    def add(self, terms: Mapping[str, Mapping[str, Tensor]], samples: int) -> None:
+        """Add the terms of a batch, without waiting for the accelerator.
+
+        Args:
+            terms: Scalars of each term by name; `loss` is a mean over `count`.
+            samples: Samples of the batch.
+        """
+        for name, term in terms.items():
+            finite = term["loss"].isfinite()  # what is not is left out of the mean: its step is skipped
+            count = term["count"] * finite
+            told = {**term, "sum": term["loss"].nan_to_num(0, 0, 0) * count, "count": count}
+            del told["loss"]
+            sums = self._sums.setdefault(name, {})
+            for key, value in told.items():
+                new = key in {"sum", "count"} and key in sums
+                sums[key] = sums[key] + value if new else value
+        self._new_samples += samples
+
+    def state(self) -> dict[str, Any]:
+        """Give all that a resumed training goes on from."""
+        return {
+            "logged": [self.logged[0], self.logged[-1]] if self.logged else [],
+            "step": self._step,
+            "samples": self.samples,
+            "seconds": self.seconds,
+            "sums": {name: dict(sums) for name, sums in self._sums.items()},
+            "new_samples": self._new_samples,
+            "printed": self._printed,
+        }
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on.
+
+        Args:
+            state: What `state` gave.
+        """
+        self.logged = list(state["logged"])
+        self.samples, self.seconds = state["samples"], state["seconds"]
+        self._sums = {name: dict(sums) for name, sums in state["sums"].items()}
+        self._new_samples, self._printed = state["new_samples"], state["printed"]
+        self._step = state["step"]
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
+        """Start the clock, the trackers and the bar; forget what an interrupted training logged after this step."""
+        del args, control
+        if state.is_world_process_zero:
+            self._job.folder.rewind(self._step)
+            self._trackers = [TRACKERS[name](self._job, state.global_step) for name in self._job.recipe.runner.trackers]
+        self._begun = time.monotonic() - self.seconds
+        self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
+        self._bar.start()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
+        """Move the bar."""
+        del args, control
+        self._bar.update(self._task, completed=state.global_step)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
+        """Average, write down and show the terms since the last log step."""
+        del args
+        interrupted = control.should_training_stop and state.global_step < state.max_steps
+        early = interrupted and state.global_step % self._job.stage.log_steps
+        if not self._new_samples or early:  # what was not logged goes into the checkpoint
+            return
+        self._add_other_ranks()
+        now = time.monotonic() - self._begun
+        speed = self._new_samples / max(now - self.seconds, 1e-9)
+        terms = self._terms((state.global_step - 1) / state.max_steps)  # as the last step weighed them
+        line = {
+            "step": state.global_step,
+            "epoch": state.epoch,
+            **self._rates(logs.get("learning_rate")),
+            "gradient_norm": logs.get("grad_norm"),
+            "samples_per_second": speed,
+            "terms": terms,
+        }
+        if state.is_world_process_zero:
+            self._job.folder.log(line)
+        for tracker in self._trackers:
+            tracker.add(state.global_step, dict(numbers_of(line)))
+        losses = {name: term["loss"] for name, term in terms.items()}
+        self._show(
+            state, "  ".join(f"{name} {value:.3f}" for name, value in losses.items()) + f"  {speed:.0f} samples/s"
+        )
+        self.logged.append(losses)
+        self._step = state.global_step
+        self.samples += self._new_samples
+        self.seconds = now
+        state.log_history.clear()  # the file of metrics holds it
+        self._sums, self._new_samples, self.norms = {}, 0, None
+
+    def _add_other_ranks(self) -> None:
+        """Add up losses, counts and samples of all ranks; diagnoses stay this rank's own."""
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return
+        own = [sums[key] for sums in self._sums.values() for key in ("sum", "count")]
+        total = torch.stack([*own, own[0].new_tensor(self._new_samples)])
+        distributed.all_reduce(total)
+        *parts, samples = total.unbind()
+        for sums, loss, count in zip(self._sums.values(), parts[::2], parts[1::2], strict=True):
+            sums["sum"], sums["count"] = loss, count
+        self._new_samples = int(samples)
+
+    def _rates(self, told: float | None) -> dict[str, Any]:
+        """Give the learning rate, that of each part where they differ; `told` is that of the first part."""
+        stage, own = self._job.stage, self._job.stage.learning_rates.given()
+        if told is None or not own:
+            return {"learning_rate": told}
+        height = told / stage.rate(stage.train[0])
+        return {
+            "learning_rate": height * stage.learning_rate,
+            "learning_rates": {name: height * rate for name, rate in own.items()},
+        }
+
+    def _terms(self, progress: float) -> dict[str, dict[str, float]]:
+        """Give each term's mean loss, its weight, its share of the gradient, and its diagnosis."""
+        shares = self.norms.shares() if self.norms else {}
+        terms = {}
+        for name, sums in self._sums.items():
+            told = {key: float(value) for key, value in sums.items()}
+            count = told.pop("count")
+            loss = self._job.stage.losses.get(name)
+            terms[name] = {
+                "loss": told.pop("sum") / max(count, 1e-6),
+                "weight": loss.weight_at(progress) if loss else 1.0,
+                **({"gradient_share": shares.get(name, 0.0)} if shares else {}),
+                **told,
+            }
+        return terms
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
+        """Take the bar down, and close the trackers."""
+        del args, state, control
+        self._bar.stop()
+        for tracker in self._trackers:
+            tracker.close()
+
+    def _show(self, state: Any, told: str) -> None:  # noqa: ANN401 - the state of transformers
+        self._bar.update(self._task, description=told)
+        tenth = state.global_step * PRINTED // state.max_steps
+        if not self._job.console.is_terminal and tenth > self._printed:
+            self._printed = tenth
+            self._job.console.print(f"{self._job.name}  {state.global_step}/{state.max_steps}  {told}")

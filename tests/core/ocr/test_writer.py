@@ -1,0 +1,92 @@
+"""Writing a cache: what is begun, what is gone on with, and what is refused."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from remgcl import Region, RunError
+from remgcl.core.files.images import digest
+from remgcl.core.ocr.cache import OcrCache, Origin
+from remgcl.core.ocr.writer import OcrWriter, Row, packed
+
+ORIGIN = Origin(engine="made-up", version="made-up 1", settings={"unit": "red", "least": 0.1, "sizes": [1, 2]})
+QUAD = ((1.5, 2.0), (30.0, 2.0), (30.0, 9.25), (1.5, 9.25))
+ROW = Row(content=digest(b"0"), name="0.png", size=(40, 30))
+
+
+def fill(path: Path, *rows: Row) -> Path:
+    """Write rows to a cache, and give its folder."""
+    writer = OcrWriter(path, ORIGIN)
+    for row in rows:
+        writer.add(packed(row))
+    writer.flush()
+    return path
+
+
+def test_rows_are_kept_until_they_are_written(tmp_path: Path) -> None:
+    writer = OcrWriter(tmp_path / "new" / "cache", ORIGIN)
+    for count in (1, 2):
+        writer.add(packed(evolve(ROW, content=digest(bytes(count)))))
+        assert len(writer) == count
+    assert [file.name for file in writer.known.path.iterdir()] == ["about.json"]
+    writer.flush()
+    assert len(writer) == 0
+    (shard,) = OcrCache.open(writer.known.path).shards
+    assert shard.stem == digest(shard.read_bytes())
+
+
+def test_a_writer_knows_what_the_cache_holds(tmp_path: Path) -> None:
+    assert ROW.content in OcrWriter(fill(tmp_path, ROW), ORIGIN).known
+
+
+def test_rows_that_cannot_be_written_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = OcrWriter(tmp_path, ORIGIN)
+    writer.add(packed(ROW))
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(RunError, match=f"^{re.escape(str(tmp_path))}: cannot be written; no space left on device$"):
+            writer.flush()
+    assert len(OcrCache.open(tmp_path)) == 0
+    writer.flush()
+    assert len(OcrCache.open(tmp_path)) == 1
+
+
+def test_a_name_that_is_no_text_is_still_written(tmp_path: Path) -> None:
+    assert len(OcrCache.open(fill(tmp_path, evolve(ROW, name="\udcff.png")))) == 1
+
+
+def test_a_text_that_arrow_cannot_hold_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        packed(evolve(ROW, regions=[Region("\udcff", QUAD)]))
+
+
+@pytest.mark.parametrize("change", [{"engine": "x"}, {"version": "made-up 2"}, {"settings": {"unit": "blue"}}])
+def test_a_cache_of_something_else_is_not_gone_on_with(change: dict[str, Any], tmp_path: Path) -> None:
+    path, other = fill(tmp_path, ROW), evolve(ORIGIN, **change)
+    with pytest.raises(RunError) as told:
+        OcrWriter(path, other)
+    assert str(told.value) == f"{path}: is a cache made by {ORIGIN}; it is now {other}; name another folder with --out"
+    assert str(ORIGIN) == "made-up (made-up 1) with least = 0.1, sizes = [1, 2], unit = 'red'"
+
+
+def test_files_without_their_about_are_not_taken_over(tmp_path: Path) -> None:
+    path = fill(tmp_path, ROW)
+    (path / "about.json").unlink()
+    with pytest.raises(RunError, match="is no OCR cache"):
+        OcrWriter(path, ORIGIN)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=f"^{tmp_path}/file: cannot be written; file exists$"):
+        OcrWriter(tmp_path / "file", ORIGIN)
+
+
+def test_nothing_is_written_of_no_row(tmp_path: Path) -> None:
+    path = fill(tmp_path)
+    assert [file.name for file in path.iterdir()] == ["about.json"]
+    assert len(OcrCache.open(path)) == 0
+    assert OcrCache.open(path).regions(ROW.content) is None

@@ -1,0 +1,310 @@
+"""Run folders: they describe themselves, are recognised again, and lose nothing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remgcl import RunError, RunFolder, StageFolder
+from remgcl.core.files import whole as files
+from remgcl.core.files.manifest import Checkpoints
+
+INPUTS = {"seed": 1, "stages": {"a": {"epochs": 1.0, "betas": [0.9, 0.999]}}, "data": {"a": "0f"}}
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Read every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def told(action: Callable[[], object]) -> str:
+    """Tell what an action raises."""
+    with pytest.raises(RunError) as raised:
+        action()
+    return str(raised.value)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    """A run folder that is not there yet."""
+    return RunFolder(tmp_path / "runs" / "small")
+
+
+@pytest.fixture
+def finished(run: RunFolder) -> RunFolder:
+    """A run folder in which stage `a` is finished."""
+    run.stage("a").begin(INPUTS)
+    run.stage("a").finish(INPUTS, {"samples": 3})
+    return run
+
+
+def test_a_stage_has_its_own_folder_with_its_files(tmp_path: Path) -> None:
+    stage = RunFolder(tmp_path).stage("a")
+    assert stage == StageFolder(tmp_path / "a")
+    assert [path.name for path in (stage.metrics, stage.pictures, stage.model)] == [
+        "metrics.jsonl",
+        "answers.png",
+        "model",
+    ]
+
+
+def test_looking_at_a_run_folder_makes_nothing(run: RunFolder) -> None:
+    assert not run.finished("a", INPUTS)
+    assert run.stage("a").finished() is None
+    assert not run.path.exists()
+
+
+def test_a_run_describes_itself(run: RunFolder) -> None:
+    run.describe("name = 'small'\n", {"python": "3.12", "commit": None})
+    assert (run.path / "recipe.toml").read_text() == "name = 'small'\n"
+    assert json.loads((run.path / "about.json").read_text()) == {"python": "3.12", "commit": None}
+
+
+def test_a_run_that_is_described_again_tells_the_last_recipe(run: RunFolder) -> None:
+    run.describe("name = 'old'\n", {"python": "3.11"})
+    run.describe("name = 'new'\n", {})
+    assert files_of(run.path) == {"recipe.toml": b"name = 'new'\n", "about.json": b"{}\n"}
+
+
+def test_letters_of_every_script_survive(run: RunFolder) -> None:
+    run.describe("name = 'größe 文'\n", {"who": "文"})
+    assert (run.path / "recipe.toml").read_text(encoding="utf-8") == "name = 'größe 文'\n"
+    assert json.loads((run.path / "about.json").read_text(encoding="utf-8")) == {"who": "文"}
+
+
+def test_beginning_writes_what_the_stage_is_made_of_and_a_name_of_the_run(run: RunFolder) -> None:
+    stage = run.stage("a")
+    assert stage.begun() is None
+    stage.begin(INPUTS)
+    record = stage.begun()
+    assert record is not None
+    assert record["inputs"] == INPUTS
+    assert files_of(stage.path).keys() == {"begun.json"}
+    assert stage.checkpoints == Checkpoints(stage.path / "checkpoints", record["run"])
+
+
+def test_beginning_again_goes_on_where_an_interrupted_attempt_was(run: RunFolder) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    stage.metrics.write_text("{}\n")
+    before = files_of(stage.path)
+    stage.begin(INPUTS)
+    assert files_of(stage.path) == before
+
+
+def test_beginning_anew_clears_what_an_interrupted_attempt_left_there(run: RunFolder) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    before = stage.begun()
+    stage.metrics.write_text("{}\n")
+    (stage.path / "model.part").mkdir()
+    stage.begin(INPUTS | {"seed": 2}, restart=True)
+    after = stage.begun()
+    assert files_of(stage.path).keys() == {"begun.json"}
+    assert before
+    assert after
+    assert after["inputs"]["seed"] == 2
+    assert after["run"] != before["run"]  # its checkpoints are no longer this stage's
+
+
+def test_beginning_with_other_inputs_is_refused_and_the_keys_are_told(run: RunFolder) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    before = files_of(run.path)
+    assert told(lambda: stage.begin(INPUTS | {"seed": 2, "data": {"a": "1e"}})) == (
+        f"{stage.path}: stage 'a' was begun with another recipe: data.a was '0f' and is '1e'; seed was 1 and is 2; "
+        "name another folder with --folder, or begin it anew with --restart"
+    )
+    assert files_of(run.path) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "cannot be read; Expecting value: line 1 column 1 (char 0)"),
+        (b"[]", "is not a JSON object"),
+        (b'{"inputs": {}}', "is no record of a stage; there is no table 'inputs' or no text 'run'"),
+        (b'{"run": "a"}', "is no record of a stage; there is no table 'inputs' or no text 'run'"),
+        (b'{"run": 1, "inputs": {}}', "is no record of a stage; there is no table 'inputs' or no text 'run'"),
+    ],
+)
+def test_a_beginning_that_this_project_did_not_write_is_told_by_its_file(
+    run: RunFolder, content: bytes, reason: str
+) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    (stage.path / "begun.json").write_bytes(content)
+    assert told(lambda: stage.begin(INPUTS)) == f"{stage.path / 'begun.json'}: {reason}"
+    stage.begin(INPUTS, restart=True)
+    assert stage.begun()
+
+
+def test_lines_of_metrics_are_added_and_taken_back(run: RunFolder) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    for step in (2, 4, 6):
+        stage.log({"step": step})
+    with stage.metrics.open("a") as file:
+        file.write('{"step": 8, "terms": {}')
+    stage.rewind(4)
+    assert stage.metrics.read_text() == '{"step": 2}\n{"step": 4}\n'
+    stage.rewind(0)
+    assert stage.metrics.read_text() == ""
+
+
+def test_metrics_that_a_full_disk_does_not_take_are_told(run: RunFolder) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    stage.metrics.symlink_to("/dev/full")
+    assert told(lambda: stage.log({"step": 2})) == f"{stage.path}: cannot be written; no space left on device"
+
+
+def test_a_record_of_a_stage_is_written_whole_or_told(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    stage.write(stage.before, {"exact_match": 0.5})
+    assert json.loads(stage.before.read_text()) == {"exact_match": 0.5}
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    assert told(lambda: stage.write(stage.before, {})) == f"{stage.path}: cannot be written; no space left on device"
+    assert json.loads(stage.before.read_text()) == {"exact_match": 0.5}
+
+
+def test_beginning_leaves_the_other_stages_alone(finished: RunFolder) -> None:
+    before = files_of(finished.path)
+    finished.stage("b").begin(INPUTS)
+    after = files_of(finished.path)
+    assert after.pop("b/begun.json")
+    assert after == before
+
+
+def test_a_stage_is_finished_when_its_record_is_there_and_not_before(run: RunFolder) -> None:
+    run.stage("a").begin(INPUTS)
+    assert not run.finished("a", INPUTS)
+    run.stage("a").finish(INPUTS, {"samples": 3})
+    assert run.finished("a", INPUTS)
+    assert run.stage("a").finished() == {"inputs": INPUTS, "results": {"samples": 3}}
+
+
+def test_a_finished_stage_keeps_the_versions_that_it_was_finished_with(run: RunFolder) -> None:
+    run.describe("", {"python": "3.11"})
+    run.stage("a").begin(INPUTS)
+    run.stage("a").finish(INPUTS, {})
+    run.describe("", {"python": "3.12"})
+    assert run.stage("a").finished() == {"inputs": INPUTS, "results": {}, "about": {"python": "3.11"}}
+    assert run.finished("a", INPUTS)
+
+
+def test_inputs_are_compared_as_they_are_written(run: RunFolder) -> None:
+    """A tuple is a list in JSON, a path a string."""
+    inputs = {"betas": (0.9, 0.999), "where": Path("a/b"), "sub": {"x": ()}}
+    run.stage("a").begin(inputs)
+    run.stage("a").finish(inputs, {})
+    assert run.finished("a", inputs)
+
+
+@pytest.mark.parametrize(
+    ("changed", "keys"),
+    [
+        ({"seed": 2}, "seed was 1 and is 2"),
+        ({"data": {"a": "1e"}}, "data.a was '0f' and is '1e'"),
+        ({"stages": {"a": {"epochs": 1.0, "betas": [0.5, 0.5]}}}, "stages.a.betas was [0.9, 0.999] and is [0.5, 0.5]"),
+        (
+            {"stages": {"a": {"epochs": 2.0}}},
+            "stages.a.betas was [0.9, 0.999] and is None; stages.a.epochs was 1.0 and is 2.0",
+        ),
+        ({"more": {"deep": True}}, "more.deep was None and is True"),
+    ],
+)
+def test_a_stage_finished_with_other_inputs_is_refused_and_the_keys_are_told(
+    finished: RunFolder, changed: dict[str, Any], keys: str
+) -> None:
+    before = files_of(finished.path)
+    assert told(lambda: finished.finished("a", INPUTS | changed)) == (
+        f"{finished.path}: stage 'a' is finished with another recipe: {keys}; "
+        "name another folder with --folder, or delete this one"
+    )
+    assert files_of(finished.path) == before
+
+
+def test_of_many_changed_keys_the_first_five_are_told(finished: RunFolder) -> None:
+    changed = INPUTS | {f"key{number}": number for number in range(9)}
+    message = told(lambda: finished.finished("a", changed))
+    assert [f"key{number} was" in message for number in range(9)] == [True] * 5 + [False] * 4
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "cannot be read; Expecting value: line 1 column 1 (char 0)"),
+        (b'{"inputs": 3', "cannot be read; Expecting ',' delimiter: line 1 column 13 (char 12)"),
+        (b"\xff", "cannot be read; 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
+        (b"[]", "is not a JSON object"),
+        (b"{}", "is no record of a stage; there is no table 'inputs' or no table 'results'"),
+        (b'{"inputs": 3, "results": {}}', "is no record of a stage; there is no table 'inputs' or no table 'results'"),
+        (b'{"inputs": {}}', "is no record of a stage; there is no table 'inputs' or no table 'results'"),
+    ],
+)
+def test_a_record_that_this_project_did_not_write_is_told_by_its_file(
+    finished: RunFolder, content: bytes, reason: str
+) -> None:
+    file = finished.stage("a").path / "stage.json"
+    file.write_bytes(content)
+    assert told(lambda: finished.finished("a", INPUTS)) == f"{file}: {reason}"
+
+
+def test_a_file_in_place_of_the_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    run = RunFolder(tmp_path / "taken")
+    assert told(lambda: run.describe("", {})) == f"{run.path}: cannot be written; file exists"
+    assert told(lambda: run.stage("a").begin(INPUTS)).startswith(f"{run.path / 'a' / 'begun.json'}: cannot be read; ")
+    assert told(lambda: run.stage("a").begin(INPUTS, restart=True)) == (
+        f"{run.path / 'a'}: cannot be written; not a directory"
+    )
+    assert told(lambda: run.finished("a", {})).startswith(f"{run.path / 'a' / 'stage.json'}: cannot be read; ")
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_training_that_starts_while_another_process_asks_whether_one_runs_is_not_refused(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.path.mkdir(parents=True)
+    asks = files.locked(run.path / "lock")
+    assert asks.__enter__()
+    monkeypatch.setattr(files, "sleep", lambda _: asks.__exit__(None, None, None))
+    with run.alone():
+        assert run.busy
+
+
+def test_a_run_folder_is_busy_while_a_process_trains_in_it(run: RunFolder) -> None:
+    assert not run.busy
+    assert not run.path.exists()
+    with run.alone():
+        assert run.busy
+        with pytest.raises(RunError, match=r"small: another process trains here; wait for its end, or"), run.alone():
+            pass
+    assert not run.busy
+
+
+def test_a_folder_that_cannot_be_written_cannot_be_held(run: RunFolder) -> None:
+    run.path.parent.parent.mkdir(exist_ok=True)
+    run.path.parent.write_text("mine")
+    with pytest.raises(RunError, match=r"small: cannot be written; not a directory"), run.alone():
+        pass
+
+
+def test_a_stage_of_another_run_is_never_begun_through_a_link(run: RunFolder, tmp_path: Path) -> None:
+    other = RunFolder(tmp_path / "other")
+    other.stage("a").begin(INPUTS)
+    before = files_of(other.path)
+    run.path.mkdir(parents=True)
+    (run.path / "a").symlink_to(other.path / "a")
+    for restart in (False, True):
+        with pytest.raises(RunError, match=r"small/a: is a stage of another run, '.*other/a'; finish it there"):
+            run.stage("a").begin({}, restart=restart)
+    assert files_of(other.path) == before
