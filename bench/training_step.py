@@ -76,7 +76,7 @@ def make(*, quick: bool) -> Case:
         examples, model = job.build_examples(), job.build_model()
     model.train()
     return Case(
-        batch=job.assembly.collator([examples[i] for i in range(2 if quick else job.stage.batch_size)]),
+        batch=job.collator([examples[i] for i in range(2 if quick else job.stage.batch_size)]),
         model=model,
         objectives={
             "without": Objective(model, {}),

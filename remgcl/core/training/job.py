@@ -24,11 +24,12 @@ from remgcl.core.runs.folder import RunFolder, StageFolder
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from remgcl.core.data.collate import Collator
     from remgcl.core.data.encode import Encoder, Example
     from remgcl.core.evaluation.answers import Answered
     from remgcl.core.model.model import Model
     from remgcl.core.model.objective import Objective
-    from remgcl.core.parts import Dataset, Samples
+    from remgcl.core.parts import Dataset, Samples, TowerSpec
 
 
 class Examples:
@@ -105,6 +106,26 @@ class Job:
         """The recipe's parts, as the stage joins them."""
         return Assembly(recipe=self.recipe, stage=self.name)
 
+    @property
+    def tower(self) -> TowerSpec:
+        """What the vision tower declares."""
+        return self.assembly.tower
+
+    @property
+    def tokenizer(self) -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped
+        """The backbone's tokenizer."""
+        return self.assembly.tokenizer
+
+    @property
+    def encoder(self) -> Encoder:
+        """Encodes samples into examples."""
+        return self.assembly.encoder
+
+    @property
+    def collator(self) -> Collator:
+        """Collates examples into batches."""
+        return self.assembly.collator
+
     def build_examples(self) -> Examples:
         """Make the training examples.
 
@@ -112,7 +133,7 @@ class Job:
             DataError: The data cannot be read.
             RunError: The OCR cache cannot be read.
         """
-        return Examples(self._samples(self.stage.data), self.assembly.encoder, self.recipe.seed)
+        return Examples(self._samples(self.stage.data), self.encoder, self.recipe.seed)
 
     def order(self, samples: Samples, batch_size: int, epoch: int) -> list[int]:
         """Order the samples of an epoch by the recipe's seed, and by kind and length if the stage wants it.
@@ -192,7 +213,7 @@ class Job:
         settings = self.stage.validation
         if settings is None:
             return []
-        return list(answer_all(model, self._samples(settings.data), self.assembly.encoder, settings))
+        return list(answer_all(model, self._samples(settings.data), self.encoder, settings))
 
     def _samples(self, data: Dataset) -> Samples:
         """Make the samples of a dataset, with the regions of the stage's OCR cache, if it has one."""

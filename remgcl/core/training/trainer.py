@@ -53,7 +53,7 @@ class StageTrainer(Trainer):
             model=objective,
             args=args,
             train_dataset=examples,
-            data_collator=job.assembly.collator,
+            data_collator=job.collator,
             callbacks=[self.progress],
         )
         self.remove_callback(PrinterCallback)

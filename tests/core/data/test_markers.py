@@ -67,7 +67,7 @@ def test_a_stage_learns_them_and_the_next_one_goes_on(read: Read, tmp_path: Path
     job = begun(recipe, run, "pretrain")
     objective = job.build_objective(job.build_model())
     table = objective.model.backbone.get_input_embeddings().weight
-    rows = job.assembly.tokenizer.convert_tokens_to_ids([START, END])
+    rows = job.tokenizer.convert_tokens_to_ids([START, END])
     with torch.no_grad():
         table[rows] = 7.0
     job.finish(objective, {})
@@ -78,5 +78,5 @@ def test_a_stage_learns_them_and_the_next_one_goes_on(read: Read, tmp_path: Path
 def test_a_batch_with_them_has_a_loss(read: Read, tmp_path: Path) -> None:
     job = begun(read("backbone.image_markers=true"), RunFolder(tmp_path), "pretrain")
     examples = job.build_examples()
-    total, _ = job.build_objective(job.build_model())(job.assembly.collator([examples[0], examples[1]]))
+    total, _ = job.build_objective(job.build_model())(job.collator([examples[0], examples[1]]))
     assert total.isfinite()

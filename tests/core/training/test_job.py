@@ -145,7 +145,7 @@ def test_examples_are_the_encoded_samples_in_order(read: Read, make_job: MakeJob
     samples = recipe.stages["tune"].data.build()
     assert len(examples) == len(samples) == 4
     for index in (0, 3):
-        expected = job.assembly.encoder(samples[index])
+        expected = job.encoder(samples[index])
         assert np.array_equal(examples[index].tokens.ids, expected.tokens.ids)
         assert np.array_equal(examples[index].tokens.labels, expected.tokens.labels)
 
@@ -191,7 +191,7 @@ def test_a_cache_of_regions_gives_the_same_batch_as_regions_of_the_records(
         for name, ocr in (("with", str(path)), ("without", None))
     }
     batches = {
-        name: job.assembly.collator([job.build_examples()[place] for place in range(4)])
+        name: job.collator([job.build_examples()[place] for place in range(4)])
         for name, job in {
             "own": own,
             **{name: make_job(evolve(recipe, stages=stages), name) for name in stages},
@@ -224,7 +224,7 @@ def test_a_cache_that_is_not_there_is_told_when_samples_are_made(read: Read, mak
 def test_a_collator_makes_batches_for_the_tower(read: Read, make_job: MakeJob) -> None:
     job = make_job(read(), "tune")
     examples = job.build_examples()
-    batch = job.assembly.collator([examples[0], examples[1]])
+    batch = job.collator([examples[0], examples[1]])
     assert batch["pixels"].shape == (2, 3, 32, 32)
     assert batch["patch_mask"].shape == (2, 4)
 
@@ -258,7 +258,7 @@ def test_activations_are_computed_again_where_the_stage_asks_for_it(
     calls: list[object] = []
     model.backbone.model.layers[0].mlp.register_forward_pre_hook(lambda *_: calls.append(None))
     examples = job.build_examples()
-    total, _ = job.build_objective(model)(job.assembly.collator([examples[0], examples[1]]))
+    total, _ = job.build_objective(model)(job.collator([examples[0], examples[1]]))
     total.backward()
     assert len(calls) == times
 
@@ -290,7 +290,7 @@ def test_an_objective_joins_the_model_and_the_losses_of_the_stage(read: Read, ma
     objective = job.build_objective(model)
     assert objective.model is job_model
     examples = job.build_examples()
-    total, terms = objective(job.assembly.collator([examples[0], examples[1]]))
+    total, terms = objective(job.collator([examples[0], examples[1]]))
     assert list(terms) == [LANGUAGE, "global"]
     assert torch.allclose(total.detach(), terms[LANGUAGE]["loss"] + 0.5 * terms["global"]["loss"])
 
@@ -358,7 +358,7 @@ def test_a_stage_whose_losses_learn_nothing_saves_nothing_of_them(read: Read, ma
 
 
 def test_the_encoder_takes_bounds_and_grid_from_the_stage(read: Read, make_job: MakeJob) -> None:
-    encoder = make_job(read("stages.tune.max_regions=7", "stages.tune.region_grid=2"), "tune").assembly.encoder
+    encoder = make_job(read("stages.tune.max_regions=7", "stages.tune.region_grid=2"), "tune").encoder
     assert (encoder.max_regions, encoder.region_grid) == (7, 2)
 
 

@@ -452,7 +452,7 @@ def test_activations_are_computed_again_whether_the_backbone_learns_or_not(
     layer = model.backbone.get_decoder().layers[0]
     layer.mlp.register_forward_pre_hook(lambda *_: calls.append(torch.is_grad_enabled()))
     examples = job.build_examples()
-    total, _ = job.build_objective(model)(job.assembly.collator([examples[0], examples[1]]))
+    total, _ = job.build_objective(model)(job.collator([examples[0], examples[1]]))
     assert len(calls) == 1
     total.backward()
     assert len(calls) == 2
