@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from remgcl.core.authoring.inspection import Inspection, inspect
 from remgcl.core.errors import Fault, Hint, PluginError, RecipeError, RunError
+from remgcl.core.model.assembly import Assembly
 from remgcl.core.ocr.cache import Origin
 from remgcl.core.parts import OcrEngine
 from remgcl.core.planning.identity import made_of
@@ -179,14 +180,10 @@ class Engine:
             DataError: There is no such sample, or it cannot be read or encoded.
             WeightsError: Tower or tokenizer cannot be found or read.
         """
-        from rich.console import Console
-
         key = list(recipe.stages)[-1] if stage is None else stage
         if key not in recipe.stages:
             raise RecipeError([Fault(name, "stages", f"no stage {key!r}; {Hint(key, tuple(recipe.stages))}")])
-        run = RunFolder(Path())  # a job has one; nothing is written there
-        job = Job(recipe=recipe, name=key, run=run, start=None, inputs={}, console=Console(quiet=True))
-        return inspect(job, sample)
+        return inspect(Assembly(recipe=recipe, stage=key), sample)
 
     def run(self, recipe: Recipe, folder: RunFolder, console: Console, name: str, *, restart: bool = False) -> None:
         """Train every stage that is not finished yet.

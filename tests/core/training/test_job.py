@@ -132,24 +132,6 @@ def test_making_a_job_builds_and_writes_nothing(recalled: Recipe, make_job: Make
     assert not (tmp_path / "run").exists()
 
 
-def test_what_a_job_reads_it_reads_once(read: Read, make_job: MakeJob) -> None:
-    job = make_job(read(), "tune")
-    assert job.tokenizer is job.tokenizer
-    assert job.encoder is job.encoder
-    assert job.tower is job.tower
-
-
-def test_the_encoder_follows_the_stage(read: Read, make_job: MakeJob) -> None:
-    recipe = read("stages.tune.image_aspect=crop", "stages.tune.max_length=77", "stages.tune.resampling=fast")
-    job = make_job(recipe, "tune")
-    encoder = job.encoder
-    assert (encoder.aspect, encoder.max_length, encoder.keep) == ("crop", 77, None)
-    assert encoder.resampling == "fast"
-    assert encoder.template == recipe.stages["tune"].template
-    assert encoder.tower == recipe.vision_tower.spec()
-    assert encoder.tokenizer is job.tokenizer
-
-
 def test_the_text_filter_of_the_recipe_is_the_encoders(read: Read, make_job: MakeJob) -> None:
     recipe = read()
     plain = make_job(recipe, "tune").build_examples()[0]
