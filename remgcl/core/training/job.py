@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, evolve
 
 from remgcl.core.errors import RunError
+from remgcl.core.files.manifest import sealed, verify_sealed
 from remgcl.core.files.whole import writing
 from remgcl.core.model.assembly import Assembly
 from remgcl.core.model.saved import load_part, save_part, save_parts, saved_parts
@@ -186,7 +187,8 @@ class Job:
             model: The built model.
 
         Raises:
-            RunError: What a loss learned cannot be read.
+            RunError: What a loss learned cannot be read, or has changed since
+                it was saved.
         """
         from remgcl.core.model.objective import Objective
 
@@ -194,7 +196,11 @@ class Job:
         before = self.recipe.stages[self.stage.after].losses if self.stage.after else {}
         for name, module in objective.learned.items():
             same = type(before.get(name)) is type(self.stage.losses[name])
-            if same and self.start and (file := self.start.loss(name)).exists():
+            if not (same and self.start):
+                continue
+            file = self.start.loss(name)
+            if file.exists() or name in Objective(model, {name: before[name]}).learned:
+                verify_sealed(self.start.losses)
                 load_part(module, file)
         return objective
 
@@ -246,6 +252,8 @@ class Job:
             save_parts(
                 modules, {name: self.inputs[name] for name in PARTS}, self.folder.model, self.assembly.saved_in_part
             )
-            for name, module in objective.learned.items():
-                save_part(module, self.folder.loss(name))
+            if objective.learned:
+                with sealed(self.folder.losses) as part:
+                    for name, module in objective.learned.items():
+                        save_part(module, part / self.folder.loss(name).name)
             self.folder.finish(self.inputs, results)
