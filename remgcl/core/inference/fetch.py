@@ -10,18 +10,18 @@ import http.client
 import ipaddress
 import socket
 import ssl
-from collections.abc import Collection
-from contextlib import closing
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager, suppress
+from threading import Timer
 from time import monotonic
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from attrs import field, frozen
 
-from remgcl.core.errors import RequestError
+from remgcl.core.errors import RequestError, listed
 
 REDIRECTS = (301, 302, 303, 307, 308)
 OK = 200
-CHUNK = 1 << 16
 
 
 @frozen(kw_only=True)
@@ -71,8 +71,8 @@ class Fetcher:
         if parts.scheme != "https" and not (trusted and parts.scheme == "http"):
             raise RequestError(f"{url}: must begin with https://")
         if self.hosts is not None and host not in self.hosts:
-            raise RequestError(f"{url}: host {host!r} is not allowed; there is {', '.join(sorted(self.hosts)) or 'none'}")
-        with closing(self._connect(parts, trusted, deadline)) as connection:
+            raise RequestError(f"{url}: host {host!r} is not allowed; there is {listed(sorted(self.hosts))}")
+        with closing(self._connect(parts, trusted, deadline)) as connection, _ended(connection.sock, deadline):
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("GET", target, headers={"User-Agent": "remgcl", "Accept": "image/*"})
             answer = connection.getresponse()
@@ -81,7 +81,10 @@ class Fetcher:
                 return place
             if answer.status != OK:
                 raise RequestError(f"{url}: cannot be fetched; the server says {answer.status} {answer.reason}")
-            return self._body(answer, url, connection, deadline)
+            held = answer.read(self.max_bytes + 1)
+        if len(held) > self.max_bytes:
+            raise RequestError(f"{url}: is larger than {self.max_bytes} bytes")
+        return held
 
     def _connect(self, parts: SplitResult, trusted: bool, deadline: float) -> http.client.HTTPConnection:  # noqa: FBT001 - private
         """Connect to a verified address of a host."""
@@ -92,25 +95,32 @@ class Fetcher:
         hidden = [address for address in addresses if not ipaddress.ip_address(address.partition("%")[0]).is_global]
         if hidden and not trusted:
             raise RequestError(f"{parts.geturl()}: host {host!r} has the private address {hidden[0]}; it is not asked")
-        connection = http.client.HTTPConnection(host, port, timeout=_left(deadline))
+        connection = http.client.HTTPConnection(host, port)
         plain = socket.create_connection((addresses[0], port), timeout=_left(deadline))
         connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host) if secure else plain
         return connection
 
-    def _body(
-        self, answer: http.client.HTTPResponse, url: str, connection: http.client.HTTPConnection, deadline: float
-    ) -> bytes:
-        """Read a file, as long as it stays within the bounds."""
-        held = bytearray()
-        while True:
-            if connection.sock is not None:
-                connection.sock.settimeout(_left(deadline))
-            chunk = answer.read1(CHUNK)
-            held += chunk
-            if len(held) > self.max_bytes:
-                raise RequestError(f"{url}: is larger than {self.max_bytes} bytes")
-            if not chunk:
-                return bytes(held)
+
+@contextmanager
+def _ended(connected: socket.socket, deadline: float) -> Iterator[None]:
+    """End a connection at a deadline, however slowly the other side sends.
+
+    Raises:
+        TimeoutError: The deadline has passed.
+    """
+    timer = Timer(_left(deadline), _shut, [connected])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    _left(deadline)
+
+
+def _shut(connected: socket.socket) -> None:
+    with suppress(OSError):  # it is closed already
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 def _left(deadline: float) -> float:
