@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -88,13 +87,13 @@ def test_all_that_is_missing_is_told_at_once_by_key_and_command(plainly: Command
     words = [word for each in (*overrides, "stages.tune.data.path=none.json") for word in ("--set", each)]
     ended = plainly("check", "plain.toml", *words)
     assert ended.returncode == 2
-    assert ended.stderr.splitlines() == [
+    assert ended.stderr == (
         "error: plain.toml: vision_tower: needs timm, which is not installed; "
-        "install it with: pip install 'remgcl[timm]'",
+        "install it with: pip install 'remgcl[timm]'\n"
         "error: plain.toml: runner: needs deepspeed, which is not installed; "
-        "install it with: pip install 'remgcl[deepspeed]'",
-        "error: none.json: cannot be read; no such file or directory",
-    ]
+        "install it with: pip install 'remgcl[deepspeed]'\n"
+        "error: none.json: cannot be read; no such file or directory\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,7 +121,6 @@ def test_a_command_whose_library_is_missing_ends_with_the_command_that_brings_it
 def test_every_extra_that_a_part_names_is_there(engine: Engine) -> None:
     named = {install for entry in engine.registry for install in entry.part.requires.values()}
     assert named <= {f"remgcl[{extra}]" for extra in EXTRAS}
-    assert set(metadata("remgcl").get_all("Provides-Extra") or ()) == set(EXTRAS)
 
 
 APART = {
@@ -141,7 +139,6 @@ def test_all_holds_every_extra_but_those_that_are_left_out_for_a_reason() -> Non
 
 
 def test_the_tests_have_every_library_of_all() -> None:
-    held = {
-        line for extra in EXTRAS.keys() - {*APART, "all", "wandb"} for line in EXTRAS[extra]
-    }  # a module stands for it
+    extras = EXTRAS.keys() - {*APART, "all", "wandb"}  # a module of a test stands for wandb
+    held = {line for extra in extras for line in EXTRAS[extra]}
     assert held - set(PROJECT["dependency-groups"]["test"]) == set()
