@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from remgcl.core.parts.promise import is_a, module, returns, that, whole
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -22,6 +24,7 @@ class Pretrained(Part):
     """A part whose weights may be loaded from somewhere."""
 
     @abstractmethod
+    @returns("a torch module", that(module))
     def build(self, *, pretrained: bool = True) -> nn.Module:
         """Make the module.
 
@@ -34,6 +37,7 @@ class Pretrained(Part):
         """
 
     @property
+    @returns("true or false", that(is_a(bool)))
     def restorable(self) -> bool:
         """Whether `build` gives the same weights each time, so that none need be saved."""
         return False
@@ -45,6 +49,7 @@ class Pretrained(Part):
             WeightsError: They do not; the error says how to get them.
         """
 
+    @returns("a whole number of parameters", that(whole()))
     def parameters(self) -> int:
         """Count the parameters; override where that needs no heavy library."""
         return count(lambda: self.build(pretrained=False))
