@@ -147,7 +147,7 @@ def try_model(model: Model, tower: VisionTower) -> None:
     black = torch.zeros(1, 3, *model.tower.size, dtype=torch.uint8, device=device)
     with torch.random.fork_rng(devices=[]):
         model.vision_tower.eval()
-        features = model.see(black)
+        features = model.tower_features(black)
     for module, training in modes.items():
         module.training = training
     _verify_features(features, tower, model.tower)

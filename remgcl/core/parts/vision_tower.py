@@ -20,7 +20,7 @@ Resampling: TypeAlias = Literal["exact", "fast"]
 
 
 @frozen(kw_only=True)
-class Grid:
+class PatchGrid:
     """The patches of a tower on its input image.
 
     Attributes:
@@ -55,7 +55,7 @@ class TowerSpec:
 
     width: int
     size: tuple[int, int]
-    grid: Grid
+    grid: PatchGrid
     class_token: bool
     mean: tuple[float, float, float]
     std: tuple[float, float, float]

@@ -253,7 +253,9 @@ def _planned(recipe: Recipe, key: str, censuses: Censuses, ocr: OcrPlan | None, 
     stage, layout = recipe.stages[key], recipe.runner.layout()
     train = _census(stage.data, censuses)
     held_out = _census(stage.validation.data, censuses) if stage.validation else None
-    steps_an_epoch = ceil(ceil(train.samples / (stage.batch_size * (layout.processes or 1))) / stage.accumulation)
+    steps_an_epoch = ceil(
+        ceil(train.samples / (stage.batch_size * (layout.processes or 1))) / stage.gradient_accumulation_steps
+    )
     steps = ceil(steps_an_epoch * stage.epochs)
     estimate = None
     if sizes and train.words:

@@ -81,7 +81,7 @@ def test_a_training_that_goes_on_tells_no_step_twice(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: int
 ) -> None:
     """Interrupted at step 3, it goes on from step 2, or from the start where nothing was saved."""
-    settings = (f"stages.first.save_steps={saved}", "stages.first.log_steps=1")
+    settings = (f"stages.first.save_steps={saved}", "stages.first.logging_steps=1")
     original = train.StageTrainer.compute_loss
 
     def failing(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the original

@@ -21,7 +21,7 @@ runner = { use = "local", cpu = true, threads = 1 }
 template = "plain"
 train = ["vision_tower", "projector", "backbone"]
 batch_size = 4
-log_steps = 2
+logging_steps = 2
 data = { use = "synthetic", samples = 16, size = 32, font = [8, 10] }
 losses = { refined-local = {}, global = { weight = 0.5 } }
 
