@@ -159,6 +159,7 @@ def test_steps_are_those_of_a_training_on_one_device(
     small: Recipe, samples: int, batch_size: int, accumulation: int, epochs: float
 ) -> None:
     recipe = with_data(
+        small,
         data=Counted(samples=samples),
         batch_size=batch_size,
         gradient_accumulation_steps=accumulation,
