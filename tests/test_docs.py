@@ -153,7 +153,7 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
-def test_every_module_of_the_core_is_in_the_architecture() -> None:
+def test_every_room_of_the_core_is_in_the_architecture() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     table = "".join(line for line in text.splitlines() if line.startswith("| `"))
     modules = {path.stem for path in (ROOT / "remgcl" / "core").iterdir()} - {"__init__", "__pycache__"}

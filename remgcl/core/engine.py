@@ -11,11 +11,13 @@ from attrs import field, frozen
 
 from remgcl.core.authoring.inspection import Inspection, inspect
 from remgcl.core.errors import Fault, Hint, PluginError, RecipeError, RunError
+from remgcl.core.model.assembly import Assembly
 from remgcl.core.ocr.cache import Origin
 from remgcl.core.parts import OcrEngine
+from remgcl.core.planning.identity import made_of
 from remgcl.core.planning.plan import Plan, make_plan
 from remgcl.core.recipe import document
-from remgcl.core.recipe.recipe import PARTS, Recipe
+from remgcl.core.recipe.recipe import Recipe
 from remgcl.core.recipe.structure import Structure
 from remgcl.core.registry import loading as plugins
 from remgcl.core.registry.registry import Registry
@@ -178,14 +180,10 @@ class Engine:
             DataError: There is no such sample, or it cannot be read or encoded.
             WeightsError: Tower or tokenizer cannot be found or read.
         """
-        from rich.console import Console
-
         key = list(recipe.stages)[-1] if stage is None else stage
         if key not in recipe.stages:
             raise RecipeError([Fault(name, "stages", f"no stage {key!r}; {Hint(key, tuple(recipe.stages))}")])
-        run = RunFolder(Path())  # a job has one; nothing is written there
-        job = Job(recipe=recipe, name=key, run=run, start=None, inputs={}, console=Console(quiet=True))
-        return inspect(job, sample)
+        return inspect(Assembly(recipe=recipe, stage=key), sample)
 
     def run(self, recipe: Recipe, folder: RunFolder, console: Console, name: str, *, restart: bool = False) -> None:
         """Train every stage that is not finished yet.
@@ -218,26 +216,13 @@ class Engine:
                 recipe.runner.run(self.job(recipe, key, folder, console))
 
     def inputs(self, recipe: Recipe, plan: Plan) -> dict[str, dict[str, Any]]:
-        """Give what each stage is made of: parts, settings, data, and the stages before it.
+        """List what decides the results of each stage: parts, settings, data, plugins, and the stages before it.
 
         Args:
             recipe: The recipe.
             plan: Its plan, for the digests of the data.
         """
-        table = self.table(recipe)
-        shared = {name: table[name] for name in (*PARTS, "seed")}
-        inputs = {}
-        for key in recipe.stages:
-            lineage = recipe.lineage(key)
-            filtered = {"text_filter": table["text_filter"]} if recipe.text_filter else {}
-            inputs[key] = {
-                **shared,
-                **(filtered if any(recipe.stages[before].losses for before in lineage) else {}),  # only they look at it
-                "stages": {before: table["stages"][before] for before in lineage},
-                "data": {before: plan.stages[before].train.digest for before in lineage},
-                "ocr": {before: ocr.digest for before in lineage if (ocr := plan.stages[before].ocr)},
-            }
-        return inputs
+        return made_of(recipe, self.table(recipe), plan)
 
     def job(self, recipe: Recipe, stage: str, folder: RunFolder, console: Console) -> Job:
         """Make the job of a stage that was begun; in whatever process a runner wants it.

@@ -14,10 +14,11 @@ from remgcl.core.data.encode import Encoder, Example
 from remgcl.core.data.geometry import Floats, Placement, patch_weights, place
 from remgcl.core.data.tokens import IGNORED, IMAGE
 from remgcl.core.errors import DataError
+from remgcl.core.ocr.cache import with_regions
 from remgcl.core.samples import Region, Sample
 
 if TYPE_CHECKING:
-    from remgcl.core.training.job import Job
+    from remgcl.core.model.assembly import Assembly
 
 Mark: TypeAlias = Literal["image", "given", "kept", "filtered"]
 """What becomes of a token: the image's place, not learned, learned, or learned but passed over by the losses."""
@@ -133,29 +134,30 @@ class Inspection:
         return text if text and "\N{REPLACEMENT CHARACTER}" not in text else tokenizer.convert_ids_to_tokens(token)
 
 
-def inspect(job: Job, index: int) -> Inspection:
+def inspect(assembly: Assembly, index: int) -> Inspection:
     """Encode one sample of a stage's data.
 
     Args:
-        job: The stage.
+        assembly: The parts of the recipe, as the stage joins them.
         index: The sample's index in the data.
 
     Raises:
         DataError: There is no such sample, or it cannot be read or encoded.
+        RunError: The OCR cache cannot be read.
         WeightsError: Tower or tokenizer cannot be found or read.
     """
-    examples = job.build_examples()
-    if not 0 <= index < len(examples):
-        raise DataError(f"stage {job.name!r}: no sample {index}; there is 0 to {len(examples) - 1}")
-    sample = examples.samples[index]
+    samples = with_regions(assembly.settings.data.build(), assembly.settings.ocr)
+    if not 0 <= index < len(samples):
+        raise DataError(f"stage {assembly.stage!r}: no sample {index}; there is 0 to {len(samples) - 1}")
+    sample = samples[index]
     return Inspection(
-        recipe=job.recipe.name,
-        stage=job.name,
+        recipe=assembly.recipe.name,
+        stage=assembly.stage,
         index=index,
-        samples=len(examples),
+        samples=len(samples),
         sample=sample,
-        example=examples.encoder(sample),
-        encoder=examples.encoder,
+        example=assembly.encoder(sample),
+        encoder=assembly.encoder,
     )
 
 

@@ -47,6 +47,45 @@ def seal(part: Path, place: Path, facts: Mapping[str, Any]) -> None:
     sync(place.parent)
 
 
+@contextmanager
+def sealed(place: Path) -> Iterator[Path]:
+    """Fill a folder beside its place, and seal it there once all of it is written.
+
+    What was there stays until then, and is replaced as a whole.
+
+    Args:
+        place: The folder to write.
+
+    Yields:
+        The empty folder to fill.
+    """
+    part = place.with_name(f"{place.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        shutil.rmtree(place, ignore_errors=True)
+        seal(part, place, {})
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def verify_sealed(folder: Path) -> None:
+    """Make sure that a folder is as it was sealed, by the digests of all its files.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        RunError: A file is missing, was added or has changed, or the folder was
+            never sealed.
+    """
+    wrong = flaw(folder, {})
+    if wrong is not None:
+        raise RunError(f"{folder}: is not what was saved there; {wrong}")
+
+
 def flaw(folder: Path, facts: Mapping[str, Any]) -> str | None:
     """Say what keeps a folder from being used, or nothing if it is as it was sealed.
 

@@ -14,7 +14,7 @@ from remgcl.core.errors import Fault, FaultsError, Hint, RecipeError, ValueFault
 from remgcl.core.grid.axes import Axis, read_axes, read_settings
 from remgcl.core.grid.cells import Cell, find_baseline, lay, make_cells
 from remgcl.core.grid.file import GridFile, read_file
-from remgcl.core.grid.identity import digest_of, identities
+from remgcl.core.planning.identity import digest_of
 from remgcl.core.planning.plan import Findings, Plan, StagePlan, make_plan
 from remgcl.core.recipe import document
 from remgcl.core.recipe.recipe import LANGUAGE, Recipe
@@ -167,15 +167,11 @@ def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
     units: dict[str, Unit] = {}
     members = []
     inputs = {cell.label: engine.inputs(grid.recipes[cell.label], plans[cell.label]) for cell in grid.cells}
-    more = {
-        label: identities(recipe, plans[label], inputs[label], engine.registry.entry(recipe.runner).name)
-        for label, recipe in grid.recipes.items()
-    }
     for seed in grid.file.seeds or (grid.recipes[grid.cells[0].label].seed,):
         for cell in grid.cells:
             recipe = evolve(grid.recipes[cell.label], seed=seed)
             seeded = {key: {**made, "seed": seed} for key, made in inputs[cell.label].items()}
-            digests = _add(units, recipe, plans[cell.label], seeded, more[cell.label])
+            digests = _add(units, recipe, plans[cell.label], seeded)
             members.append(Member(cell=cell, seed=seed, units=digests))
     _verify_axes(grid, members[: len(grid.cells)])
     return GridPlan(grid=grid, members=tuple(members), units=units)
@@ -258,12 +254,11 @@ def _add(
     recipe: Recipe,
     plan: Plan,
     inputs: Mapping[str, Mapping[str, Any]],
-    more: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, str]:
     """Add the stages of a recipe that are not there yet, as far as its last stage needs them."""
     digests: dict[str, str] = {}
     for key in recipe.lineage(list(recipe.stages)[-1]):
-        digest = digests[key] = digest_of({**inputs[key], **more[key]})
+        digest = digests[key] = digest_of(inputs[key])
         before = recipe.stages[key].after
         units.setdefault(
             digest,

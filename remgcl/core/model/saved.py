@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from remgcl.core.errors import RunError, listed
+from remgcl.core.files.manifest import sealed, verify_sealed
 from remgcl.core.files.whole import as_json, read, write
 from remgcl.core.recipe.recipe import PARTS
 
@@ -25,7 +25,7 @@ Saved: TypeAlias = Callable[[str], bool]
 def save_parts(
     modules: Mapping[str, nn.Module], tables: Mapping[str, Any], folder: Path, saved: Mapping[str, Saved] | None = None
 ) -> None:
-    """Save a model part by part, all or nothing.
+    """Save a model part by part, all or nothing, sealed by the digests of its files.
 
     Args:
         modules: Parts to save, by name.
@@ -34,16 +34,12 @@ def save_parts(
         folder: Where to; replaced if it is there.
         saved: Which tensors to save, for parts of which not all are.
     """
-    beside = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
     files = {name: f"{name}.safetensors" for name in modules}
-    for name, module in modules.items():
-        save_part(module, beside / files[name], (saved or {}).get(name))
-    parts = {name: {"recipe": table, "file": files.get(name)} for name, table in tables.items()}
-    write(beside / PARTS_FILE, as_json(parts))
-    shutil.rmtree(folder, ignore_errors=True)
-    beside.rename(folder)
+    with sealed(folder) as part:
+        for name, module in modules.items():
+            save_part(module, part / files[name], (saved or {}).get(name))
+        parts = {name: {"recipe": table, "file": files.get(name)} for name, table in tables.items()}
+        write(part / PARTS_FILE, as_json(parts))
 
 
 def save_part(module: nn.Module, file: Path, saved: Saved | None = None) -> None:
@@ -65,13 +61,14 @@ def save_part(module: nn.Module, file: Path, saved: Saved | None = None) -> None
 
 
 def saved_parts(folder: Path) -> dict[str, Path]:
-    """Name the parts that a folder holds, and their files.
+    """Verify a saved model, and name the parts that it holds and their files.
 
     Args:
         folder: A saved model.
 
     Raises:
-        RunError: It is none, or another software's.
+        RunError: It is none, it has changed since it was saved, or another
+            software wrote it.
     """
     parts = read(folder / PARTS_FILE)
     if parts is None:
@@ -83,6 +80,7 @@ def saved_parts(folder: Path) -> dict[str, Path]:
             raise RunError(f"{folder / PARTS_FILE}: {name}: is no saved part of a model")
         if file is not None:
             saved[name] = folder / file
+    verify_sealed(folder)
     return saved
 
 

@@ -210,6 +210,19 @@ class WithRegions:
         return self.samples.modality_lengths()
 
 
+def with_regions(samples: Samples, cache: str | None) -> Samples:
+    """Give samples the regions of an OCR cache.
+
+    Args:
+        samples: The samples.
+        cache: The cache's folder; without it, the samples stay as they are.
+
+    Raises:
+        RunError: The cache cannot be read.
+    """
+    return samples if cache is None else WithRegions(samples, OcrCache.open(Path(cache)))
+
+
 def content_of(sample: Sample) -> str:
     """Give the digest of a sample's image.
 

@@ -12,8 +12,8 @@ A run folder holds::
     STAGE/metrics.jsonl      the terms, a line for each log step
     STAGE/tensorboard/       the same for TensorBoard
     STAGE/answers.png        held-out images and answers
-    STAGE/model/             parts.json, and the parts as safetensors
-    STAGE/losses/            what losses learned, as safetensors
+    STAGE/model/             parts.json, and the parts as safetensors; sealed by its manifest.json
+    STAGE/losses/            what losses learned, as safetensors; sealed likewise
 
 Nothing depends on the folder's own name.
 """
@@ -71,13 +71,18 @@ class StageFolder:
         """The folder of the saved model."""
         return self.path / "model"
 
+    @property
+    def losses(self) -> Path:
+        """The folder of what the losses learned."""
+        return self.path / "losses"
+
     def loss(self, name: str) -> Path:
         """Name the file of what a loss learned.
 
         Args:
             name: The loss's key in the recipe.
         """
-        return self.path / "losses" / f"{name}.safetensors"
+        return self.losses / f"{name}.safetensors"
 
     def finished(self) -> dict[str, Any] | None:
         """Read what went in and what came out, if the stage is finished.

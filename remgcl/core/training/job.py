@@ -1,4 +1,4 @@
-"""What a runner is handed: one stage, ready to be built.
+"""What a runner is handed: one stage, its assembly, its data and its folder.
 
 Nothing is built before it is asked for, so that a runner may ask in another
 process than the one it was called in.
@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve
 
 from remgcl.core.errors import RunError
+from remgcl.core.files.manifest import sealed, verify_sealed
 from remgcl.core.files.whole import writing
-from remgcl.core.model.saved import Saved, load_part, save_part, save_parts, saved_parts
-from remgcl.core.ocr.cache import OcrCache, WithRegions
+from remgcl.core.model.assembly import Assembly
+from remgcl.core.model.saved import load_part, save_part, save_parts, saved_parts
+from remgcl.core.ocr.cache import with_regions
 from remgcl.core.recipe.recipe import PARTS, Recipe, Stage
 from remgcl.core.registry.culprit import foreign, named
 from remgcl.core.runs.folder import RunFolder, StageFolder
@@ -102,43 +103,29 @@ class Job:
         return self.recipe.stages[self.name]
 
     @cached_property
+    def assembly(self) -> Assembly:
+        """The recipe's parts, as the stage joins them."""
+        return Assembly(recipe=self.recipe, stage=self.name)
+
+    @property
     def tower(self) -> TowerSpec:
         """What the vision tower declares."""
-        return self.recipe.vision_tower.spec()
+        return self.assembly.tower
 
-    @cached_property
+    @property
     def tokenizer(self) -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped
         """The backbone's tokenizer."""
-        from remgcl.core.data.markers import teach
+        return self.assembly.tokenizer
 
-        backbone = self.recipe.backbone
-        return teach(backbone.build_tokenizer()) if backbone.image_markers else backbone.build_tokenizer()
-
-    @cached_property
+    @property
     def encoder(self) -> Encoder:
-        """Makes examples of samples."""
-        from remgcl.core.data.encode import Encoder
-
-        chosen = self.recipe.text_filter
-        return Encoder(
-            tokenizer=self.tokenizer,
-            template=self.stage.template,
-            tower=self.tower,
-            aspect=self.stage.image_aspect,
-            resampling=self.stage.resampling,
-            max_length=self.stage.max_length,
-            keep=chosen.build(self.tokenizer) if chosen else None,
-            image_markers=self.recipe.backbone.image_markers,
-            max_regions=self.stage.max_regions,
-            region_grid=self.stage.region_grid,
-        )
+        """Encodes samples into examples."""
+        return self.assembly.encoder
 
     @property
     def collator(self) -> Collator:
-        """Makes batches of examples."""
-        from remgcl.core.data.collate import Collator
-
-        return Collator(self.tower)
+        """Collates examples into batches."""
+        return self.assembly.collator
 
     def build_examples(self) -> Examples:
         """Make the training examples.
@@ -172,28 +159,8 @@ class Job:
                 cannot recompute activations.
             PluginError: The tower's features are not those that it declares.
         """
-        import torch
-
-        from remgcl.core.data.markers import make_room
-        from remgcl.core.model.model import Model
-        from remgcl.core.model.probe import try_model
-
-        torch.manual_seed(self.recipe.seed)
-        saved = saved_parts(self.start.model) if self.start else {}
-        tower, backbone = self.recipe.vision_tower, self.recipe.backbone
-        whole = "backbone" in saved and "backbone" not in self._saved_in_part
-        built = backbone.build(pretrained=not whole)
-        if backbone.image_markers:
-            built = make_room(built, self.tokenizer)
-        model = Model(
-            tower.build(pretrained="vision_tower" not in saved),
-            self.recipe.projector.build(self.tower.width, backbone.spec().width),
-            backbone.lora.add(built) if backbone.lora else built,
-            self.tower,
-        )
-        try_model(model, tower)
-        for name, file in saved.items():
-            load_part(model.get_submodule(name), file, self._saved_in_part.get(name))
+        model = self.assembly.build_model(saved_parts(self.start.model) if self.start else None)
+        backbone = self.recipe.backbone
         for name in PARTS:
             for key, parameter in model.get_submodule(name).named_parameters():
                 learns = name in self.stage.train and (name != "backbone" or backbone.learns(key))
@@ -201,12 +168,6 @@ class Job:
         if self.stage.gradient_checkpointing:
             self._recompute(model.backbone)
         return model
-
-    @property
-    def _saved_in_part(self) -> dict[str, Saved]:
-        """Say of what part only some tensors are saved, and which: adapters, where the rest is built again."""
-        backbone = self.recipe.backbone
-        return {"backbone": backbone.learns} if backbone.lora and backbone.restorable else {}
 
     def _recompute(self, backbone: Any) -> None:  # noqa: ANN401 - transformers' models are untyped
         """Recompute activations; the method had another name in earlier releases of transformers 5."""
@@ -226,7 +187,8 @@ class Job:
             model: The built model.
 
         Raises:
-            RunError: What a loss learned cannot be read.
+            RunError: What a loss learned cannot be read, or has changed since
+                it was saved.
         """
         from remgcl.core.model.objective import Objective
 
@@ -234,7 +196,11 @@ class Job:
         before = self.recipe.stages[self.stage.after].losses if self.stage.after else {}
         for name, module in objective.learned.items():
             same = type(before.get(name)) is type(self.stage.losses[name])
-            if same and self.start and (file := self.start.loss(name)).exists():
+            if not (same and self.start):
+                continue
+            file = self.start.loss(name)
+            if file.exists() or name in Objective(model, {name: before[name]}).learned:
+                verify_sealed(self.start.losses)
                 load_part(module, file)
         return objective
 
@@ -257,9 +223,7 @@ class Job:
 
     def _samples(self, data: Dataset) -> Samples:
         """Make the samples of a dataset, with the regions of the stage's OCR cache, if it has one."""
-        if self.stage.ocr is None:
-            return data.build()
-        return WithRegions(data.build(), OcrCache.open(Path(self.stage.ocr)))
+        return with_regions(data.build(), self.stage.ocr)
 
     def term(self, name: str) -> str:
         """Name a term of the objective, with the class and the plugin of a loss that a third party brings.
@@ -285,7 +249,11 @@ class Job:
         """
         modules = {str(name): objective.model.get_submodule(name) for name in self.recipe.saved(self.name)}
         with writing(self.folder.path):
-            save_parts(modules, {name: self.inputs[name] for name in PARTS}, self.folder.model, self._saved_in_part)
-            for name, module in objective.learned.items():
-                save_part(module, self.folder.loss(name))
+            save_parts(
+                modules, {name: self.inputs[name] for name in PARTS}, self.folder.model, self.assembly.saved_in_part
+            )
+            if objective.learned:
+                with sealed(self.folder.losses) as part:
+                    for name, module in objective.learned.items():
+                        save_part(module, part / self.folder.loss(name).name)
             self.folder.finish(self.inputs, results)

@@ -25,6 +25,13 @@ def told(action: Callable[[], object]) -> str:
     return str(raised.value)
 
 
+def flip(file: Path) -> None:
+    """Flip the last bit of a file: of a weight, which no reader would notice."""
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
 class Tied(nn.Module):
     """Two names of one table, a buffer, and a number that is no float."""
 
@@ -52,7 +59,9 @@ def saved(tmp_path: Path) -> tuple[Path, dict[str, nn.Module]]:
 
 def test_parts_are_saved_a_file_each_with_the_recipes_tables_of_all(saved: tuple[Path, dict[str, nn.Module]]) -> None:
     folder, _ = saved
-    assert {path.name for path in folder.iterdir()} == {"projector.safetensors", "backbone.safetensors", "parts.json"}
+    files = {"projector.safetensors", "backbone.safetensors", "parts.json"}
+    assert {path.name for path in folder.iterdir()} == {*files, "manifest.json"}
+    assert json.loads((folder / "manifest.json").read_text())["files"].keys() == files
     assert json.loads((folder / "parts.json").read_text()) == {
         "vision_tower": {"recipe": {"use": "tiny"}, "file": None},
         "projector": {"recipe": {"use": "linear"}, "file": "projector.safetensors"},
@@ -93,7 +102,7 @@ def test_a_model_that_is_there_is_replaced_as_a_whole(saved: tuple[Path, dict[st
     folder, _ = saved
     new = nn.Linear(2, 2)
     save_parts({"projector": new}, TABLES, folder)
-    assert {path.name for path in folder.iterdir()} == {"projector.safetensors", "parts.json"}
+    assert {path.name for path in folder.iterdir()} == {"projector.safetensors", "parts.json", "manifest.json"}
     again = nn.Linear(2, 2)
     load_part(again, saved_parts(folder)["projector"])
     assert torch.equal(again.weight, new.weight)
@@ -113,8 +122,29 @@ def test_a_model_whose_saving_is_interrupted_leaves_the_old_one_and_no_half(
         with pytest.raises(KeyboardInterrupt):
             save_parts({"projector": nn.Linear(2, 2)}, TABLES, folder)
     assert files_of(folder) == before
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
     save_parts({"projector": nn.Linear(2, 2)}, TABLES, folder)
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "wrong"),
+    [
+        (lambda folder: (folder / "manifest.json").unlink(), "there is no manifest.json"),
+        (lambda folder: (folder / "backbone.safetensors").unlink(), "backbone.safetensors is missing"),
+        (
+            lambda folder: flip(folder / "projector.safetensors"),
+            "projector.safetensors has changed since it was written",
+        ),
+        (lambda folder: (folder / "more").touch(), "more is not in manifest.json"),
+    ],
+    ids=["never sealed", "missing", "one bit", "added"],
+)
+def test_a_model_that_is_not_what_was_saved_is_refused(
+    saved: tuple[Path, dict[str, nn.Module]], damage: Callable[[Path], object], wrong: str
+) -> None:
+    damage(saved[0])
+    assert told(lambda: saved_parts(saved[0])).startswith(f"{saved[0]}: is not what was saved there; {wrong}")
 
 
 def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:

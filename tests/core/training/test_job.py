@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 from attrs import define, evolve, field, frozen
 from rich.console import Console
+from safetensors.torch import save_file
 from torch import nn
 
 from remgcl import Engine, Job, Recipe, RunError, RunFolder, Sample, Samples, TextFilter
@@ -128,24 +130,6 @@ def test_making_a_job_builds_and_writes_nothing(recalled: Recipe, make_job: Make
     assert isinstance(recalled.vision_tower, RecalledTower)
     assert recalled.vision_tower.asked == []
     assert not (tmp_path / "run").exists()
-
-
-def test_what_a_job_reads_it_reads_once(read: Read, make_job: MakeJob) -> None:
-    job = make_job(read(), "tune")
-    assert job.tokenizer is job.tokenizer
-    assert job.encoder is job.encoder
-    assert job.tower is job.tower
-
-
-def test_the_encoder_follows_the_stage(read: Read, make_job: MakeJob) -> None:
-    recipe = read("stages.tune.image_aspect=crop", "stages.tune.max_length=77", "stages.tune.resampling=fast")
-    job = make_job(recipe, "tune")
-    encoder = job.encoder
-    assert (encoder.aspect, encoder.max_length, encoder.keep) == ("crop", 77, None)
-    assert encoder.resampling == "fast"
-    assert encoder.template == recipe.stages["tune"].template
-    assert encoder.tower == recipe.vision_tower.spec()
-    assert encoder.tokenizer is job.tokenizer
 
 
 def test_the_text_filter_of_the_recipe_is_the_encoders(read: Read, make_job: MakeJob) -> None:
@@ -330,7 +314,7 @@ def test_what_a_loss_learned_is_saved_and_the_next_stage_goes_on_with_it(read: R
     first = make_job(recipe, "pretrain")
     finished(first)
     assert first.folder.loss("mine").name == "mine.safetensors"
-    assert [file.name for file in first.folder.loss("mine").parent.iterdir()] == ["mine.safetensors"]
+    assert {file.name for file in first.folder.losses.iterdir()} == {"mine.safetensors", "manifest.json"}
 
     second = make_job(recipe, "tune")
     module = second.build_objective(second.build_model()).learned["mine"]
@@ -372,7 +356,32 @@ def test_what_a_loss_learned_with_another_objective_is_refused(read: Read, make_
 def test_a_stage_whose_losses_learn_nothing_saves_nothing_of_them(read: Read, make_job: MakeJob) -> None:
     job = make_job(read("stages.pretrain.losses.global={}"), "pretrain")
     finished(job)
-    assert not job.folder.loss("global").parent.exists()
+    assert not job.folder.losses.exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "wrong"),
+    [
+        (rmtree, "there is no manifest.json"),
+        (lambda losses: (losses / "mine.safetensors").unlink(), "mine.safetensors is missing"),
+        (
+            lambda losses: save_file({}, losses / "mine.safetensors"),
+            "mine.safetensors has changed since it was written",
+        ),
+    ],
+    ids=["folder", "file", "content"],
+)
+def test_what_a_loss_learned_is_never_lost_silently(
+    read: Read, make_job: MakeJob, damage: Callable[[Path], None], wrong: str
+) -> None:
+    recipe = read(*LEARNED, "stages.tune.losses.mine={use='global', learned=true, objective='sigmoid'}")
+    first = make_job(recipe, "pretrain")
+    finished(first)
+    damage(first.folder.losses)
+    job = make_job(recipe, "tune")
+    model = job.build_model()
+    with pytest.raises(RunError, match=f"pretrain/losses: is not what was saved there; {wrong}"):
+        job.build_objective(model)
 
 
 def test_the_encoder_takes_bounds_and_grid_from_the_stage(read: Read, make_job: MakeJob) -> None:
