@@ -159,7 +159,7 @@ def measured(results: Sequence[CellResult], metric: str) -> dict[int, float]:
 
 
 def estimate(values: Sequence[float]) -> MeanInterval:
-    """MeanInterval a mean and its 95 % interval by Student's t with n - 1 degrees of freedom.
+    """Estimate a mean and its 95 % interval by Student's t with n - 1 degrees of freedom.
 
     Args:
         values: A value for each seed.
