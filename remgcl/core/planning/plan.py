@@ -11,8 +11,10 @@ from typing import Any, NoReturn, TypeAlias, TypeVar, cast
 from attrs import Factory, define, frozen
 
 from remgcl.core.errors import DataError, Fault, FaultsError, RemgclError
+from remgcl.core.files.extras import missing
 from remgcl.core.ocr.cache import OcrCache, Origin, content_of
 from remgcl.core.parts import BackboneSpec, Census, Dataset, Layout, Pretrained, TowerSpec
+from remgcl.core.parts.within import parts_in
 from remgcl.core.planning.estimate import Estimate, Sizes, lengths_of, make_estimate
 from remgcl.core.recipe.recipe import PARTS, PartName, Recipe, Stage
 from remgcl.core.registry.culprit import culprit, foreign
@@ -143,10 +145,13 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
     Raises:
         FaultsError: All that would stop the run.
     """
-    faults: list[Fault] = []
+    faults = [Fault(name, key, what) for key, part in parts_in(recipe) for what in missing(part.requires)]
+    unusable = {fault.key for fault in faults}
     once = (findings or Findings()).of
 
     def attempt(key: str, make: Callable[[], T]) -> T | None:
+        if key in unusable:
+            return None
         try:
             return make()
         except RemgclError as error:

@@ -123,7 +123,7 @@ def test_a_tracker_that_is_not_installed_is_an_error_that_says_how_to_install_it
         engine.check(read('runner.trackers=["tensorboard", "wandb"]'), "small.toml")
     assert str(caught.value) == (
         "small.toml: runner.trackers: tracker 'tensorboard': needs tensorboard, which is not installed; "
-        "install it with: pip install 'tensorboard'"
+        "install it with: pip install 'remgcl[tensorboard]'"
     )
     with pytest.raises(FaultsError, match=r"tracker 'wandb': .*pip install 'remgcl\[wandb\]'"):
         engine.check(read('runner.trackers=["wandb"]'), "small.toml")
