@@ -13,6 +13,7 @@ from remgcl.core.errors import (
     PluginError,
     RecipeError,
     RemgclError,
+    RequestError,
     RunError,
     WeightsError,
     listed,
@@ -23,6 +24,7 @@ from remgcl.core.features import Features, Regions
 from remgcl.core.files.extras import verify_installed
 from remgcl.core.files.images import LARGEST_IMAGE, ImageFolder
 from remgcl.core.files.weights import read_json, reading_weights, verify_weights
+from remgcl.core.inference.load import load
 from remgcl.core.model.gradients import GradientNorms
 from remgcl.core.model.ranks import gather
 from remgcl.core.parts import (
@@ -85,6 +87,7 @@ __all__ = [
     "Region",
     "Regions",
     "RemgclError",
+    "RequestError",
     "RunError",
     "RunFolder",
     "Runner",
@@ -106,6 +109,7 @@ __all__ = [
     "gather",
     "hookimpl",
     "listed",
+    "load",
     "read_json",
     "reading_weights",
     "verify_installed",
