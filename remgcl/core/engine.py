@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from remgcl.core.authoring.inspection import Inspection, inspect
 from remgcl.core.errors import Fault, Hint, PluginError, RecipeError, RunError
+from remgcl.core.files.extras import missing
 from remgcl.core.model.assembly import Assembly
 from remgcl.core.ocr.cache import Origin
 from remgcl.core.parts import Census, OcrEngine
@@ -136,13 +137,17 @@ class Engine:
             The engine, and what a cache is told of it.
 
         Raises:
-            RecipeError: All faults of the name and the settings.
-            RemgclError: What it needs is not installed.
+            RecipeError: All faults of the name and the settings, or what it
+                needs is not installed.
+            RemgclError: It does not know its settings.
         """
         given = document.Document("--engine", {"engine": {document.USE: name}})
         document.override(given, settings, "--engine-set", ("engine",))
         structure = Structure(self.registry)
         engine = structure.read(given, _Ocr).engine
+        faults = [given.fault(("engine",), what) for what in missing(engine.requires)]
+        if faults:
+            raise RecipeError(faults)
         fields = {key: value for key, value in structure.write(engine).items() if key != document.USE}
         return engine, Origin(engine=self.registry.entry(engine).name, version=engine.version, settings=fields)
 

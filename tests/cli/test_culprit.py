@@ -121,7 +121,7 @@ def test_a_mistake_of_a_plugin_keeps_its_traceback_and_names_the_plugin(
 def test_an_error_of_a_sample_is_told_in_its_own_words_from_a_worker_too(
     remgcl: Call, flaky: Call, error: str, message: str, workers: int
 ) -> None:
-    ended = remgcl("run", *flaky(error, f"stages.pretrain.workers={workers}"))
+    ended = remgcl("run", *flaky(error, f"stages.pretrain.num_workers={workers}"))
     assert ended.code == 2
     first, told = ended.err.splitlines()
     assert first == f"error: {message}"
@@ -134,7 +134,7 @@ def test_an_error_of_a_sample_is_told_in_its_own_words_from_a_worker_too(
 def test_a_mistake_of_a_sample_names_the_plugin_from_a_worker_too(
     flaky: Call, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["remgcl", "run", *flaky("bug", f"stages.pretrain.workers={workers}")])
+    monkeypatch.setattr("sys.argv", ["remgcl", "run", *flaky("bug", f"stages.pretrain.num_workers={workers}")])
     with pytest.raises(KeyError) as raised:
         main()
     (note,) = raised.value.__notes__

@@ -65,9 +65,24 @@ class ImageFolder:
             raw = path.read_bytes()
         except OSError as error:
             raise self._unread(name, error) from None
+        return self.decode(name, raw), digest(raw)
+
+    def decode(self, name: str, raw: bytes) -> Image:
+        """Decode the bytes of an image file.
+
+        Args:
+            name: What errors call it.
+            raw: The file's content.
+
+        Returns:
+            The image in RGB.
+
+        Raises:
+            DataError: It is too large, no image, or broken.
+        """
         with self._opened(name, BytesIO(raw)) as image:
             try:
-                return image.convert("RGB"), digest(raw)
+                return image.convert("RGB")
             except (OSError, ValueError, SyntaxError) as error:
                 raise DataError(f"image {name!r}: is broken; {_reason(error)}") from None
 

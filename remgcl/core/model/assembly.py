@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
+from remgcl.core.errors import RunError
+from remgcl.core.files.extras import missing
 from remgcl.core.model.saved import Saved, load_part
-from remgcl.core.recipe.recipe import Recipe, Stage
+from remgcl.core.parts.within import parts_in
+from remgcl.core.recipe.recipe import PARTS, Recipe, Stage
 
 if TYPE_CHECKING:
     from remgcl.core.data.collate import Collator
@@ -33,6 +36,14 @@ class Assembly:
 
     recipe: Recipe
     stage: str
+
+    def __attrs_post_init__(self) -> None:
+        """Make sure that what the parts need is installed."""
+        recipe = self.recipe
+        used = {name: getattr(recipe, name) for name in (*PARTS, "text_filter")} | {"template": self.settings.template}
+        told = [f"{key}: {what}" for key, part in parts_in(used) for what in missing(part.requires)]
+        if told:
+            raise RunError("\n".join(told))
 
     @property
     def settings(self) -> Stage:

@@ -186,7 +186,7 @@ def try_model(model: Model, tower: VisionTower, projector: Projector) -> None:
     with torch.random.fork_rng(devices=[]):
         for side in sides:
             side.eval()
-        features = model.see(black)
+        features = model.tower_features(black)
         _verify_features(features, tower, model.tower)
         dtype = next((parameter.dtype for parameter in model.projector.parameters()), features.dtype)
         embeddings = model.projector(features.to(dtype))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
 
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class Part(ABC):  # noqa: B024 - each kind has its own abstract methods
-    """What every kind of part is: settings, and how to make the real thing."""
+    """What every kind of part is: settings, and how to make the real thing.
+
+    A part that needs a library which not every installation has names it in
+    `requires`: what pip is told, by the name the library is imported by, such
+    as ``{"timm": "remgcl[timm]"}``. `remgcl parts` shows whether it is there,
+    and a recipe that uses the part without it is refused with the command.
+    """
+
+    requires: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
 
 @frozen(kw_only=True)

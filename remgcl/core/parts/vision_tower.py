@@ -21,7 +21,7 @@ Resampling: TypeAlias = Literal["exact", "fast"]
 
 
 @frozen(kw_only=True)
-class Grid:
+class PatchGrid:
     """The patches of a tower on its input image.
 
     Attributes:
@@ -56,7 +56,7 @@ class TowerSpec:
 
     width: int
     size: tuple[int, int]
-    grid: Grid
+    grid: PatchGrid
     class_token: bool
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -76,13 +76,13 @@ _IS_SPEC = instance(
     {
         "width": whole(1),
         "size": several(whole(1), 2),
-        "grid": is_a(Grid),
+        "grid": is_a(PatchGrid),
         "class_token": is_a(bool),
         "mean": several(number, 3),
         "std": several(_above_0, 3),
     },
 )
-_IS_GRID = instance(Grid, {"rows": whole(1), "columns": whole(1), "patch": several(_above_0, 2)})
+_IS_GRID = instance(PatchGrid, {"rows": whole(1), "columns": whole(1), "patch": several(_above_0, 2)})
 
 
 def _spec_flaw(spec: object, *_: object, **__: object) -> str | None:

@@ -11,8 +11,10 @@ from typing import NoReturn, TypeAlias, TypeVar, cast
 from attrs import Factory, define, frozen
 
 from remgcl.core.errors import DataError, Fault, FaultsError, RemgclError
+from remgcl.core.files.extras import missing
 from remgcl.core.ocr.cache import OcrCache, Origin, content_of
 from remgcl.core.parts import BackboneSpec, Census, Dataset, Layout, Pretrained, TowerSpec
+from remgcl.core.parts.within import parts_in
 from remgcl.core.planning.estimate import Estimate, Sizes, lengths_of, make_estimate
 from remgcl.core.planning.trials import try_out
 from remgcl.core.recipe.recipe import PARTS, PartName, Recipe, Stage
@@ -140,10 +142,13 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
     Raises:
         FaultsError: All that would stop the run.
     """
-    faults: list[Fault] = []
+    faults = [Fault(name, key, what) for key, part in parts_in(recipe) for what in missing(part.requires)]
+    unusable = {fault.key for fault in faults}
     once = (findings or Findings()).of
 
     def attempt(key: str, make: Callable[[], T]) -> T | None:
+        if key in unusable:
+            return None
         try:
             return make()
         except RemgclError as error:
@@ -232,7 +237,9 @@ def _planned(recipe: Recipe, key: str, censuses: Censuses, ocr: OcrPlan | None, 
     stage, layout = recipe.stages[key], recipe.runner.layout()
     train = _census(stage.data, censuses)
     held_out = _census(stage.validation.data, censuses) if stage.validation else None
-    steps_an_epoch = ceil(ceil(train.samples / (stage.batch_size * (layout.processes or 1))) / stage.accumulation)
+    steps_an_epoch = ceil(
+        ceil(train.samples / (stage.batch_size * (layout.processes or 1))) / stage.gradient_accumulation_steps
+    )
     steps = ceil(steps_an_epoch * stage.epochs)
     estimate = None
     if sizes and train.words:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partialmethod
 from types import FunctionType
 from typing import Any
@@ -29,6 +29,7 @@ def breaches(part: type[Part], contract: type[Part]) -> Iterator[str]:
         yield f"{part.__name__} does not define {listed(missing)}"
         return
     yield from _shared_defaults(part)
+    yield from _requirements(part)
     for name, due in members(contract).items():
         own = inspect.getattr_static(part, name)
         if own is not due:
@@ -56,6 +57,16 @@ def _shared_defaults(part: type[Part]) -> Iterator[str]:
                 f"{part.__name__}.{field.name} has a default that can be changed, {default!r}; "
                 f"write field(factory={factory}), or a tuple"
             )
+
+
+def _requirements(part: type[Part]) -> Iterator[str]:
+    """Tell libraries that are not named as the contract wants them."""
+    told = inspect.getattr_static(part, "requires")
+    if not isinstance(told, Mapping) or not all(isinstance(text, str) for pair in told.items() for text in pair):
+        yield (
+            f"{part.__name__}.requires is {told!r}; it maps the names of libraries to what pip is told, such as "
+            "{'timm': 'remgcl[timm]'}"
+        )
 
 
 def members(contract: type[Part]) -> dict[str, Any]:

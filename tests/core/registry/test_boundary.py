@@ -16,8 +16,8 @@ from remgcl import (
     BackboneSpec,
     Census,
     Engine,
-    Grid,
     Layout,
+    PatchGrid,
     Piece,
     PluginError,
     Region,
@@ -33,7 +33,7 @@ Plugin = Callable[..., Any]
 
 HALF = (0.5, 0.5, 0.5)
 TOWER = TowerSpec(
-    width=4, size=(8, 8), grid=Grid(rows=2, columns=2, patch=(4.0, 4.0)), class_token=False, mean=HALF, std=HALF
+    width=4, size=(8, 8), grid=PatchGrid(rows=2, columns=2, patch=(4.0, 4.0)), class_token=False, mean=HALF, std=HALF
 )
 SPEC = BackboneSpec(width=4, vocabulary=9, layers=1)
 CENSUS = Census(samples=2, images=1, digest="0f")
@@ -178,8 +178,8 @@ WRONG: list[tuple[str, str, object, tuple[object, ...], str]] = [
         (evolve(TOWER, size=(8, 8, 3)), "one whose size is"),
         (evolve(TOWER, size=(8, -8)), "one whose size is"),
         (evolve(TOWER, grid=(2, 2)), r"one whose grid is \(2, 2\)"),
-        (evolve(TOWER, grid=Grid(rows=0, columns=2, patch=(4.0, 4.0))), "grid that is one whose rows is 0"),
-        (evolve(TOWER, grid=Grid(rows=2, columns=2, patch=(0.0, 4.0))), "grid that is one whose patch is"),
+        (evolve(TOWER, grid=PatchGrid(rows=0, columns=2, patch=(4.0, 4.0))), "grid that is one whose rows is 0"),
+        (evolve(TOWER, grid=PatchGrid(rows=2, columns=2, patch=(0.0, 4.0))), "grid that is one whose patch is"),
         (evolve(TOWER, class_token=None), "one whose class_token is None"),
         (evolve(TOWER, mean=0.5), "one whose mean is 0.5"),
         (evolve(TOWER, mean=(0.5, float("nan"), 0.5)), "one whose mean is .*nan"),
