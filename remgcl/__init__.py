@@ -33,11 +33,11 @@ from remgcl.core.parts import (
     Census,
     Dataset,
     Executor,
-    Grid,
     Layout,
     Lora,
     Loss,
     OcrEngine,
+    PatchGrid,
     Projector,
     Runner,
     Samples,
@@ -71,13 +71,13 @@ __all__ = [
     "FaultsError",
     "Features",
     "GradientNorms",
-    "Grid",
     "ImageFolder",
     "Job",
     "Layout",
     "Lora",
     "Loss",
     "OcrEngine",
+    "PatchGrid",
     "Piece",
     "PluginError",
     "Point",
@@ -116,7 +116,7 @@ __all__ = [
     "verify_weights",
 ]
 
-_RENAMED: dict[str, str] = {}
+_RENAMED = {"Grid": "PatchGrid"}
 """Names of the last release, and what each is called now."""
 
 if not TYPE_CHECKING:  # a type checker should know no other names
