@@ -1,5 +1,6 @@
-# make quickstart   install, then learn to read drawn numbers (CPU, minutes)
+# make quickstart   install without extras, then learn to read drawn numbers (CPU, minutes)
 # make test         install, then run all tests
+# make test-lowest  the tests with the lowest versions that pyproject.toml allows, in an environment of their own
 # make test-slow    the tests that take minutes: the quickstart, a killed run, and two ranks
 # make bench        install, then measure for some minutes; writes docs/performance.md
 # make reference    write docs/parts.md anew, after a part or its documentation changed
@@ -10,14 +11,21 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+LOWEST ?= .venv-lowest
 
-.PHONY: quickstart test test-slow examples bench reference lint format clean
+.PHONY: quickstart test test-lowest test-slow examples bench reference lint format clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/remgcl run recipes/quickstart.toml
 
 test: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable . --group test
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 --dist worksteal -rP tests/test_quickstart.py tests  # the longest first
@@ -28,7 +36,7 @@ examples: $(VENV)/installed-test
 bench: $(VENV)/installed
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m bench
 
-reference: $(VENV)/installed
+reference: $(VENV)/installed-test
 	$(BIN)/remgcl parts --markdown > docs/parts.md
 
 lint: $(VENV)/installed-lint
@@ -42,7 +50,7 @@ format: $(VENV)/installed-lint
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) runs dist
+	rm -rf $(VENV) $(LOWEST) runs dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -77,13 +77,15 @@ def report(grid: GridFile, folder: Folder = None) -> None:
     """
     from rich.console import Console
 
-    from remgcl import Engine
+    from remgcl import Engine, verify_installed
     from remgcl.cli import grid_table
     from remgcl.core.grid.collect import collect
     from remgcl.core.grid.file import read_file
     from remgcl.core.grid.report.content import content_of
     from remgcl.core.grid.report.write import write_report
 
+    for library in ("matplotlib", "scipy"):
+        verify_installed(library, "remgcl grid report", "remgcl[report]")
     if folder is None:
         folder = Path("runs") / read_file(grid, Engine.installed().registry).name
     results = collect(folder)

@@ -61,6 +61,8 @@ def _tell(console: Console, part: PartReference, distribution: str) -> None:
     console.print(f"{part.kind}.{part.name}", style="bold")
     console.print(f"of plugin {part.plugin}, {distribution}\n", style="dim")
     console.print(f"{part.text}\n")
+    for what in part.missing:
+        console.print(f"{what}\n", style="yellow")
     for field in part.fields:
         console.print(f"  {field}", style="cyan")
         for line in filter(None, [field.meaning, *field.limits]):
@@ -74,3 +76,5 @@ def _list(console: Console, part: PartReference, distribution: str) -> None:
     console.print(f"      {part.summary}")
     for field in part.fields:
         console.print(f"      {field}", style="dim")
+    for what in part.missing:
+        console.print(f"      {what}", style="yellow")

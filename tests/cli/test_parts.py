@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -13,6 +14,7 @@ from remgcl.core.registry.registry import KINDS
 
 Call = Callable[..., Any]
 
+ROOT = Path(__file__).parents[2]
 VERSION = f"remgcl {version('remgcl')}"
 
 
@@ -94,6 +96,19 @@ def test_an_installed_plugin_appears_with_its_parts(remgcl: Call, install_plugin
         "      Keep what is [sharp].",
         "      edges: tuple[str, ...] = ('[a]',)",
     ]
+
+
+def test_a_part_of_a_plugin_whose_library_is_missing_is_shown_and_refused_with_the_command(
+    remgcl: Call, install_plugin: Call, tmp_path: Path
+) -> None:
+    needy = SHARP.replace("    edges:", '    requires = {"no_such": "remgcl-sharp[more]"}\n    edges:')
+    install_plugin("remgcl-sharp", needy, point="sharp", version="1.0")
+    told = "needs no_such, which is not installed; install it with: pip install 'remgcl-sharp[more]'"
+    assert f"      {told}" in remgcl("parts", "text_filters").out.splitlines()
+    assert told in remgcl("parts", "text_filters.sharp").out.splitlines()
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(f'extends = "{ROOT / "recipes/quickstart.toml"}"\ntext_filter = "sharp"\n')
+    assert remgcl("check", str(recipe)).err == f"error: {recipe}: text_filter: {told}\n"
 
 
 def test_all_is_told_about_one_part(remgcl: Call) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import attrs
 from attrs import frozen
 
+from remgcl.core.files.extras import missing
 from remgcl.core.recipe.document import USE
 from remgcl.core.recipe.schema import BOUNDS, bounds, described
 from remgcl.core.registry import hookspecs
@@ -57,6 +58,9 @@ class PartReference:
         plugin: The plugin that registered it.
         text: What its docstring says, without its fields.
         fields: Its fields.
+        requires: What pip is told for the libraries that it needs.
+        missing: Which of these are not installed, each with the command that
+            installs it.
         example: A table that uses it.
     """
 
@@ -65,6 +69,8 @@ class PartReference:
     plugin: str
     text: str
     fields: tuple[FieldReference, ...]
+    requires: tuple[str, ...]
+    missing: tuple[str, ...]
     example: str
 
     @property
@@ -88,6 +94,8 @@ def reference_of(entry: Registered) -> PartReference:
         plugin=entry.plugin,
         text=(inspect.getdoc(part) or "").partition("\n\nAttributes:")[0],
         fields=tuple(field_reference(field, told.get(field.name, "")) for field in attrs.fields(part)),
+        requires=tuple(sorted(set(part.requires.values()))),
+        missing=tuple(missing(part.requires)),
         example=_example(entry),
     )
 
@@ -131,6 +139,8 @@ def _page(registry: Registry) -> Iterator[str]:
 
 def _section(part: PartReference) -> Iterator[str]:
     yield f"\n### {part.kind}.{part.name}\n\n{part.text}"
+    for install in part.requires:
+        yield f"\nIt needs `pip install '{install}'`."
     if part.fields:
         yield "\n| field | type | default | limits | meaning |"
         yield "|---|---|---|---|---|"

@@ -15,7 +15,7 @@ from remgcl.core.data.markers import mark
 from remgcl.core.data.pixels import prepare
 from remgcl.core.data.tokens import IGNORED, Ids, Mask, Tokens, tokenize
 from remgcl.core.errors import DataError
-from remgcl.core.parts import Aspect, Grid, Resampling, Template, TowerSpec
+from remgcl.core.parts import Aspect, PatchGrid, Resampling, Template, TowerSpec
 from remgcl.core.samples import Region, Sample
 
 
@@ -173,7 +173,7 @@ class Encoder:
         if self.region_grid is not None:
             rows, columns = self.tower.size
             edge = self.region_grid
-            grid = Grid(rows=edge, columns=edge, patch=(rows / edge, columns / edge))
+            grid = PatchGrid(rows=edge, columns=edge, patch=(rows / edge, columns / edge))
         weights = patch_weights([region.quad for region in regions], placement, grid)
         return np.pad(weights, ((0, 0), (0, patches - grid.patches))).astype(np.float32)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 
 from remgcl.core.errors import RunError
@@ -18,5 +19,25 @@ def verify_installed(library: str, what: str, install: str) -> None:
     Raises:
         RunError: It is not; the error says how to install it.
     """
-    if find_spec(library) is None:
-        raise RunError(f"{what}: needs {library}, which is not installed; install it with: pip install '{install}'")
+    for absent in missing({library: install}):
+        raise RunError(f"{what}: {absent}")
+
+
+def missing(libraries: Mapping[str, str]) -> Iterator[str]:
+    """Say which libraries are not installed, each with the command that installs it; none is imported.
+
+    Args:
+        libraries: What pip is told, by the name the library is imported by.
+    """
+    for library, install in libraries.items():
+        if not _installed(library):
+            yield f"needs {library}, which is not installed; install it with: pip install '{install}'"
+
+
+def _installed(library: str) -> bool:
+    try:
+        return find_spec(library) is not None
+    except ImportError:  # a package above it is absent, or may not be imported
+        return False
+    except ValueError:  # it is imported already, and does not say from where
+        return True

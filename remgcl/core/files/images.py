@@ -72,12 +72,29 @@ class ImageFolder:
             raw = path.read_bytes()
         except OSError as error:
             raise self._unread(name, error) from None
+        image, special = self._decoded(name, raw)
+        return image, digest(raw + b"as displayed" if special else raw)
+
+    def decode(self, name: str, raw: bytes) -> Image:
+        """Decode the bytes of an image file.
+
+        Args:
+            name: What errors call it.
+            raw: The file's content.
+
+        Returns:
+            The image in RGB.
+
+        Raises:
+            DataError: It is too large, no image, or broken.
+        """
+        return self._decoded(name, raw)[0]
+
+    def _decoded(self, name: str, raw: bytes) -> tuple[Image, bool]:
+        """Decode an image, and tell whether displaying it differs from Pillow's conversion."""
         with self._opened(name, BytesIO(raw)) as image:
             try:
-                if self.decoding == "published":
-                    return image.convert("RGB"), digest(raw)
-                shown, special = display(image)
-                return shown, digest(raw + b"as displayed" if special else raw)
+                return (image.convert("RGB"), False) if self.decoding == "published" else display(image)
             except DataError as error:
                 raise DataError(f"image {name!r}: {error}") from None
             except (OSError, ValueError, SyntaxError, struct.error) as error:

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 
 from remgcl.core.engine import Engine
 from remgcl.core.errors import Fault, FaultsError, Hint, RecipeError, ValueFaultError
+from remgcl.core.files.extras import missing
 from remgcl.core.grid.axes import Axis, read_axes, read_settings
 from remgcl.core.grid.cells import Cell, find_baseline, lay, make_cells
 from remgcl.core.grid.file import GridFile, read_file
@@ -156,6 +157,9 @@ def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
         FaultsError: All that would stop a cell, or the axes that change nothing.
         RemgclError: The executor cannot be used.
     """
+    faults = [Fault(str(grid.path), "executor", what) for what in missing(grid.file.executor.requires)]
+    if faults:
+        raise RecipeError(faults)
     grid.file.executor.verify()
     name, findings = str(grid.path), Findings()
     told = _Told(name, len(grid.cells))

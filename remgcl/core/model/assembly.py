@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
+from remgcl.core.errors import RunError
+from remgcl.core.files.extras import missing
 from remgcl.core.model.saved import Saved, load_part
-from remgcl.core.recipe.recipe import Recipe, Stage
+from remgcl.core.parts.within import parts_in
+from remgcl.core.recipe.recipe import PARTS, Recipe, Stage
 
 if TYPE_CHECKING:
     from remgcl.core.data.collate import Collator
@@ -33,6 +36,14 @@ class Assembly:
 
     recipe: Recipe
     stage: str
+
+    def __attrs_post_init__(self) -> None:
+        """Make sure that what the parts need is installed."""
+        recipe = self.recipe
+        used = {name: getattr(recipe, name) for name in (*PARTS, "text_filter")} | {"template": self.settings.template}
+        told = [f"{key}: {what}" for key, part in parts_in(used) for what in missing(part.requires)]
+        if told:
+            raise RunError("\n".join(told))
 
     @property
     def settings(self) -> Stage:
@@ -93,19 +104,21 @@ class Assembly:
         Raises:
             WeightsError: A part's weights cannot be read.
             RunError: A saved part cannot be read.
-            PluginError: The tower's features are not those that it declares.
+            PluginError: The features of tower or projector, or the backbone's
+                embeddings, are not those that are declared.
         """
         import torch
 
         from remgcl.core.data.markers import make_room
         from remgcl.core.model.model import Model
-        from remgcl.core.model.probe import try_model
+        from remgcl.core.model.probe import try_model, verify_width
 
         torch.manual_seed(self.recipe.seed)
         saved = saved or {}
         tower, backbone = self.recipe.vision_tower, self.recipe.backbone
         whole = "backbone" in saved and "backbone" not in self.saved_in_part
         built = backbone.build(pretrained=not whole)
+        verify_width(built, backbone)
         if backbone.image_markers:
             built = make_room(built, self.tokenizer)
         model = Model(
@@ -114,7 +127,7 @@ class Assembly:
             backbone.lora.add(built) if backbone.lora else built,
             self.tower,
         )
-        try_model(model, tower)
+        try_model(model, tower, self.recipe.projector)
         for name, file in saved.items():
             load_part(model.get_submodule(name), file, self.saved_in_part.get(name))
         return model

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
+
+from remgcl.core.parts.promise import is_a, module, returns, that, whole
 
 if TYPE_CHECKING:
     from torch import nn
@@ -14,7 +17,15 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class Part(ABC):  # noqa: B024 - each kind has its own abstract methods
-    """What every kind of part is: settings, and how to make the real thing."""
+    """What every kind of part is: settings, and how to make the real thing.
+
+    A part that needs a library which not every installation has names it in
+    `requires`: what pip is told, by the name the library is imported by, such
+    as ``{"timm": "remgcl[timm]"}``. `remgcl parts` shows whether it is there,
+    and a recipe that uses the part without it is refused with the command.
+    """
+
+    requires: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
 
 @frozen(kw_only=True)
@@ -22,6 +33,7 @@ class Pretrained(Part):
     """A part whose weights may be loaded from somewhere."""
 
     @abstractmethod
+    @returns("a torch module", that(module))
     def build(self, *, pretrained: bool = True) -> nn.Module:
         """Make the module.
 
@@ -34,6 +46,7 @@ class Pretrained(Part):
         """
 
     @property
+    @returns("true or false", that(is_a(bool)))
     def restorable(self) -> bool:
         """Whether `build` gives the same weights each time, so that none need be saved."""
         return False
@@ -45,6 +58,7 @@ class Pretrained(Part):
             WeightsError: They do not; the error says how to get them.
         """
 
+    @returns("a whole number of parameters", that(whole()))
     def parameters(self) -> int:
         """Count the parameters; override where that needs no heavy library."""
         return count(lambda: self.build(pretrained=False))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
-from remgcl.core.files.extras import verify_installed
+from remgcl.core.files.extras import missing, verify_installed
 from remgcl.core.parts.part import Part
+from remgcl.core.parts.promise import instance, is_a, returns, whole
 
 if TYPE_CHECKING:
     from remgcl.core.recipe.recipe import Recipe
@@ -38,16 +39,24 @@ class Layout:
     casts: bool = False
 
 
+def _is_state(kinds: object) -> bool:
+    return isinstance(kinds, tuple | list) and {*kinds} <= {"weights", "gradients", "optimizer"}
+
+
+def _there_by_default() -> tuple[Literal["tensorboard", "wandb"], ...]:
+    return () if any(missing({"tensorboard": ""})) else ("tensorboard",)
+
+
 @frozen(kw_only=True)
 class Runner(Part):
     """Train the stages of a recipe on some machine.
 
     Attributes:
-        trackers: Where a training can be watched; ``wandb`` needs the extra of
-            that name.
+        trackers: Where a training can be watched, each by the extra of its
+            name; TensorBoard by default, where that is installed.
     """
 
-    trackers: tuple[Literal["tensorboard", "wandb"], ...] = ("tensorboard",)
+    trackers: tuple[Literal["tensorboard", "wandb"], ...] = field(factory=_there_by_default)
 
     def verify_trackers(self) -> None:
         """Make sure that the libraries of the trackers are there.
@@ -56,7 +65,7 @@ class Runner(Part):
             RunError: One is not; the error says how to install it.
         """
         for name in self.trackers:
-            verify_installed(name, f"tracker {name!r}", "remgcl[wandb]" if name == "wandb" else name)
+            verify_installed(name, f"tracker {name!r}", f"remgcl[{name}]")
 
     def verify(self, recipe: Recipe) -> None:
         """Make sure of what the settings name, without starting anything.
@@ -68,6 +77,19 @@ class Runner(Part):
             RemgclError: A file is missing, or contradicts the recipe.
         """
 
+    @returns(
+        "a Layout: at least 1 process or None; of weights, gradients and optimizer, what is sharded and offloaded",
+        instance(
+            Layout,
+            {
+                "processes": lambda count: count is None or whole(1)(count),
+                "sharded": _is_state,
+                "offloaded": _is_state,
+                "gathered": whole(),
+                "casts": is_a(bool),
+            },
+        ),
+    )
     def layout(self) -> Layout:
         """Tell how a training is spread, for estimates; by default it is one process."""
         return Layout()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-import attrs
 
 from remgcl.core.files.whole import as_json
 from remgcl.core.parts import Part
+from remgcl.core.parts.within import parts_in
 from remgcl.core.planning.plan import Plan
 from remgcl.core.recipe.document import USE
 from remgcl.core.recipe.recipe import PARTS, Recipe
@@ -43,7 +42,7 @@ def made_of(recipe: Recipe, table: Mapping[str, Any], plan: Plan) -> dict[str, d
         planned = {name: plan.stages[name] for name in lineage}
         filters = recipe.text_filter is not None and any(recipe.stages[name].losses for name in lineage)
         used = recipe.runner, *(getattr(recipe, name) for name in PARTS), recipe.text_filter if filters else None
-        parts = [part for part in _parts((used, [recipe.stages[name] for name in lineage])) if foreign(part)]
+        parts = [part for _, part in parts_in((used, [recipe.stages[name] for name in lineage])) if foreign(part)]
         sources |= {type(part): source(part) for part in parts if type(part) not in sources}
         stages[key] = {
             **shared,
@@ -66,17 +65,3 @@ def digest_of(stage: Mapping[str, Any]) -> str:
     """
     told = json.dumps(json.loads(as_json(stage)), sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:DIGITS]
-
-
-def _parts(value: object) -> Iterator[Part]:
-    """Give every part in a value, those inside other parts too."""
-    if isinstance(value, Part):
-        yield value
-    cls: type[Any] = type(value)
-    if attrs.has(cls):
-        value = [getattr(value, field.name) for field in attrs.fields(cls)]
-    elif isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for below in value:
-            yield from _parts(below)

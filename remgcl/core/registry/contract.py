@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partialmethod
 from types import FunctionType
 from typing import Any
@@ -29,7 +29,8 @@ def breaches(part: type[Part], contract: type[Part]) -> Iterator[str]:
         yield f"{part.__name__} does not define {listed(missing)}"
         return
     yield from _shared_defaults(part)
-    for name, due in _members(contract).items():
+    yield from _requirements(part)
+    for name, due in members(contract).items():
         own = inspect.getattr_static(part, name)
         if own is not due:
             yield from _property(part, name, own) if isinstance(due, property) else _method(part, name, own, due)
@@ -58,8 +59,22 @@ def _shared_defaults(part: type[Part]) -> Iterator[str]:
             )
 
 
-def _members(contract: type[Part]) -> dict[str, Any]:
-    """Give the methods and properties of a contract, by name."""
+def _requirements(part: type[Part]) -> Iterator[str]:
+    """Tell libraries that are not named as the contract wants them."""
+    told = inspect.getattr_static(part, "requires")
+    if not isinstance(told, Mapping) or not all(isinstance(text, str) for pair in told.items() for text in pair):
+        yield (
+            f"{part.__name__}.requires is {told!r}; it maps the names of libraries to what pip is told, such as "
+            "{'timm': 'remgcl[timm]'}"
+        )
+
+
+def members(contract: type[Part]) -> dict[str, Any]:
+    """Give the methods and properties of a contract, by name.
+
+    Args:
+        contract: The contract of a kind.
+    """
     bases = [base for base in reversed(contract.__mro__) if issubclass(base, Part)]
     members = {name: member for base in bases for name, member in vars(base).items()}
     return {

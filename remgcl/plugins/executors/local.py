@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
+from typing import ClassVar
 
 from attrs import field, frozen
 from attrs.validators import ge, gt, optional
@@ -32,6 +33,8 @@ class Local(Executor):
         patience: Seconds that a task has to keep a checkpoint when it is told
             to stop.
     """
+
+    requires: ClassVar[Mapping[str, str]] = {"psutil": "remgcl[grid]"}
 
     slots: int | None = field(default=None, validator=optional(ge(1)))
     patience: float = field(default=600.0, validator=gt(0))

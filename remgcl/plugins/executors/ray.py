@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import ClassVar
 
 from attrs import field, frozen
 from attrs.validators import ge, gt
@@ -17,7 +18,7 @@ class Ray(Executor):
 
     A task whose machine dies is run again on another, and goes on from its
     newest checkpoint. All machines must see the run folders at the same paths,
-    and need the same Python with this project. It is the extra ``remgcl[ray]``.
+    and need the same Python with this project.
 
     Attributes:
         address: The cluster, as ``host:port``; ``auto`` is the one of this
@@ -30,6 +31,8 @@ class Ray(Executor):
         environment: Variables for every task.
     """
 
+    requires: ClassVar[Mapping[str, str]] = {"ray": "remgcl[ray]", "psutil": "remgcl[ray]"}
+
     address: str = "auto"
     gpus: int = field(default=1, validator=ge(0))
     cpus: int = field(default=4, validator=ge(1))
@@ -39,7 +42,7 @@ class Ray(Executor):
 
     def verify(self) -> None:
         """Make sure that Ray is installed."""
-        verify_installed("ray", "executor 'ray'", "remgcl[ray]")
+        verify_installed("ray", "executor 'ray'", self.requires["ray"])
 
     @contextmanager
     def open(self) -> Iterator[Submit]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import ClassVar
 
 from attrs import field, frozen
 from attrs.validators import ge, gt, optional
@@ -20,7 +21,7 @@ class Slurm(Executor):
 
     A job that is preempted, whose time runs out or whose machine dies is queued
     again, and goes on from its newest checkpoint. All machines must see the run
-    folders and this Python at the same paths. It is the extra ``remgcl[slurm]``.
+    folders and this Python at the same paths.
 
     Attributes:
         partition: Where jobs are queued; where Slurm says without it.
@@ -34,6 +35,8 @@ class Slurm(Executor):
             to stop, and before its time runs out.
         extra: More options of ``sbatch``, such as ``constraint`` and ``qos``.
     """
+
+    requires: ClassVar[Mapping[str, str]] = {"submitit": "remgcl[slurm]", "psutil": "remgcl[slurm]"}
 
     partition: str | None = None
     account: str | None = None
@@ -52,7 +55,7 @@ class Slurm(Executor):
 
     def verify(self) -> None:
         """Make sure that submitit and the commands of Slurm are installed."""
-        verify_installed("submitit", "executor 'slurm'", "remgcl[slurm]")
+        verify_installed("submitit", "executor 'slurm'", self.requires["submitit"])
         absent = [name for name in COMMANDS if shutil.which(name) is None]
         if absent:
             raise RunError(

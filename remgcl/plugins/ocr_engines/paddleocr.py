@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, le
@@ -28,6 +29,8 @@ class PaddleOcr(OcrEngine):
         least_confidence: Lines whose text is less certain are left out.
         upside_down: Whether to turn lines that stand on their head.
     """
+
+    requires: ClassVar[Mapping[str, str]] = {"paddleocr": "remgcl[paddleocr]", "paddle": "remgcl[paddleocr]"}
 
     models: str = "PP-OCRv5"
     language: str = "en"

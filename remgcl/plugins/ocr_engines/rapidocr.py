@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, le
@@ -32,6 +33,8 @@ class RapidOcr(OcrEngine):
         longest_side: A larger image is made smaller first, in pixels.
         upside_down: Whether to turn lines that stand on their head.
     """
+
+    requires: ClassVar[Mapping[str, str]] = dict.fromkeys(("rapidocr", "onnxruntime", "cv2", "yaml"), "remgcl[ocr]")
 
     least_confidence: float = field(default=0.5, validator=share)
     least_line: float = field(default=0.5, validator=share)

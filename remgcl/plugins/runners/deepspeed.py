@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import field, frozen
 from attrs.validators import ge, gt, in_, lt, optional
@@ -27,8 +28,8 @@ class DeepSpeed(Runner):
     same path on all of them.
 
     Attributes:
-        trackers: Where a training can be watched; ``wandb`` needs the extra of
-            that name.
+        trackers: Where a training can be watched, each by the extra of its
+            name; TensorBoard by default, where that is installed.
         zero: ZeRO stage: 1 shards the optimizer's state, 2 gradients too, 3
             parameters too.
         offload_optimizer: Whether the optimizer's state and step are on the CPU.
@@ -44,6 +45,8 @@ class DeepSpeed(Runner):
         timeout: The same for every later step.
         cpu: Whether to train on the CPU, two processes without ``processes``.
     """
+
+    requires: ClassVar[Mapping[str, str]] = {"deepspeed": "remgcl[deepspeed]"}
 
     zero: int = field(default=2, validator=in_((0, 1, 2, 3)))
     offload_optimizer: bool = False

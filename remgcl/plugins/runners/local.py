@@ -13,8 +13,8 @@ class Local(Runner):
     """Train in this process, on one accelerator or on the CPU.
 
     Attributes:
-        trackers: Where a training can be watched; ``wandb`` needs the extra of
-            that name.
+        trackers: Where a training can be watched, each by the extra of its
+            name; TensorBoard by default, where that is installed.
         cpu: Whether to leave an accelerator alone.
         threads: Threads of torch on the CPU; as many as cores without it.
     """

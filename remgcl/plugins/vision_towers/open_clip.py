@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
 
@@ -27,6 +28,8 @@ class OpenClip(IntermediateTower):
             that gives the features; -1 is the last.
         select: Whether the class token is left out or kept in front.
     """
+
+    requires: ClassVar[Mapping[str, str]] = {"open_clip": "remgcl[open-clip]"}
 
     pretrained: str | None = None
 

@@ -150,6 +150,16 @@ def test_a_property_of_the_contract_must_not_be_a_method(version: object, fine: 
     assert list(breaches(part, OcrEngine)) == ([] if fine else [told])
 
 
+@pytest.mark.parametrize("told", ["faiss", ["faiss"], {"faiss": 3}, {"faiss": None}], ids=str)
+def test_libraries_are_named_with_what_pip_is_told(told: object) -> None:
+    assert list(breaches(losses(requires={"faiss": "faiss-cpu"}), Loss)) == []
+    (breach,) = breaches(losses(requires=told), Loss)
+    assert breach == (
+        f"Mine.requires is {told!r}; it maps the names of libraries to what pip is told, such as "
+        "{'timm': 'remgcl[timm]'}"
+    )
+
+
 def test_every_installed_part_keeps_its_contract(engine: Engine) -> None:
     from remgcl.core.registry.registry import KINDS
 
