@@ -13,6 +13,7 @@ from remgcl.core.errors import (
     PluginError,
     RecipeError,
     RemgclError,
+    RequestError,
     RunError,
     WeightsError,
     listed,
@@ -23,6 +24,7 @@ from remgcl.core.features import Features, Regions
 from remgcl.core.files.extras import verify_installed
 from remgcl.core.files.images import LARGEST_IMAGE, ImageFolder
 from remgcl.core.files.weights import read_json, reading_weights, verify_weights
+from remgcl.core.inference.load import load
 from remgcl.core.model.gradients import GradientNorms
 from remgcl.core.model.ranks import gather
 from remgcl.core.parts import (
@@ -31,11 +33,11 @@ from remgcl.core.parts import (
     Census,
     Dataset,
     Executor,
-    Grid,
     Layout,
     Lora,
     Loss,
     OcrEngine,
+    PatchGrid,
     Projector,
     Runner,
     Samples,
@@ -70,13 +72,13 @@ __all__ = [
     "FaultsError",
     "Features",
     "GradientNorms",
-    "Grid",
     "ImageFolder",
     "Job",
     "Layout",
     "Lora",
     "Loss",
     "OcrEngine",
+    "PatchGrid",
     "Piece",
     "PluginError",
     "Point",
@@ -86,6 +88,7 @@ __all__ = [
     "Region",
     "Regions",
     "RemgclError",
+    "RequestError",
     "RunError",
     "RunFolder",
     "Runner",
@@ -108,13 +111,14 @@ __all__ = [
     "gather",
     "hookimpl",
     "listed",
+    "load",
     "read_json",
     "reading_weights",
     "verify_installed",
     "verify_weights",
 ]
 
-_RENAMED: dict[str, str] = {}
+_RENAMED = {"Grid": "PatchGrid"}
 """Names of the last release, and what each is called now."""
 
 if not TYPE_CHECKING:  # a type checker should know no other names

@@ -29,6 +29,10 @@ class WeightsError(RemgclError):
     """Weights, a configuration or a tokenizer cannot be found or read."""
 
 
+class RequestError(RemgclError):
+    """A question to a model, or a setting of its answer, cannot be used."""
+
+
 class RunError(RemgclError):
     """A run folder cannot be used, or a run cannot go on."""
 

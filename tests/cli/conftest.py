@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import tomli_w
+from rich.console import Console
 
+from remgcl import Engine, Job, RunFolder
 from remgcl.cli import main
+from remgcl.core.recipe.recipe import PARTS
 
 RECIPE = """
 name = "small"
@@ -42,7 +46,7 @@ data = { use = "synthetic", samples = 1200 }
 after = "pretrain"
 template = "plain"
 train = ["projector", "backbone"]
-accumulation = 3
+gradient_accumulation_steps = 3
 data = { use = "synthetic", samples = 4, seed = 1 }
 validation = { data = { use = "synthetic", samples = 2, split = "held_out" } }
 
@@ -91,3 +95,21 @@ def remgcl(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         return Ended(code or 0, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Path:
+    """The folder of a run with one finished stage, of random weights; no test may change it."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "small.toml").write_text(RECIPE)
+    overrides = ("stages.tune.template=v1", "backbone.width=32", "backbone.deviation=0.3")
+    recipe, run, inputs = (
+        engine.read(folder / "small.toml", overrides),
+        RunFolder(folder / "run"),
+        dict.fromkeys(PARTS, ""),
+    )
+    run.describe(tomli_w.dumps(engine.table(recipe)), {"remgcl": "0"})
+    run.stage("tune").begin(inputs)
+    job = Job(recipe=recipe, name="tune", run=run, start=None, inputs=inputs, console=Console(quiet=True))
+    job.finish(job.build_objective(job.build_model()), {"samples": 1})
+    return run.path

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from remgcl.core.data.collate import Collator
 from remgcl.core.data.encode import Encoder
+from remgcl.core.data.ending import ending_of
 from remgcl.core.evaluation.answers import Answered
-from remgcl.core.samples import Turn
 
 if TYPE_CHECKING:
     from remgcl.core.model.model import Model
     from remgcl.core.parts import Samples
     from remgcl.core.recipe.recipe import Validation
-    from remgcl.core.samples import Sample
 
 
 def answer_all(model: Model, samples: Samples, encoder: Encoder, settings: Validation) -> Iterator[Answered]:
@@ -29,27 +28,17 @@ def answer_all(model: Model, samples: Samples, encoder: Encoder, settings: Valid
     model.eval()
     device = next(model.parameters()).device
     collate = Collator(encoder.tower, left=True)
+    ending = ending_of(encoder.template, encoder.tokenizer)
+    stop = list(ending.ids)
     for start in range(0, len(samples), settings.batch_size):
         asked = [samples[i] for i in range(start, min(start + settings.batch_size, len(samples)))]
         batch = collate([encoder.prompt(sample) for sample in asked])
         batch = {name: tensor.to(device) for name, tensor in batch.items()}  # type: ignore[assignment, attr-defined]
-        ending, stop = _ending(encoder, asked[0])
-        ids = model.answer(
+        ids = model.generate(
             batch, settings.max_new_tokens, eos_token_id=stop, pad_token_id=encoder.tokenizer.pad_token_id
         )
         for sample, text in zip(asked, encoder.tokenizer.batch_decode(ids), strict=True):
-            yield Answered(sample, _clean(text, ending, encoder.tokenizer))
-
-
-def _ending(encoder: Encoder, sample: Sample) -> tuple[str, list[int]]:
-    """Tell how the template ends an answer: the text, and the ids that stop generation."""
-    turns = (*sample.turns[:-1], Turn("assistant", "a"))  # the true answer may itself end in space
-    learned = [piece for piece in encoder.template.render(turns, encoder.tokenizer) if piece.learned]
-    ending = learned[-1].text.strip(" ").removeprefix("a").strip(" ")
-    inside = encoder.tokenizer("a" + ending, add_special_tokens=False, return_offsets_mapping=True)
-    ids = [i for i, (at, _) in zip(inside["input_ids"], inside["offset_mapping"], strict=True) if at >= 1]
-    stop = {encoder.tokenizer.eos_token_id, *(ids if len(ids) == 1 else ())}
-    return ending, sorted(stop - {None})
+            yield Answered(sample, _clean(text, ending.text, encoder.tokenizer))
 
 
 def _clean(text: str, ending: str, tokenizer: Any) -> str:  # noqa: ANN401 - transformers' tokenizers are untyped

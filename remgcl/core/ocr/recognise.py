@@ -16,11 +16,12 @@ from attrs import Factory, define, evolve, field
 
 from remgcl.core.errors import DataError, RunError
 from remgcl.core.ocr.cache import content_of
-from remgcl.core.ocr.sources import Source
+from remgcl.core.ocr.sources import DataSource, Source
 from remgcl.core.ocr.writer import OcrWriter, Row, packed
-from remgcl.core.parts import OcrEngine, Samples
+from remgcl.core.parts import Dataset, OcrEngine, Samples
 from remgcl.core.processes import Pool, processes
-from remgcl.core.registry.culprit import culprit
+from remgcl.core.registry.boundary import hold
+from remgcl.core.registry.culprit import culprit, named
 from remgcl.core.samples import Region, Sample
 
 if TYPE_CHECKING:
@@ -148,13 +149,17 @@ class _Worker:
         """Read a sample; its dataset is built once."""
         number, index = place
         if number not in self._built:
-            self._built[number] = self.sources[number].build()
+            source = self.sources[number]
+            if isinstance(source, DataSource):
+                hold(type(source.data), Dataset, named(source.data))  # this process has no registry
+            self._built[number] = source.build()
         return self._built[number][index]
 
     @property
     def reader(self) -> Callable[[Image], Sequence[Region]]:
         """The engine, which is built once, when there is something to read."""
         if self._reader is None:
+            hold(type(self.engine), OcrEngine, named(self.engine))  # this process has no registry
             self._reader = self.engine.build()
         return self._reader
 

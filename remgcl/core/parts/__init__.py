@@ -18,7 +18,7 @@ from remgcl.core.parts.projector import Projector
 from remgcl.core.parts.runner import Layout, Runner
 from remgcl.core.parts.template import Template
 from remgcl.core.parts.text_filter import TextFilter
-from remgcl.core.parts.vision_tower import Aspect, Grid, Resampling, TowerSpec, VisionTower
+from remgcl.core.parts.vision_tower import Aspect, Interpolation, PatchGrid, Resampling, TowerSpec, VisionTower
 
 __all__ = [
     "Aspect",
@@ -27,12 +27,13 @@ __all__ = [
     "Census",
     "Dataset",
     "Executor",
-    "Grid",
+    "Interpolation",
     "Layout",
     "Lora",
     "Loss",
     "OcrEngine",
     "Part",
+    "PatchGrid",
     "Pretrained",
     "Projector",
     "Resampling",

@@ -17,6 +17,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from remgcl.core.errors import RunError
+
 TENSORS = "{}.safetensors"
 FACTS = "{}.json"
 
@@ -73,6 +75,28 @@ def restore(objective: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """
     for name, value in learned(objective).items():
         value.copy_(tensors[name])
+
+
+@torch.no_grad()
+def restore_model(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Give a model what an objective over it had learned.
+
+    Args:
+        model: The model, built as the stage built it.
+        tensors: What `learned` named of the objective.
+        folder: Where they come from, for errors.
+
+    Raises:
+        RunError: The model has no such tensor, or of another shape.
+    """
+    held = model.state_dict()
+    for name, value in tensors.items():
+        own, key = name.startswith("model."), name.removeprefix("model.")
+        if not own:
+            continue  # what a loss learned
+        if key not in held or held[key].shape != value.shape:
+            raise RunError(f"{folder}: {key}: does not fit the model of the recipe")
+        held[key].copy_(value)
 
 
 def random_state() -> dict[str, Any]:

@@ -1,0 +1,47 @@
+"""What the commands share that load a model: its options, and an image that a person names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Run: TypeAlias = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, a stage of one, or a checkpoint.")]
+Stage: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The stage; the last one that has a model by default.")
+]
+Conv: TypeAlias = Annotated[
+    str | None, typer.Option("--conv", metavar="TEMPLATE", help="The template; that of the stage by default.")
+]
+Device: TypeAlias = Annotated[str | None, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:1; a GPU if there is.")]
+Dtype: TypeAlias = Annotated[str | None, typer.Option(metavar="TYPE", help="float32, bfloat16 or float16.")]
+MaxNewTokens: TypeAlias = Annotated[
+    int | None, typer.Option(metavar="N", help="Longest answer in tokens; 512, or what the context has room for.")
+]
+Temperature: TypeAlias = Annotated[float, typer.Option(metavar="T", help="0 takes the most probable token.")]
+TopP: TypeAlias = Annotated[float, typer.Option(metavar="P", help="Share of the probability that is sampled from.")]
+Seed: TypeAlias = Annotated[int | None, typer.Option(metavar="N", help="Seed of the sampling.")]
+
+
+def named_image(name: str) -> Image:
+    """Open an image that a person typed: a file, or an ``https://`` address.
+
+    Args:
+        name: The file's path or the address.
+
+    Raises:
+        DataError: It is no image.
+        RequestError: The address cannot be fetched.
+    """
+    import os
+
+    from remgcl.core.inference.fetch import Fetcher, is_address
+    from remgcl.inference import open_image
+
+    if not is_address(name):
+        return open_image(name)
+    private = [host for host in os.environ.get("REMGCL_PRIVATE_HOSTS", "").split(",") if host]
+    return open_image(Fetcher(private=private).fetch(name))
