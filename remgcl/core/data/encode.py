@@ -156,7 +156,10 @@ class Encoder:
     def _image(self, sample: Sample) -> Image | None:
         if sample.image is None:
             return None
-        pixels, placement = prepare(sample.image, self.tower.size, self.aspect, self.tower.mean, self.resampling)
+        tower = self.tower
+        pixels, placement = prepare(
+            sample.image, tower.size, self.aspect, tower.mean, self.resampling, tower.interpolation
+        )
         return Image(
             pixels=pixels,
             key=_key(pixels.tobytes()),

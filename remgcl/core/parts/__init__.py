@@ -18,7 +18,7 @@ from remgcl.core.parts.projector import Projector
 from remgcl.core.parts.runner import Layout, Runner
 from remgcl.core.parts.template import Template
 from remgcl.core.parts.text_filter import TextFilter
-from remgcl.core.parts.vision_tower import Aspect, PatchGrid, Resampling, TowerSpec, VisionTower
+from remgcl.core.parts.vision_tower import Aspect, Interpolation, PatchGrid, Resampling, TowerSpec, VisionTower
 
 __all__ = [
     "Aspect",
@@ -27,6 +27,7 @@ __all__ = [
     "Census",
     "Dataset",
     "Executor",
+    "Interpolation",
     "Layout",
     "Lora",
     "Loss",

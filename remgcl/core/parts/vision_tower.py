@@ -17,7 +17,10 @@ Aspect: TypeAlias = Literal["pad", "crop", "stretch"]
 """How an image is made to fit a tower."""
 
 Resampling: TypeAlias = Literal["exact", "fast"]
-"""Whether an image is resized as CLIP's processor does, or nearly so and faster."""
+"""Whether an image is resized exactly as the tower's image processor does with Pillow, or nearly so and faster."""
+
+Interpolation: TypeAlias = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
+"""How the pixels of a resized image are made, by Pillow's names."""
 
 
 @frozen(kw_only=True)
@@ -52,6 +55,7 @@ class TowerSpec:
         class_token: Whether its features start with a class token.
         mean: Mean of the input's colours, from 0 to 1.
         std: Standard deviation of the input's colours.
+        interpolation: How an image is resized to its input.
     """
 
     width: int
@@ -60,6 +64,7 @@ class TowerSpec:
     class_token: bool
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    interpolation: Interpolation = "bicubic"
 
     @property
     def tokens(self) -> int:
