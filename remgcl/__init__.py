@@ -48,6 +48,7 @@ from remgcl.core.parts import (
     TowerSpec,
     VisionTower,
 )
+from remgcl.core.processes import cores
 from remgcl.core.recipe.recipe import Recipe, Stage
 from remgcl.core.registry.culprit import culprit
 from remgcl.core.registry.hookspecs import hookimpl
@@ -103,6 +104,7 @@ __all__ = [
     "Turn",
     "VisionTower",
     "WeightsError",
+    "cores",
     "culprit",
     "draw",
     "exact_match",

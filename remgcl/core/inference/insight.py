@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +67,7 @@ def similarity(model: LoadedModel, image: Image, text: str) -> Similarity:
     with torch.inference_mode():
         pixels = torch.from_numpy(seen.example.image.pixels)[None].to(device)
         patches = model.model.project(pixels)[0, int(model.encoder.tower.class_token) :].float()  # [P, D]
-        table = model.model.backbone.get_input_embeddings()
+        table: Any = model.model.backbone.get_input_embeddings()
         word = table(torch.tensor(ids, device=device)).float().mean(dim=0)  # [D]
         cosine = cosine_similarity(patches, word[None], dim=-1).cpu().numpy()  # [P]
     cosine = np.where(seen.example.image.patch_mask, cosine, np.nan).astype(np.float32)

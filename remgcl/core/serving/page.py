@@ -63,17 +63,18 @@ def build(models: Sequence[LoadedModel], read_text: ReadText | None) -> gradio.B
             with gradio.Row():
                 chats = [gradio.Chatbot(label=model.name, height=480) for model in models]
             said = gradio.Textbox(
-                label="Message", placeholder="Ask about the image", elem_id="message", submit_btn=True
+                label="Message", placeholder="Ask", elem_id="message", submit_btn=True
             )
             temperature = gradio.Slider(0, 2, value=0, step=0.1, label="Temperature; 0 takes the most probable token")
             reset = gradio.Button("Begin anew")
-        said.submit(_answers(models), [image, said, temperature, *chats], [said, *chats], api_name=False)
-        reset.click(lambda: [[] for _ in chats], None, chats, api_name=False)
-        image.change(lambda: [[] for _ in chats], None, chats, api_name=False)
-        word.submit(_similar(models), [image, word], maps, api_name=False)
+        said.submit(_answers(models), [image, said, temperature, *chats], [said, *chats], api_visibility="private")
+        reset.click(lambda: [[] for _ in chats], None, chats, api_visibility="private")
+        image.change(lambda: [[] for _ in chats], None, chats, api_visibility="private")
+        word.submit(_similar(models), [image, word], maps, api_visibility="private")
         if read_text is not None and regions is not None:
-            image.change(_drawn(models[0], read_text), [image], [regions], api_name=False)
-    return page
+            image.change(_drawn(models[0], read_text), [image], [regions], api_visibility="private")
+    made: gradio.Blocks = page
+    return made
 
 
 def _picture(label: str) -> gradio.Image:
