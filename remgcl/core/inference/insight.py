@@ -66,7 +66,7 @@ def similarity(model: LoadedModel, image: Image, text: str) -> Similarity:
     device = next(model.model.parameters()).device
     with torch.inference_mode():
         pixels = torch.from_numpy(seen.example.image.pixels)[None].to(device)
-        patches = model.model.project(pixels)[0, int(model.encoder.tower.class_token) :].float()  # [P, D]
+        patches = model.model.encode_images(pixels)[0, int(model.encoder.tower.class_token) :].float()  # [P, D]
         table: Any = model.model.backbone.get_input_embeddings()
         word = table(torch.tensor(ids, device=device)).float().mean(dim=0)  # [D]
         cosine = cosine_similarity(patches, word[None], dim=-1).cpu().numpy()  # [P]

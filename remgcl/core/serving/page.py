@@ -62,9 +62,7 @@ def build(models: Sequence[LoadedModel], read_text: ReadText | None) -> gradio.B
         with gradio.Column(scale=2):
             with gradio.Row():
                 chats = [gradio.Chatbot(label=model.name, height=480) for model in models]
-            said = gradio.Textbox(
-                label="Message", placeholder="Ask", elem_id="message", submit_btn=True
-            )
+            said = gradio.Textbox(label="Message", placeholder="Ask", elem_id="message", submit_btn=True)
             temperature = gradio.Slider(0, 2, value=0, step=0.1, label="Temperature; 0 takes the most probable token")
             reset = gradio.Button("Begin anew")
         said.submit(_answers(models), [image, said, temperature, *chats], [said, *chats], api_visibility="private")
