@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from PIL import Image
 
-from remgcl import Census, Dataset, Samples
+from remgcl import Census, Dataset, Region, Samples
 from remgcl.plugins.datasets import LlavaJson, Synthetic
 
 Call = Callable[..., Any]
@@ -133,7 +133,8 @@ def test_where_text_regions_come_from_is_told(
     names = [f"{place}.png" for place in range(8)]
     records.write_text(json.dumps([{"image": name, "conversations": said} for name in names]))
     data = LlavaJson(path=str(records), images=str(tmp_path)).build()
-    path = cached(*(data[place] for place in range(7)))
+    sign = Region("b", ((0, 0), (2, 0), (2, 2), (0, 2)))
+    path = cached(*(evolve(data[place], regions=(sign,)) for place in range(7)))
     given = f"{{ use = 'llava_json', path = '{records}', images = '{tmp_path}' }}"
     out = told(f"stages.tune.data={given}", f"stages.tune.ocr={path}")
     assert rows(out)["regions"] == ["those of the records", "of the records, else by made-up"]
