@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -10,15 +10,25 @@ from typing import NoReturn, TypeAlias, TypeVar, cast
 
 from attrs import Factory, define, frozen
 
-from remgcl.core.errors import DataError, Fault, FaultsError, RemgclError
+from remgcl.core.errors import DataError, Fault, FaultsError, RemgclError, listed
 from remgcl.core.files.extras import missing
 from remgcl.core.ocr.cache import OcrCache, Origin, content_of
-from remgcl.core.parts import BackboneSpec, Census, Dataset, Layout, Pretrained, TowerSpec
+from remgcl.core.parts import (
+    Backbone,
+    BackboneSpec,
+    Census,
+    Dataset,
+    Layout,
+    Pretrained,
+    Projector,
+    TowerSpec,
+    VisionTower,
+)
 from remgcl.core.parts.within import parts_in
 from remgcl.core.planning.estimate import Estimate, Sizes, lengths_of, make_estimate
 from remgcl.core.planning.trials import try_out
 from remgcl.core.recipe.recipe import PARTS, PartName, Recipe, Stage
-from remgcl.core.registry.culprit import culprit
+from remgcl.core.registry.culprit import culprit, foreign
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Pretrained)
@@ -180,10 +190,11 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
     if tower and backbone and counted:
         widths = tower.width, backbone.width
         counts = {
-            "vision_tower": attempt("vision_tower", lambda: once((parts[0],), lambda: (parts[0].parameters(),) * 2)),
-            "projector": attempt("projector", lambda: (recipe.projector.parameters(*widths),) * 2),
-            "backbone": attempt("backbone", lambda: once((parts[1],), parts[1].counts)),
+            "vision_tower": attempt("vision_tower", lambda: once((parts[0],), lambda: _counts(parts[0]))),
+            "projector": attempt("projector", lambda: _counts(recipe.projector, *widths)),
+            "backbone": attempt("backbone", lambda: once((parts[1],), lambda: _counts(parts[1]))),
         }
+    faults += _idle(name, recipe, counts)
     if faults or tower is None or backbone is None:
         raise FaultsError(list(dict.fromkeys(faults)))
     parameters: dict[PartName, int] = {part: count[0] for part in PARTS if (count := counts.get(part))}
@@ -209,6 +220,25 @@ def _verified(part: P) -> P:
     """Make sure of a part's weights, before anything is asked of them."""
     part.verify()
     return part
+
+
+def _counts(part: VisionTower | Projector | Backbone, *widths: int) -> tuple[int, int]:
+    """Count what a part has and what of it may learn; those of this project freeze nothing, so no module is built."""
+    if foreign(part) or (isinstance(part, Backbone) and part.lora):
+        return part.counts(*widths)
+    return (part.parameters(*widths),) * 2
+
+
+def _idle(name: str, recipe: Recipe, counts: Mapping[str, tuple[int, int] | None]) -> list[Fault]:
+    """Find the stages in which nothing learns, where all parts were counted."""
+    if not counts or not all(counts.values()):
+        return []
+    learnable = {part: count[1] for part, count in counts.items() if count}
+    return [
+        Fault(name, f"stages.{key}.train", f"nothing learns; all parameters of {listed(stage.train)} are frozen")
+        for key, stage in recipe.stages.items()
+        if not any(learnable[part] for part in stage.train)
+    ]
 
 
 def _ocr(path: Path, stage: Stage, once: Callable[..., Coverage], *, covers: bool) -> OcrPlan:
