@@ -49,6 +49,7 @@ from remgcl.core.parts import (
     TowerSpec,
     VisionTower,
 )
+from remgcl.core.processes import cores
 from remgcl.core.recipe.recipe import Recipe, Stage
 from remgcl.core.registry.culprit import culprit
 from remgcl.core.registry.hookspecs import hookimpl
@@ -105,6 +106,7 @@ __all__ = [
     "Turn",
     "VisionTower",
     "WeightsError",
+    "cores",
     "culprit",
     "draw",
     "exact_match",

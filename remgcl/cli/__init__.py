@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from remgcl.cli import ask, check, grid, inspect, new_plugin, ocr, parts, run, schema
+from remgcl.cli import answer, ask, chat, check, grid, inspect, new_plugin, ocr, parts, run, schema
 
 app = typer.Typer(
     name="remgcl",
@@ -38,7 +38,9 @@ def _options(
 
 
 app.command("run")(run.run)
+app.command("answer")(answer.answer)
 app.command("ask")(ask.ask)
+app.command("chat")(chat.chat)
 app.command("check")(check.check)
 app.command("inspect")(inspect.inspect)
 app.add_typer(grid.app, name="grid")

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import NoReturn, TypeAlias, TypeVar, cast
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
-from remgcl.core.errors import DataError, Fault, FaultsError, RemgclError, listed
+from remgcl.core.errors import DataError, Fault, FaultsError, RemgclError
 from remgcl.core.files.extras import missing
 from remgcl.core.ocr.cache import OcrCache, Origin, content_of
-from remgcl.core.parts import (
-    Backbone,
-    BackboneSpec,
-    Census,
-    Dataset,
-    Layout,
-    Pretrained,
-    Projector,
-    TowerSpec,
-    VisionTower,
-)
+from remgcl.core.parts import BackboneSpec, Census, Dataset, Layout, Pretrained, TowerSpec
 from remgcl.core.parts.within import parts_in
 from remgcl.core.planning.estimate import Estimate, Sizes, lengths_of, make_estimate
+from remgcl.core.planning.learning import count_part, idle_stages
+from remgcl.core.planning.pairs import Blind, blind_losses
 from remgcl.core.planning.trials import try_out
 from remgcl.core.recipe.recipe import PARTS, PartName, Recipe, Stage
-from remgcl.core.registry.culprit import culprit, foreign
+from remgcl.core.registry.culprit import culprit
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Pretrained)
@@ -79,6 +71,7 @@ class StagePlan:
         steps: Optimizer steps; on one process, where their number is not known.
         ocr: The cache of text regions, if there is one.
         estimate: What it costs, if that was asked for and the data tell their words.
+        notes: What a user should know, one sentence each.
     """
 
     train: Census
@@ -86,6 +79,7 @@ class StagePlan:
     steps: int
     ocr: OcrPlan | None
     estimate: Estimate | None = None
+    notes: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -176,10 +170,7 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
         try_out(recipe, tower, backbone, attempt, counted=counted)
     censuses: Censuses = []
     for key, stage in recipe.stages.items():
-        held_out = {f"stages.{key}.validation.data": stage.validation.data} if stage.validation else {}
-        for path, data in {f"stages.{key}.data": stage.data, **held_out}.items():
-            if all(data != other for other, _ in censuses):
-                censuses.append((data, attempt(path, partial(once, data, data.census))))
+        _take_censuses(key, stage, censuses, lambda path, data: attempt(path, partial(once, data, data.census)))
         faults += _stage_faults(name, key, stage, tower, backbone)
     ocr: dict[str, OcrPlan | None] = {
         key: attempt(f"stages.{key}.ocr", partial(_ocr, Path(stage.ocr), stage, once, covers=counted and not faults))
@@ -190,11 +181,15 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
     if tower and backbone and counted:
         widths = tower.width, backbone.width
         counts = {
-            "vision_tower": attempt("vision_tower", lambda: once((parts[0],), lambda: _counts(parts[0]))),
-            "projector": attempt("projector", lambda: _counts(recipe.projector, *widths)),
-            "backbone": attempt("backbone", lambda: once((parts[1],), lambda: _counts(parts[1]))),
+            "vision_tower": attempt("vision_tower", lambda: once((parts[0],), lambda: count_part(parts[0]))),
+            "projector": attempt("projector", lambda: count_part(recipe.projector, *widths)),
+            "backbone": attempt("backbone", lambda: once((parts[1],), lambda: count_part(parts[1]))),
         }
-    faults += _idle(name, recipe, counts)
+    faults += idle_stages(name, recipe, counts)
+    blind = Blind()
+    if tower and backbone and counted and not faults:
+        blind = attempt("stages", lambda: blind_losses(recipe, tower, backbone, _by_stage(recipe, censuses))) or blind
+        faults += [Fault(name, *fault) for fault in blind.faults]
     if faults or tower is None or backbone is None:
         raise FaultsError(list(dict.fromkeys(faults)))
     parameters: dict[PartName, int] = {part: count[0] for part in PARTS if (count := counts.get(part))}
@@ -205,7 +200,10 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
         learnable=learnable,
         image_tokens=tower.tokens,
         layout=recipe.runner.layout(),
-        stages={key: _planned(recipe, key, censuses, ocr.get(key), sizes) for key in recipe.stages},
+        stages={
+            key: evolve(_planned(recipe, key, censuses, ocr.get(key), sizes), notes=blind.notes.get(key, ()))
+            for key in recipe.stages
+        },
     )
 
 
@@ -220,25 +218,6 @@ def _verified(part: P) -> P:
     """Make sure of a part's weights, before anything is asked of them."""
     part.verify()
     return part
-
-
-def _counts(part: VisionTower | Projector | Backbone, *widths: int) -> tuple[int, int]:
-    """Count what a part has and what of it may learn; those of this project freeze nothing, so no module is built."""
-    if foreign(part) or (isinstance(part, Backbone) and part.lora):
-        return part.counts(*widths)
-    return (part.parameters(*widths),) * 2
-
-
-def _idle(name: str, recipe: Recipe, counts: Mapping[str, tuple[int, int] | None]) -> list[Fault]:
-    """Find the stages in which nothing learns, where all parts were counted."""
-    if not counts or not all(counts.values()):
-        return []
-    learnable = {part: count[1] for part, count in counts.items() if count}
-    return [
-        Fault(name, f"stages.{key}.train", f"nothing learns; all parameters of {listed(stage.train)} are frozen")
-        for key, stage in recipe.stages.items()
-        if not any(learnable[part] for part in stage.train)
-    ]
 
 
 def _ocr(path: Path, stage: Stage, once: Callable[..., Coverage], *, covers: bool) -> OcrPlan:
@@ -283,6 +262,18 @@ def _planned(recipe: Recipe, key: str, censuses: Censuses, ocr: OcrPlan | None, 
             saved=recipe.saved(key),
         )
     return StagePlan(train=train, held_out=held_out, steps=steps, ocr=ocr, estimate=estimate)
+
+
+def _take_censuses(key: str, stage: Stage, censuses: Censuses, take: Callable[[str, Dataset], Census | None]) -> None:
+    """Count the data of a stage, unless another stage has the same."""
+    held_out = {f"stages.{key}.validation.data": stage.validation.data} if stage.validation else {}
+    for path, data in {f"stages.{key}.data": stage.data, **held_out}.items():
+        if all(data != other for other, _ in censuses):
+            censuses.append((data, take(path, data)))
+
+
+def _by_stage(recipe: Recipe, censuses: Censuses) -> dict[str, Census]:
+    return {key: _census(stage.data, censuses) for key, stage in recipe.stages.items()}
 
 
 def _census(data: Dataset, censuses: Censuses) -> Census:
