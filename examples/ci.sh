@@ -41,7 +41,7 @@ HERE
 
 echo "== a recipe of four plugins"
 remgcl parts > parts.txt
-for name in hard-negative projection-head convnext-tower german-stopwords; do
+for name in hard-negative projection-head convnext-tower german-stopwords fsdp; do
     grep -x "  $name  ($name, remgcl-$name [0-9.]*)" parts.txt
 done
 remgcl check examples/recipe.toml

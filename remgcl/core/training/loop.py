@@ -51,7 +51,7 @@ def train(job: Job, build: Callable[[Job, nn.Module], StageTrainer]) -> None:
         raise type(error)(told.strip()) from error  # it came with the worker's traceback in its text
     if interrupts.caught:
         raise RunError(f"stage {job.name!r}: interrupted at step {trainer.state.global_step}; run it again to go on")
-    after, counts = job.validate(model), trainer.counts
+    after, counts = trainer.validate(), trainer.counts
     with trainer.whole_parameters():
         if trainer.is_world_process_zero():
             record = outcome(trainer.progress, counts, trainer.answered_before, after)

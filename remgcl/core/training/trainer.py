@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch.utils.data import Dataset, Sampler
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from remgcl.core.errors import RunError
-from remgcl.core.evaluation.answers import exact_match
+from remgcl.core.evaluation.answers import Answered, exact_match
 from remgcl.core.model.gradients import GradientNorms
 from remgcl.core.samples import COUNTS, Batch
 from remgcl.core.training import state
@@ -70,6 +71,10 @@ class StageTrainer(Trainer):
         """Hold the parameters whole, for saving them."""
         return nullcontext()
 
+    def validate(self) -> Sequence[Answered]:
+        """Answer the held-out samples, if the stage has any; all ranks must ask."""
+        return self.job.validate(self.model.model)
+
     def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the signature of transformers
         """Answer the held-out samples as soon as the model is where it trains, or recall how they were answered."""
         prepared = super()._prepare_for_training(*args, **kwargs)
@@ -77,7 +82,7 @@ class StageTrainer(Trainer):
         known = file.exists()
         self.accelerator.wait_for_everyone()  # before any rank writes it
         if not known:
-            answered = self.job.validate(self.model.model)
+            answered = self.validate()
             if self.is_world_process_zero():
                 self.job.folder.write(file, {"exact_match": exact_match(answered) if answered else None})
             self.accelerator.wait_for_everyone()
@@ -150,16 +155,28 @@ class StageTrainer(Trainer):
         self.progress.norms = self._norms or self.progress.norms
         return totals[0]  # type: ignore[no-any-return]
 
+    def clip(self, model: nn.Module) -> Tensor:
+        """Scale gradients down to the stage's largest norm.
+
+        Args:
+            model: The objective, wrapped or not.
+
+        Returns:
+            Their norm before, over all ranks `[]`.
+        """
+        return super()._clip_grad_norm(model)  # type: ignore[no-any-return]
+
     def _clip_grad_norm(self, model: nn.Module) -> Tensor:
         """Scale gradients down, and leave the parameters alone where one is not a number."""
-        norm = super()._clip_grad_norm(model)
+        norm = self.clip(model)
         scaled = self.accelerator.scaler is not None  # then its own check skips steps
         finite = self.guard.finite() if scaled else self.guard.finite() & torch.as_tensor(norm).isfinite()
-        if not finite:
+        if not self.accelerator.gather(finite.to(self.args.device)).all():  # all ranks judge alike
             model.zero_grad()  # without gradients the optimizer changes nothing
-            self.guard.judge(self.state.global_step, None if scaled else self.accelerator.unwrap_model(model))
+            asked = not scaled and self.accelerator.num_processes == 1  # one rank alone cannot run it again
+            self.guard.judge(self.state.global_step, self.accelerator.unwrap_model(model) if asked else None)
             model.zero_grad()
-        return norm  # type: ignore[no-any-return]
+        return norm
 
     def _run_epoch(self, **kwargs: Any) -> None:  # noqa: ANN401 - the signature of transformers
         """Tell order and samples which pass over the data this is, resumed or not."""

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
-import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from remgcl import Job, RunError
@@ -22,8 +18,6 @@ if TYPE_CHECKING:
 
 RANK = "remgcl.plugins.runners.rank"
 """The module that each process runs."""
-
-INTERRUPTED = (signal.SIGINT, signal.SIGTERM)
 
 
 def launch(runner: DeepSpeed, job: Job) -> None:
@@ -40,19 +34,11 @@ def launch(runner: DeepSpeed, job: Job) -> None:
         RunError: There is no GPU, no DeepSpeed, no such port; or a process
             failed: the error says which rank and why.
     """
+    from remgcl.training import launch_ranks
+
     _ready(runner)
-    told = job.folder.path / "ranks"
-    shutil.rmtree(told, ignore_errors=True)
-    told.mkdir(parents=True)
     command = [*_command(runner), RANK, str(job.run.path.resolve()), job.name]
-    process = subprocess.Popen(command, env=_environment(runner, told), start_new_session=True)  # noqa: S603 - our own
-    with _handing_on(process, told):
-        code = process.wait()
-    errors = _errors(told, failed=code != 0)
-    if errors:
-        raise RunError("\n".join(errors))
-    if code:
-        raise RunError(f"stage {job.name!r}: DeepSpeed's launcher ended with code {code}; its output says why")
+    launch_ranks(job, command, _environment(runner, job.folder.path / "environment"), "DeepSpeed's launcher")
 
 
 def _ready(runner: DeepSpeed) -> None:
@@ -131,56 +117,11 @@ def _command(runner: DeepSpeed) -> list[str]:
     return command + [f"{name}={value}" for name, value in options.items() if value is not None]
 
 
-def _environment(runner: DeepSpeed, told: Path) -> dict[str, str]:
+def _environment(runner: DeepSpeed, file: Path) -> dict[str, str]:
     """Give every process what it needs to know; DeepSpeed exports the file's variables to other machines."""
     own = dict(runner.environment)
     if runner.cpu:
         own |= {"DS_ACCELERATOR": "cpu"}
         own.setdefault("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
-    file = told / "environment"
     file.write_text("".join(f"{name}={value}\n" for name, value in own.items()), encoding="utf-8")
     return {**os.environ, **own, "DS_ENV_FILE": str(file)}
-
-
-@contextmanager
-def _handing_on(process: subprocess.Popen[bytes], told: Path) -> Iterator[None]:
-    """Hand signals on: the first to rank 0, the second to the launcher, which ends all."""
-    seen: list[int] = []
-
-    def hand_on(kind: int, frame: FrameType | None) -> None:
-        del frame
-        seen.append(kind)
-        pid = told / "rank-0.pid"
-        if len(seen) == 1 and pid.exists():
-            with suppress(ProcessLookupError):
-                os.kill(int(pid.read_text()), signal.SIGTERM)
-        else:
-            process.terminate()
-
-    before = {kind: signal.signal(kind, hand_on) for kind in INTERRUPTED}
-    try:
-        yield
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
-        if process.poll() is None:
-            process.terminate()
-
-
-def _errors(told: Path, *, failed: bool) -> list[str]:
-    """Read what the ranks told; what several of them say is said once.
-
-    A rank that ends in order takes its number of process away; one that left it
-    and told nothing was killed.
-    """
-    by_rank = {_rank(file): file.read_text(encoding="utf-8") for file in told.glob("rank-*.error")}
-    for file in told.glob("rank-*.pid") if failed else ():
-        by_rank.setdefault(_rank(file), "ended without a word; it may have been killed, for want of memory or by hand")
-    by_text: dict[str, list[str]] = {}
-    for rank, text in sorted(by_rank.items()):
-        by_text.setdefault(text, []).append(str(rank))
-    return [f"rank {', '.join(ranks)}: {text}" for text, ranks in by_text.items()]
-
-
-def _rank(file: Path) -> int:
-    return int(file.stem.partition("-")[2])

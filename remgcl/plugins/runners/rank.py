@@ -6,14 +6,11 @@ import os
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
-
-from remgcl import Engine, RemgclError, RunFolder, culprit
+from remgcl import Engine, RunFolder
 from remgcl.plugins.runners.deepspeed import DeepSpeed
 
 SILENT = 75
@@ -79,34 +76,17 @@ class Watchdog:
 
 def main() -> None:
     """Train a stage as one of several processes."""
+    from remgcl.training import as_rank
+
     run, stage = sys.argv[1:]
-    rank = int(os.environ["RANK"])
     folder = RunFolder(Path(run))
-    told = folder.stage(stage).path / "ranks"
-    pid_file = told / f"rank-{rank}.pid"
-    pid_file.write_text(str(os.getpid()))
-    error_file = told / f"rank-{rank}.error"
-    console = Console(soft_wrap=True, highlight=False, quiet=rank != 0)
-    try:
+    with as_rank(folder.stage(stage), int(os.environ["RANK"])) as rank:
         engine = Engine.installed()
         recipe = engine.read(folder.recipe)
         from remgcl.plugins.runners.deepspeed_trainer import train_rank
 
-        train_rank(engine.job(recipe, stage, folder, console), Watchdog(recipe.runner, error_file, rank))  # type: ignore[arg-type]
-    except RemgclError as error:
-        error_file.write_text(_told(str(error), error), encoding="utf-8")
-        sys.exit(2)
-    except Exception as error:  # noqa: BLE001 - told by its rank; the traceback is for the log
-        traceback.print_exc()
-        error_file.write_text(_told(f"{type(error).__name__}: {error}", error), encoding="utf-8")
-        sys.exit(1)
-    finally:
-        pid_file.unlink(missing_ok=True)  # what is left tells of a rank that was killed
-
-
-def _told(text: str, error: Exception) -> str:
-    """Add the plugin of a third party that an error came out of, if it did."""
-    return "\n".join(filter(None, [text, culprit(error)]))
+        watchdog = Watchdog(recipe.runner, rank.error, rank.number)  # type: ignore[arg-type]
+        train_rank(engine.job(recipe, stage, folder, rank.console), watchdog)
 
 
 if __name__ == "__main__":
