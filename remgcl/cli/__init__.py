@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from remgcl.cli import ask, check, grid, inspect, new_plugin, ocr, parts, run, schema
+from remgcl.cli import ask, check, grid, import_, inspect, new_plugin, ocr, parts, run, schema
 
 app = typer.Typer(
     name="remgcl",
@@ -39,6 +39,7 @@ def _options(
 app.command("run")(run.run)
 app.command("ask")(ask.ask)
 app.command("check")(check.check)
+app.command("import")(import_.import_)
 app.command("inspect")(inspect.inspect)
 app.add_typer(grid.app, name="grid")
 app.command("ocr")(ocr.ocr)
