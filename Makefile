@@ -5,6 +5,7 @@
 # make bench        install, then measure for some minutes; writes docs/performance.md
 # make reference    write docs/parts.md anew, after a part or its documentation changed
 # make examples     install, then install wheels elsewhere, train with plugins and test them
+# make docs         install, then build the documentation as a site, and look at every page in headless Chromium
 # make lint         install, then ruff, mypy and import-linter
 # make format       put the code into its canonical form
 
@@ -13,7 +14,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 LOWEST ?= .venv-lowest
 
-.PHONY: quickstart test test-lowest test-slow examples bench reference lint format clean
+.PHONY: quickstart test test-lowest test-slow examples bench reference docs lint format clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/remgcl run recipes/quickstart.toml
@@ -38,6 +39,15 @@ bench: $(VENV)/installed
 
 reference: $(VENV)/installed-test
 	$(BIN)/remgcl parts --markdown > docs/parts.md
+
+docs: $(VENV)/installed-docs docs/javascripts/mermaid.min.js
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	$(BIN)/python docs/site/look.py build/site build/pictures
+
+docs/javascripts/mermaid.min.js:
+	npm install --silent --no-save --prefix build/npm mermaid@11
+	mkdir -p docs/javascripts
+	cp build/npm/node_modules/mermaid/dist/mermaid.min.js $@
 
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff check .

@@ -55,7 +55,7 @@ mlp = 24
 template = { use = "v1", system = "" }
 train = ["vision_tower", "projector", "backbone"]
 learning_rate = 1e-3
-log_steps = 5
+logging_steps = 5
 losses = { global = { learned = true }, sliding-window = {}, refined-local = {} }
 """
 

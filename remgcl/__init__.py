@@ -36,11 +36,11 @@ from remgcl.core.parts import (
     Executor,
     ExportedModel,
     Format,
-    Grid,
     Layout,
     Lora,
     Loss,
     OcrEngine,
+    PatchGrid,
     Projector,
     Published,
     PublishedPart,
@@ -53,6 +53,7 @@ from remgcl.core.parts import (
     TowerSpec,
     VisionTower,
 )
+from remgcl.core.processes import cores
 from remgcl.core.recipe.recipe import Recipe, Stage
 from remgcl.core.registry.culprit import culprit
 from remgcl.core.registry.hookspecs import hookimpl
@@ -78,13 +79,13 @@ __all__ = [
     "Features",
     "Format",
     "GradientNorms",
-    "Grid",
     "ImageFolder",
     "Job",
     "Layout",
     "Lora",
     "Loss",
     "OcrEngine",
+    "PatchGrid",
     "Piece",
     "PluginError",
     "Point",
@@ -113,6 +114,7 @@ __all__ = [
     "Turn",
     "VisionTower",
     "WeightsError",
+    "cores",
     "culprit",
     "draw",
     "exact_match",
@@ -131,7 +133,7 @@ __all__ = [
     "write_file",
 ]
 
-_RENAMED: dict[str, str] = {}
+_RENAMED = {"Grid": "PatchGrid"}
 """Names of the last release, and what each is called now."""
 
 if not TYPE_CHECKING:  # a type checker should know no other names

@@ -43,7 +43,7 @@ runner = { use = "local", cpu = true, threads = 1 }
 template = "plain"
 train = ["vision_tower", "projector", "backbone"]
 batch_size = 4
-log_steps = 1
+logging_steps = 1
 learning_rate = 1e-2
 data = { use = "synthetic", samples = 24, size = 32, font = [8, 10] }
 """

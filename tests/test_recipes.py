@@ -70,7 +70,7 @@ def shipped(request: pytest.FixtureRequest, engine: Engine) -> Recipe:
         ("batch_size", (16, 16, 8)),
         ("learning_rate", (1e-3, 2e-5, 2e-5)),
         ("save_steps", (24_000, None, 50_000)),
-        ("save_keep", (1, 6, 6)),
+        ("save_total_limit", (1, 6, 6)),
         ("data.use", ("llava_json",) * 3),
         (
             "data.path",
@@ -89,8 +89,8 @@ def shipped(request: pytest.FixtureRequest, engine: Engine) -> Recipe:
         ("max_grad_norm", (1.0,) * 3),
         ("max_length", (2048,) * 3),
         ("gradient_checkpointing", (True,) * 3),
-        ("workers", (4,) * 3),
-        ("log_steps", (1,) * 3),
+        ("num_workers", (4,) * 3),
+        ("logging_steps", (1,) * 3),
     ],
 )
 def test_the_stages_are_the_published_ones_value_for_value(
@@ -107,9 +107,12 @@ def test_the_stages_are_the_published_ones_value_for_value(
 
 
 def test_each_step_takes_as_many_samples_as_the_published_one(shipped: Recipe) -> None:
-    gpus, accumulation = {"pretrain": 2, "finetune": 3, "remgcl": 1}, {"pretrain": 1, "finetune": 1, "remgcl": 6}
+    gpus, accumulation = (
+        {"pretrain": 2, "finetune": 3, "remgcl": 1},
+        {"pretrain": 1, "finetune": 1, "remgcl": 6},
+    )
     processes: int = shipped.runner.processes  # type: ignore[attr-defined]
-    taken = [processes * stage.batch_size * stage.accumulation for stage in shipped.stages.values()]
+    taken = [processes * stage.batch_size * stage.gradient_accumulation_steps for stage in shipped.stages.values()]
     published = [gpus[name] * stage.batch_size * accumulation[name] for name, stage in shipped.stages.items()]
     assert taken == published == [32, 48, 48]
 

@@ -49,12 +49,12 @@ template = { use = "v1", system = "" }
 max_length = 128
 train = ["projector", "backbone"]
 batch_size = 2
-accumulation = 2
+gradient_accumulation_steps = 2
 epochs = 4
 learning_rate = 1e-3
 save_steps = 2
-save_keep = 9
-log_steps = 3
+save_total_limit = 9
+logging_steps = 3
 data = { use = "synthetic", samples = 24, size = 32, font = [8, 10], seed = 2 }
 losses = { global = { learned = true }, refined-local = {} }
 

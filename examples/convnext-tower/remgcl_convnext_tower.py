@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 from attrs.validators import deep_iterable, ge, min_len
-from remgcl import Grid, TowerSpec, VisionTower, hookimpl
+from remgcl import PatchGrid, TowerSpec, VisionTower, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,7 +44,7 @@ class ConvNextTower(VisionTower):
         return TowerSpec(
             width=self.widths[-1],
             size=self.size,
-            grid=Grid(rows=self.size[0] // patch, columns=self.size[1] // patch, patch=(patch, patch)),
+            grid=PatchGrid(rows=self.size[0] // patch, columns=self.size[1] // patch, patch=(patch, patch)),
             class_token=False,
             mean=(0.485, 0.456, 0.406),
             std=(0.229, 0.224, 0.225),

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from traceback import walk_tb
 from typing import Annotated
 
 import typer
 
-from remgcl.cli import ask, check, grid, import_, inspect, new_plugin, ocr, parts, run, schema
+from remgcl.cli import answer, ask, chat, check, grid, import_, inspect, new_plugin, ocr, parts, run, schema
 
 app = typer.Typer(
     name="remgcl",
@@ -37,7 +38,9 @@ def _options(
 
 
 app.command("run")(run.run)
+app.command("answer")(answer.answer)
 app.command("ask")(ask.ask)
+app.command("chat")(chat.chat)
 app.command("check")(check.check)
 app.command("import")(import_.import_)
 app.command("inspect")(inspect.inspect)
@@ -63,7 +66,20 @@ def main() -> None:
         told = "\n".join(filter(None, [str(error), culprit(error)]))
         typer.secho(f"error: {told}".replace("\n", "\nerror: "), fg="red", err=True)
         sys.exit(2)
+    except SystemExit as error:
+        if ended := culprit(SystemExit().with_traceback(error.__traceback__)) or _ended_by(error):
+            typer.secho(f"error: {ended}", fg="red", err=True)
+            sys.exit(2)
+        raise
     except Exception as error:
         if plugin := culprit(error):
             error.add_note(plugin)
         raise
+
+
+def _ended_by(error: SystemExit) -> str:
+    """Name the line of a library that ended the program; nothing if the command line did so itself."""
+    frame, line = list(walk_tb(error.__traceback__))[-1]
+    if frame.f_globals.get("__name__", "").partition(".")[0] in {"click", "typer", "remgcl"}:
+        return ""
+    return f"{frame.f_code.co_filename}:{line}: raised {error!r}, which ends the program without a word"

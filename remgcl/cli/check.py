@@ -139,10 +139,10 @@ def _facts(engine: Engine, stage: Stage, plan: StagePlan, layout: Layout) -> dic
 
 def _taken(stage: Stage, layout: Layout) -> str:
     """Tell batch size and accumulation, and the processes where there are several."""
-    own = f"{stage.batch_size} x {stage.accumulation}"
+    own = f"{stage.batch_size} x {stage.gradient_accumulation_steps}"
     if layout.processes is None:
         return f"{own} on each GPU"
-    whole = stage.batch_size * stage.accumulation * layout.processes
+    whole = stage.batch_size * stage.gradient_accumulation_steps * layout.processes
     return own if layout.processes == 1 else f"{own} on each of {layout.processes}, {whole} in all"
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from remgcl.core.grid.plan import GridPlan, Unit
-    from remgcl.core.grid.progress import Progress, Row, State
+    from remgcl.core.grid.progress import GridProgress, Row, State
     from remgcl.core.grid.report import table as report_table
 
 STYLES = {"finished": "green", "failed": "red", "running": "bold", "waiting": "dim"}
@@ -67,7 +67,7 @@ def live(rows: Sequence[Row], plan: GridPlan, height: int) -> Table:
     return table
 
 
-def cells(progress: Progress) -> Table:
+def cells(progress: GridProgress) -> Table:
     """List the cells, and what is missing of each.
 
     Args:
@@ -88,7 +88,7 @@ def cells(progress: Progress) -> Table:
     return table
 
 
-def stages(progress: Progress) -> Table:
+def stages(progress: GridProgress) -> Table:
     """List the different stages of all cells, one row for all seeds, with what each costs.
 
     Args:
@@ -115,7 +115,7 @@ def stages(progress: Progress) -> Table:
     return table
 
 
-def summary(progress: Progress) -> str:
+def summary(progress: GridProgress) -> str:
     """Tell how much is to be trained, and how much that several cells share.
 
     Args:

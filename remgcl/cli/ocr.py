@@ -14,7 +14,7 @@ from remgcl.cli.options import Overrides
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from remgcl import Engine
+    from remgcl import Engine, cores
     from remgcl.core.ocr.sources import Source
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def ocr(  # noqa: PLR0913 - options of a command
     from rich.console import Console
 
     from remgcl import Engine
-    from remgcl.core.ocr.recognise import processors, recognise
+    from remgcl.core.ocr.recognise import recognise
     from remgcl.core.ocr.writer import OcrWriter
 
     console = Console(soft_wrap=True, highlight=False)
@@ -61,7 +61,7 @@ def ocr(  # noqa: PLR0913 - options of a command
         _sources(installed, source, overrides),
         chosen,
         OcrWriter(out, origin),
-        workers=workers or processors(),
+        workers=workers or len(cores()),
         told=lambda name, total, results: _shown(console, name, total, results),
     )
     for what in report.unreadable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,15 @@ from remgcl.core.errors import Fault, Hint, PluginError, RecipeError, RunError
 from remgcl.core.files.extras import missing
 from remgcl.core.model.assembly import Assembly
 from remgcl.core.ocr.cache import Origin
-from remgcl.core.parts import OcrEngine
+from remgcl.core.parts import Census, OcrEngine
 from remgcl.core.planning.identity import made_of
 from remgcl.core.planning.plan import Plan, make_plan
+from remgcl.core.planning.trials import try_data
 from remgcl.core.recipe import document
 from remgcl.core.recipe.recipe import Recipe
 from remgcl.core.recipe.structure import Structure
 from remgcl.core.registry import loading as plugins
+from remgcl.core.registry.culprit import named
 from remgcl.core.registry.registry import Registry
 from remgcl.core.runs.folder import RunFolder
 from remgcl.core.runs.provenance import provenance
@@ -167,7 +169,9 @@ class Engine:
         Raises:
             FaultsError: All that would stop the run.
         """
-        return make_plan(recipe, name)
+        plan = make_plan(recipe, name)
+        try_data(recipe, _counted(plan, recipe.stages), name, read=True)
+        return plan
 
     def inspect(self, recipe: Recipe, stage: str | None, sample: int, name: str) -> Inspection:
         """Encode one sample as a stage would, and keep all that tells how.
@@ -212,6 +216,8 @@ class Engine:
         finished = {stage: folder.finished(stage, inputs[stage]) for stage in recipe.stages}
         with folder.alone():
             if not all(finished.values()):
+                left = [stage for stage, done in finished.items() if not done]
+                try_data(recipe, _counted(plan, left), name, read=False)
                 folder.describe(tomli_w.dumps(self.table(recipe)), provenance())
             for key in recipe.stages:
                 if finished[key]:
@@ -219,6 +225,8 @@ class Engine:
                     continue
                 folder.stage(key).begin(inputs[key], restart=restart)
                 recipe.runner.run(self.job(recipe, key, folder, console))
+                if folder.stage(key).finished() is None:
+                    raise PluginError(f"{named(recipe.runner)}: run returned without finishing stage {key!r}")
 
     def inputs(self, recipe: Recipe, plan: Plan) -> dict[str, dict[str, Any]]:
         """List what decides the results of each stage: parts, settings, data, plugins, and the stages before it.
@@ -253,3 +261,7 @@ class Engine:
             inputs=record["inputs"],
             console=console,
         )
+
+
+def _counted(plan: Plan, stages: Iterable[str]) -> dict[str, tuple[Census, Census | None]]:
+    return {key: (plan.stages[key].train, plan.stages[key].held_out) for key in stages}

@@ -31,7 +31,7 @@ train = ["projector", "backbone"]
 max_length = 128
 batch_size = 2
 learning_rate = 1e-2
-log_steps = 1
+logging_steps = 1
 data = { use = "synthetic", samples = 8, size = 32, font = [8, 10] }
 losses = { global = { learned = true } }
 

@@ -46,7 +46,7 @@ data = { use = "synthetic", samples = 1200 }
 after = "pretrain"
 template = "plain"
 train = ["projector", "backbone"]
-accumulation = 3
+gradient_accumulation_steps = 3
 data = { use = "synthetic", samples = 4, seed = 1 }
 validation = { data = { use = "synthetic", samples = 2, split = "held_out" } }
 

@@ -121,7 +121,7 @@ def test_a_mistake_of_a_plugin_keeps_its_traceback_and_names_the_plugin(
 def test_an_error_of_a_sample_is_told_in_its_own_words_from_a_worker_too(
     remgcl: Call, flaky: Call, error: str, message: str, workers: int
 ) -> None:
-    ended = remgcl("run", *flaky(error, f"stages.pretrain.workers={workers}"))
+    ended = remgcl("run", *flaky(error, f"stages.pretrain.num_workers={workers}"))
     assert ended.code == 2
     first, told = ended.err.splitlines()
     assert first == f"error: {message}"
@@ -134,7 +134,7 @@ def test_an_error_of_a_sample_is_told_in_its_own_words_from_a_worker_too(
 def test_a_mistake_of_a_sample_names_the_plugin_from_a_worker_too(
     flaky: Call, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["remgcl", "run", *flaky("bug", f"stages.pretrain.workers={workers}")])
+    monkeypatch.setattr("sys.argv", ["remgcl", "run", *flaky("bug", f"stages.pretrain.num_workers={workers}")])
     with pytest.raises(KeyError) as raised:
         main()
     (note,) = raised.value.__notes__
@@ -151,3 +151,59 @@ def test_a_loss_that_breaks_its_contract_in_training_is_told_by_stage_name_class
         "error: stage 'pretrain': loss 'late': acme_flaky.Late of plugin 'flaky': must answer a scalar tensor with a "
         "graph; it answers None: compute it with torch, and return it"
     )
+
+
+@pytest.mark.parametrize("ending", ["raise SystemExit(0)", "import sys\nsys.exit()", "raise GeneratorExit"])
+def test_a_plugin_that_ends_the_program_while_it_is_imported_is_left_out_and_named(
+    remgcl: Call, install_plugin: Call, ending: str
+) -> None:
+    install_plugin("acme-quits", ending)
+    ended = remgcl("parts", "losses")
+    assert ended.code == 0
+    assert "plugin 'acme-quits' of acme-quits 1.2 (acme_quits): cannot be imported" in ended.out
+    assert "global" in ended.out
+
+
+def test_a_hook_that_ends_the_program_is_an_error_that_names_its_plugin(remgcl: Call, install_plugin: Call) -> None:
+    text = "from remgcl import hookimpl\n\n\n@hookimpl\ndef remgcl_register_losses():\n    raise SystemExit(0)\n"
+    install_plugin("acme-quits", text)
+    ended = remgcl("parts", "losses")
+    assert ended.code == 2
+    assert "plugin 'acme-quits': remgcl_register_losses: raises SystemExit(0)" in ended.err
+
+
+def test_a_module_that_ends_the_program_while_it_is_trained_is_named(
+    remgcl: Call, install_plugin: Call, recipe: Path
+) -> None:
+    text = """
+from attrs import frozen
+from remgcl import Projector, hookimpl
+
+
+@frozen(kw_only=True)
+class Quits(Projector):
+    \"\"\"Ends the program at the third call.\"\"\"
+
+    def build(self, width_in, width_out):
+        from torch import nn
+
+        class Module(nn.Linear):
+            calls = 0
+
+            def forward(self, features):
+                Module.calls += 1
+                if Module.calls > 2:
+                    raise SystemExit(0)
+                return super().forward(features)
+
+        return Module(width_in, width_out)
+
+
+@hookimpl
+def remgcl_register_projectors():
+    return {"quits": Quits}
+"""
+    install_plugin("acme-quits", text)
+    ended = remgcl("run", recipe, "--set=projector.use=quits")
+    assert ended.code == 2
+    assert "plugin 'acme-quits' of acme-quits 1.2 (acme_quits): projectors: raised SystemExit in " in ended.err

@@ -18,7 +18,7 @@ from remgcl.cli import grid as module
 from remgcl.cli import grid_table
 from remgcl.core.grid.folder import GridFolder
 from remgcl.core.grid.plan import plan_grid, read_grid
-from remgcl.core.grid.progress import Progress, Row
+from remgcl.core.grid.progress import GridProgress, Row
 from remgcl.core.grid.run import Run
 
 Call = Callable[..., Any]
@@ -135,7 +135,7 @@ def test_a_failed_cell_is_told_at_the_end_with_its_error(
 
     rows = [row("failed", error="[red] it failed\nbadly"), row("finished", seed=1)]
     monkeypatch.setattr(Run, "run", run)
-    monkeypatch.setattr(Progress, "rows", lambda _: rows)
+    monkeypatch.setattr(GridProgress, "rows", lambda _: rows)
     ended = remgcl("grid", "run", grid)
     assert ended.code == 1
     assert "losses=none, seed 0: tune: [red] it failed\nbadly\n" in ended.out
@@ -173,9 +173,9 @@ executor = { use = "local", slots = 1 }
 stages = ["tune"]
 "stages.tune.data.samples" = 60
 "stages.tune.batch_size" = 1
-"stages.tune.accumulation" = 1
+"stages.tune.gradient_accumulation_steps" = 1
 "stages.tune.save_steps" = 4
-"stages.tune.log_steps" = 1
+"stages.tune.logging_steps" = 1
 "stages.tune.validation.pictures" = 0
 "runner.threads" = 1
 

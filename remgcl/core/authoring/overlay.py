@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 from remgcl.core.authoring.inspection import Inspection, SeenRegion
-from remgcl.core.parts import Grid
+from remgcl.core.parts import PatchGrid
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -68,7 +68,7 @@ def draw_image(seen: Inspection) -> Image:
     return picture
 
 
-def patch_boxes(grid: Grid, zoom: int) -> list[tuple[int, int, int, int]]:
+def patch_boxes(grid: PatchGrid, zoom: int) -> list[tuple[int, int, int, int]]:
     """Say where the patches are in the enlarged input: left, top, right and bottom.
 
     Args:

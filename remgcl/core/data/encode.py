@@ -15,7 +15,7 @@ from remgcl.core.data.markers import mark
 from remgcl.core.data.pixels import prepare
 from remgcl.core.data.tokens import IGNORED, Ids, Mask, Tokens, tokenize
 from remgcl.core.errors import DataError
-from remgcl.core.parts import Aspect, Grid, Resampling, Template, TowerSpec
+from remgcl.core.parts import Aspect, PatchGrid, Resampling, Template, TowerSpec
 from remgcl.core.samples import Region, Sample
 
 
@@ -156,7 +156,10 @@ class Encoder:
     def _image(self, sample: Sample) -> Image | None:
         if sample.image is None:
             return None
-        pixels, placement = prepare(sample.image, self.tower.size, self.aspect, self.tower.mean, self.resampling)
+        tower = self.tower
+        pixels, placement = prepare(
+            sample.image, tower.size, self.aspect, tower.mean, self.resampling, tower.interpolation
+        )
         return Image(
             pixels=pixels,
             key=_key(pixels.tobytes()),
@@ -170,7 +173,7 @@ class Encoder:
         if self.region_grid is not None:
             rows, columns = self.tower.size
             edge = self.region_grid
-            grid = Grid(rows=edge, columns=edge, patch=(rows / edge, columns / edge))
+            grid = PatchGrid(rows=edge, columns=edge, patch=(rows / edge, columns / edge))
         weights = patch_weights([region.quad for region in regions], placement, grid)
         return np.pad(weights, ((0, 0), (0, patches - grid.patches))).astype(np.float32)
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from remgcl.core.parts import Aspect, Grid
+from remgcl.core.parts import Aspect, PatchGrid
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -97,7 +97,7 @@ def crop_size(original: tuple[int, int], size: tuple[int, int]) -> tuple[int, in
     return int(edge * width / height), edge
 
 
-def patch_weights(quads: npt.ArrayLike, placement: Placement, grid: Grid) -> Floats:
+def patch_weights(quads: npt.ArrayLike, placement: Placement, grid: PatchGrid) -> Floats:
     """Share out each box among the patches it covers.
 
     A box is the axis-aligned hull of its quadrilateral, clipped to the image.
@@ -124,7 +124,7 @@ def patch_weights(quads: npt.ArrayLike, placement: Placement, grid: Grid) -> Flo
     return weights
 
 
-def content_mask(placement: Placement, grid: Grid) -> npt.NDArray[np.bool_]:
+def content_mask(placement: Placement, grid: PatchGrid) -> npt.NDArray[np.bool_]:
     """Tell the patches that show some of the image from those of padding only.
 
     Args:

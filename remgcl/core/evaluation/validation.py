@@ -34,7 +34,7 @@ def answer_all(model: Model, samples: Samples, encoder: Encoder, settings: Valid
         asked = [samples[i] for i in range(start, min(start + settings.batch_size, len(samples)))]
         batch = collate([encoder.prompt(sample) for sample in asked])
         batch = {name: tensor.to(device) for name, tensor in batch.items()}  # type: ignore[assignment, attr-defined]
-        ids = model.answer(
+        ids = model.generate(
             batch, settings.max_new_tokens, eos_token_id=stop, pad_token_id=encoder.tokenizer.pad_token_id
         )
         for sample, text in zip(asked, encoder.tokenizer.batch_decode(ids), strict=True):

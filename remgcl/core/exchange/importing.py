@@ -126,7 +126,7 @@ def import_model(source: Source, out: RunFolder, registry: Registry, wanted: Wan
     stage = out.stage(STAGE)
     with writing(out.path):
         out.path.mkdir(parents=True, exist_ok=True)
-        tables = {name: recipe[name] for name in PARTS}
+        tables: dict[str, Any] = {name: recipe[name] for name in PARTS}
         write_parts({name: part for name, part in parts.items() if part}, tables, stage, (wanted or Wanted()).dtype)
         out.describe(tomli_w.dumps(recipe), provenance())
         facts = {"source": source.name, "format": source.format, "notes": list(published.notes)}
@@ -174,8 +174,8 @@ def _recipe(published: Published, out: RunFolder) -> dict[str, Any]:
         part: PublishedPart = getattr(published, name)
         weights = {"weights": f"{{paths.here}}/{STAGE}/model/{name}"} if part.files else {}
         tables[name] = {**part.table, **weights}
-    name = re.sub(r"[^A-Za-z0-9._-]", "-", out.path.absolute().name).lstrip("._-") or STAGE
-    return {"name": name, **tables, "runner": dict(published.runner), "stages": {STAGE: dict(published.stage)}}
+    title = re.sub(r"[^A-Za-z0-9._-]", "-", out.path.absolute().name).lstrip("._-") or STAGE
+    return {"name": title, **tables, "runner": dict(published.runner), "stages": {STAGE: dict(published.stage)}}
 
 
 def _read(recipe: dict[str, Any], out: RunFolder, registry: Registry) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from hashlib import blake2b
 from io import BytesIO
@@ -11,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 from attrs import frozen
 
 from remgcl.core.errors import DataError
+from remgcl.core.files.decoding import Decoding, display
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,11 +33,15 @@ class ImageFolder:
         follow_links: Whether an image may be a link that leaves the folder.
         max_pixels: Largest image, padded to a square, in pixels: what memory is
             needed for depends on the longer edge alone.
+        decoding: Whether images are decoded as they are displayed (upright by
+            their EXIF orientation, deep ones scaled, transparent ones on
+            white) or as the published code does: none of these.
     """
 
     path: Path
     follow_links: bool = False
     max_pixels: int = LARGEST_IMAGE
+    decoding: Decoding = "display"
 
     def open(self, name: str) -> Image:
         """Open an image without decoding it.
@@ -55,7 +61,8 @@ class ImageFolder:
             name: Its path, relative to the folder.
 
         Returns:
-            The image in RGB, and the digest of its file.
+            The image in RGB, and the digest of what it shows: that of its file,
+            or of the file and the way of decoding where that changes the image.
 
         Raises:
             DataError: As `open`, or the file is broken.
@@ -65,7 +72,8 @@ class ImageFolder:
             raw = path.read_bytes()
         except OSError as error:
             raise self._unread(name, error) from None
-        return self.decode(name, raw), digest(raw)
+        image, special = self._decoded(name, raw)
+        return image, digest(raw + b"as displayed" if special else raw)
 
     def decode(self, name: str, raw: bytes) -> Image:
         """Decode the bytes of an image file.
@@ -80,10 +88,16 @@ class ImageFolder:
         Raises:
             DataError: It is too large, no image, or broken.
         """
+        return self._decoded(name, raw)[0]
+
+    def _decoded(self, name: str, raw: bytes) -> tuple[Image, bool]:
+        """Decode an image, and tell whether displaying it differs from Pillow's conversion."""
         with self._opened(name, BytesIO(raw)) as image:
             try:
-                return image.convert("RGB")
-            except (OSError, ValueError, SyntaxError) as error:
+                return (image.convert("RGB"), False) if self.decoding == "published" else display(image)
+            except DataError as error:
+                raise DataError(f"image {name!r}: {error}") from None
+            except (OSError, ValueError, SyntaxError, struct.error) as error:
                 raise DataError(f"image {name!r}: is broken; {_reason(error)}") from None
 
     def _opened(self, name: str, file: Path | IO[bytes]) -> Image:

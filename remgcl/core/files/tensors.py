@@ -70,9 +70,7 @@ def stored(tensor: Tensor) -> StoredTensor:
     Args:
         tensor: The tensor.
     """
-    return StoredTensor(
-        shape=tuple(tensor.shape), dtype=str(tensor.dtype).removeprefix("torch."), read=lambda: tensor
-    )
+    return StoredTensor(shape=tuple(tensor.shape), dtype=str(tensor.dtype).removeprefix("torch."), read=lambda: tensor)
 
 
 def read_folder(folder: Path) -> dict[str, StoredTensor]:
@@ -144,7 +142,7 @@ def _append(to: Any, name: str, tensor: StoredTensor) -> None:  # noqa: ANN401 -
     held = tensor.read().detach().to(getattr(torch, tensor.dtype)).contiguous()
     if tuple(held.shape) != tensor.shape:
         raise WeightsError(f"tensor {name!r}: has shape {tuple(held.shape)}; {tensor.shape} was declared")
-    to.write(memoryview(held.reshape(-1).view(torch.uint8).numpy()))  # bytes, whatever the type
+    to.write(held.reshape(-1).view(torch.uint8).numpy().data)  # bytes, whatever the type
 
 
 def _sharded(index: Path) -> dict[str, StoredTensor]:
@@ -199,7 +197,7 @@ class _Shard:
     """The pickle that was read last; only one is held at a time."""
 
     file: Path | None = None
-    held: Mapping[str, Tensor] = {}  # noqa: RUF012 - replaced as a whole
+    held: Mapping[str, Tensor] = {}
 
 
 def _loaded(file: Path) -> Mapping[str, Tensor]:

@@ -50,7 +50,7 @@ class Row:
 
 
 @define
-class Progress:
+class GridProgress:
     """How far the stages of a grid are.
 
     Attributes:
@@ -102,7 +102,7 @@ class Progress:
             int(number(line, "step") or 0),
             number(line, "samples_per_second"),
         )
-        samples = (unit.plan.steps - step) * stage.batch_size * stage.accumulation * unit.processes
+        samples = (unit.plan.steps - step) * stage.batch_size * stage.gradient_accumulation_steps * unit.processes
         return Row(
             label=member.cell.label,
             seed=member.seed,

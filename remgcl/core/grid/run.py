@@ -17,7 +17,7 @@ from remgcl.core.engine import Engine
 from remgcl.core.errors import RunError
 from remgcl.core.grid.folder import GridFolder, UnitFolder
 from remgcl.core.grid.plan import GridPlan, Unit
-from remgcl.core.grid.progress import Progress, Row
+from remgcl.core.grid.progress import GridProgress, Row
 from remgcl.core.parts import Submit, Task
 from remgcl.core.registry.loading import switched_off
 
@@ -39,7 +39,7 @@ class Run:
     engine: Engine
     plan: GridPlan
     folder: GridFolder
-    progress: Progress
+    progress: GridProgress
     _running: dict[str, _Attempt] = Factory(dict)
 
     @classmethod
@@ -51,7 +51,7 @@ class Run:
             plan: What is trained.
             folder: Where.
         """
-        return cls(engine, plan, folder, Progress(plan, folder))
+        return cls(engine, plan, folder, GridProgress(plan, folder))
 
     def run(self, told: Callable[[list[Row]], None]) -> bool:
         """Train all that is missing.

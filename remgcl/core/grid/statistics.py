@@ -22,7 +22,7 @@ ROUNDING = 1e-9
 
 
 @frozen
-class Estimate:
+class MeanInterval:
     """A mean over seeds and its interval.
 
     Attributes:
@@ -60,7 +60,7 @@ class Difference:
             for both; p is 1 then, and the correction leaves it out.
     """
 
-    estimate: Estimate
+    estimate: MeanInterval
     spread: bool
     p: float | None = None
     corrected: float | None = None
@@ -86,7 +86,7 @@ class Difference:
 
 
 @frozen(kw_only=True)
-class Cell:
+class CellSummary:
     """All seeds of one cell, and what can be said of it.
 
     Attributes:
@@ -103,7 +103,7 @@ class Cell:
     label: str
     settings: Mapping[str, str]
     results: tuple[CellResult, ...]
-    estimates: Mapping[str, Estimate]
+    estimates: Mapping[str, MeanInterval]
     differences: Mapping[str, Difference]
     seconds: float | None
     samples_per_second: float | None
@@ -118,7 +118,7 @@ class Cell:
         return f"{done} of {len(self.results)} ({', '.join(f'{n} {state}' for state, n in sorted(counts.items()))})"
 
 
-def summarize(results: GridResults) -> tuple[Cell, ...]:
+def summarize(results: GridResults) -> tuple[CellSummary, ...]:
     """Say what can be said of each cell, in the order in which the cells appear.
 
     Args:
@@ -129,7 +129,7 @@ def summarize(results: GridResults) -> tuple[Cell, ...]:
         by_label.setdefault(result.label, []).append(result)
     compared = {metric: _compare(by_label, metric, results.baseline) for metric in results.metrics}
     return tuple(
-        Cell(
+        CellSummary(
             label=label,
             settings=held[0].settings,
             results=tuple(sorted(held, key=lambda result: result.seed)),
@@ -158,7 +158,7 @@ def measured(results: Sequence[CellResult], metric: str) -> dict[int, float]:
     }
 
 
-def estimate(values: Sequence[float]) -> Estimate:
+def estimate(values: Sequence[float]) -> MeanInterval:
     """Estimate a mean and its 95 % interval by Student's t with n - 1 degrees of freedom.
 
     Args:
@@ -170,7 +170,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     half = None
     if count > 1:
         half = float(t.ppf(1 - ERROR / 2, count - 1)) * stdev(values) / math.sqrt(count)
-    return Estimate(fmean(values) if values else math.nan, half, count)
+    return MeanInterval(fmean(values) if values else math.nan, half, count)
 
 
 def compare(cell: Mapping[int, float], baseline: Mapping[int, float]) -> Difference:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 from remgcl.core.errors import RequestError
+from remgcl.core.files.decoding import display
 from remgcl.core.files.images import LARGEST_IMAGE, ImageFolder
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def open_image(source: ImageSource, max_pixels: int = LARGEST_IMAGE) -> Image:
     import PIL.Image
 
     if isinstance(source, PIL.Image.Image):
-        return source if source.mode == "RGB" else source.convert("RGB")
+        return display(source)[0]
     if isinstance(source, bytes):
         return ImageFolder(path=Path(), max_pixels=max_pixels).decode("given", source)
     if isinstance(source, str) and source.startswith("data:"):

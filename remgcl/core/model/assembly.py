@@ -112,19 +112,21 @@ class Assembly:
         Raises:
             WeightsError: A part's weights cannot be read.
             RunError: A saved part cannot be read.
-            PluginError: The tower's features are not those that it declares.
+            PluginError: The features of tower or projector, or the backbone's
+                embeddings, are not those that are declared.
         """
         import torch
 
         from remgcl.core.data.markers import make_room
         from remgcl.core.model.model import Model
-        from remgcl.core.model.probe import try_model
+        from remgcl.core.model.probe import try_model, verify_width
 
         torch.manual_seed(self.recipe.seed)
         saved = saved or {}
         tower, backbone = self.recipe.vision_tower, self.recipe.backbone
         whole = "backbone" in saved and "backbone" not in self.saved_in_part
         built = backbone.build(pretrained=not whole)
+        verify_width(built, backbone)
         if self._marked:
             built = make_room(built, self.tokenizer)
         model = Model(
@@ -133,7 +135,7 @@ class Assembly:
             backbone.lora.add(built) if backbone.lora else built,
             self.tower,
         )
-        try_model(model, tower)
+        try_model(model, tower, self.recipe.projector)
         for name, file in saved.items():
             load_part(model.get_submodule(name), file, self.saved_in_part.get(name))
         return model

@@ -68,7 +68,7 @@ def generate(
     device = next(model.parameters()).device
     collated = Collator(model.tower, left=True)([prompt.example for prompt in prompts])
     batch = {name: tensor.to(device) for name, tensor in collated.items()}  # type: ignore[attr-defined]
-    model.answer(
+    model.generate(
         batch,  # type: ignore[arg-type]
         max(prompt.limit for prompt in prompts),
         logits_processor=[_Choice([prompt.decoding for prompt in prompts])],

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from remgcl.core.features import Features, Regions
 
 if TYPE_CHECKING:
-    from remgcl.core.parts import Grid, TowerSpec
+    from remgcl.core.parts import PatchGrid, TowerSpec
     from remgcl.core.samples import Batch
 
 Watch: TypeAlias = Callable[[Tensor], Tensor]
@@ -64,7 +64,7 @@ class Model(nn.Module):
                     layer.training = mode
         return self
 
-    def project(self, pixels: Tensor) -> Tensor:
+    def encode_images(self, pixels: Tensor) -> Tensor:
         """Turn images into input embeddings of the language model.
 
         Args:
@@ -73,9 +73,9 @@ class Model(nn.Module):
         Returns:
             Embeddings `[N, I, D]`; the class token, if any, comes first.
         """
-        return self.projector(self.see(pixels))  # type: ignore[no-any-return]
+        return self.projector(self.tower_features(pixels))  # type: ignore[no-any-return]
 
-    def see(self, pixels: Tensor) -> Tensor:
+    def tower_features(self, pixels: Tensor) -> Tensor:
         """Turn images into features.
 
         Args:
@@ -112,7 +112,7 @@ class Model(nn.Module):
             the embeddings of the regions' tokens `[K, D]`.
         """
         ids = batch["ids"]
-        projected = self.project(batch["pixels"])
+        projected = self.encode_images(batch["pixels"])
         images = projected[: batch["image_sample"].shape[0]]  # [N, I, D], without the dummy
         looked_up = self.backbone.get_input_embeddings()(torch.cat([ids.flatten(), batch["region_ids"]]))
         text, region_tokens = looked_up.split([ids.numel(), batch["region_ids"].shape[0]])
@@ -183,7 +183,7 @@ class Model(nn.Module):
             )
 
     @torch.no_grad()
-    def answer(self, batch: Batch, max_new_tokens: int, **options: Any) -> Tensor:  # noqa: ANN401 - transformers' generation options
+    def generate(self, batch: Batch, max_new_tokens: int, **options: Any) -> Tensor:  # noqa: ANN401 - transformers' generation options
         """Answer greedily.
 
         Args:
@@ -205,7 +205,7 @@ class Model(nn.Module):
         return ids
 
 
-def features_of(batch: Batch, grid: Grid, *, patches: Tensor, answer: Tensor, region_text: Tensor) -> Features:
+def features_of(batch: Batch, grid: PatchGrid, *, patches: Tensor, answer: Tensor, region_text: Tensor) -> Features:
     """Join what a model made of a batch with the batch's masks, keys and regions.
 
     Args:

@@ -14,12 +14,14 @@ from remgcl.core.errors import PluginError
 from remgcl.core.features import Features
 from remgcl.core.model.model import features_of
 from remgcl.core.model.probe import verified
+from remgcl.core.parts import Loss
+from remgcl.core.parts.promise import contained, kept
 from remgcl.core.recipe.recipe import LANGUAGE
+from remgcl.core.registry.culprit import named
 
 if TYPE_CHECKING:
     from remgcl.core.model.gradients import GradientNorms
     from remgcl.core.model.model import Model
-    from remgcl.core.parts import Loss
     from remgcl.core.samples import Batch
 
 Terms: TypeAlias = dict[str, dict[str, Tensor]]
@@ -120,7 +122,9 @@ class Objective(nn.Module):
     def _term(self, name: str, features: Features) -> Tensor:
         """Call a loss, and make sure of its answer."""
         try:
-            return verified(self._built[name](features), self.losses[name], features)
+            with contained(named(self.losses[name])):
+                term = self._built[name](features)
+            return verified(term, self.losses[name], features)
         except PluginError as error:
             raise PluginError(f"{self._where}loss {name!r}: {error}") from None
 
@@ -128,4 +132,5 @@ class Objective(nn.Module):
     def _diagnosis(self, name: str, features: Features) -> dict[str, Tensor]:
         loss, built = self.losses[name], self._built[name]
         told = built.diagnose(features) if hasattr(built, "diagnose") else loss.diagnose(features)
+        told = kept(Loss.diagnose, told, f"{self._where}loss {name!r}: {named(loss)}: diagnose")
         return {key: value.detach() for key, value in told.items()}

@@ -6,7 +6,7 @@ that what breaks its contract is told by name and at once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from remgcl.core.registry.culprit import named
 
 if TYPE_CHECKING:
     from remgcl.core.model.model import Model
-    from remgcl.core.parts import Loss, TowerSpec, VisionTower
+    from remgcl.core.parts import Backbone, Loss, Projector, TowerSpec, VisionTower
 
 SAMPLES, TOKENS = 2, 6
 """Samples of the random features, each with an image and a text region, and tokens of each answer."""
@@ -38,6 +38,13 @@ def try_loss(loss: Loss, tower: TowerSpec, width: int) -> None:
         torch.manual_seed(0)
         features = random_features(tower, width)
         term = verified(loss.build(width)(features), loss, features)
+        count = loss.count(features)
+        with torch.no_grad():
+            loss.diagnose(features)
+    if not (count.isfinite() and count >= 0):
+        raise PluginError(f"{named(loss)}: count must return a finite number of at least 0; it returned {count.item()}")
+    if any(loss.weight_at(share) < 0 for share in (0.0, 0.5, 1.0)):
+        raise PluginError(f"{named(loss)}: weight_at must return a number of at least 0")
     if not term.isfinite():
         raise PluginError(
             f"{named(loss)}: must answer a number wherever its features are numbers; it answers {term.item()}: "
@@ -131,26 +138,72 @@ def try_tower(tower: VisionTower, spec: TowerSpec) -> None:
     _verify_features(features, tower, spec)
 
 
+def try_projector(projector: Projector, tower: TowerSpec, width: int) -> None:
+    """Show the features of one image to a projector, where no tensor is computed.
+
+    A projector that does something that torch's meta device cannot do is not
+    judged; it is shown features when the model is built.
+
+    Args:
+        projector: The projector.
+        tower: What the vision tower declares.
+        width: Width D of the language model.
+
+    Raises:
+        PluginError: It makes something else of them than as many embeddings.
+    """
+    try:
+        with torch.device("meta"), torch.no_grad():
+            embeddings = projector.build(tower.width, width).eval()(torch.zeros(1, tower.tokens, tower.width))
+    except NotImplementedError:
+        return
+    except RuntimeError as error:
+        if "meta" in str(error):
+            return
+        raise PluginError(
+            f"{named(projector)}: cannot be called with {tower.width} features a patch; {error}"
+        ) from error
+    _verify_embeddings(embeddings, projector, tower, width)
+
+
 @torch.no_grad()
-def try_model(model: Model, tower: VisionTower) -> None:
-    """Show one black image to the vision tower of a built model.
+def try_model(model: Model, tower: VisionTower, projector: Projector) -> None:
+    """Show one black image to the vision tower and the projector of a built model.
 
     Args:
         model: The model.
         tower: The part that its tower was built by.
+        projector: The part that its projector was built by.
 
     Raises:
-        PluginError: Its features are not those that it declares.
+        PluginError: The features are not those that the tower declares, or the
+            projector does not make as many embeddings of them.
     """
-    modes = {module: module.training for module in model.vision_tower.modules()}
+    sides = (model.vision_tower, model.projector)
+    modes = {module: module.training for side in sides for module in side.modules()}
     device = next((parameter.device for parameter in model.vision_tower.parameters()), torch.device("cpu"))
     black = torch.zeros(1, 3, *model.tower.size, dtype=torch.uint8, device=device)
     with torch.random.fork_rng(devices=[]):
-        model.vision_tower.eval()
-        features = model.see(black)
+        for side in sides:
+            side.eval()
+        features = model.tower_features(black)
+        _verify_features(features, tower, model.tower)
+        dtype = next((parameter.dtype for parameter in model.projector.parameters()), features.dtype)
+        embeddings = model.projector(features.to(dtype))
     for module, training in modes.items():
         module.training = training
-    _verify_features(features, tower, model.tower)
+    _verify_embeddings(embeddings, projector, model.tower, model.backbone.get_input_embeddings().embedding_dim)
+
+
+def _verify_embeddings(embeddings: object, projector: Projector, spec: TowerSpec, width: int) -> None:
+    """Make sure that the embeddings of one image are as many as its features, and as wide as the language model."""
+    due = (1, spec.tokens, width)
+    if not isinstance(embeddings, Tensor) or tuple(embeddings.shape) != due or not embeddings.is_floating_point():
+        got = f"{tuple(embeddings.shape)} of {embeddings.dtype}" if isinstance(embeddings, Tensor) else repr(embeddings)
+        raise PluginError(
+            f"{named(projector)}: what it builds must make embeddings {due} of the features of one image, "
+            f"{spec.tokens} of width {spec.width}; it gives {got}"
+        )
 
 
 def _verify_features(features: object, tower: VisionTower, spec: TowerSpec) -> None:
@@ -162,4 +215,23 @@ def _verify_features(features: object, tower: VisionTower, spec: TowerSpec) -> N
         raise PluginError(
             f"{named(tower)}: spec declares {grid} of width {spec.width}, which is {due} for one image; "
             f"what it builds gives {got}: change grid, class_token or width of spec, or what build makes"
+        )
+
+
+def verify_width(built: Any, backbone: Backbone) -> None:  # noqa: ANN401 - transformers' models are untyped
+    """Make sure that a built language model has the embeddings that its part declares.
+
+    Args:
+        built: The model.
+        backbone: The part that it was built by.
+
+    Raises:
+        PluginError: They have another width, or fewer rows.
+    """
+    spec, table = backbone.spec(), built.get_input_embeddings()
+    if (width := getattr(table, "embedding_dim", None)) != spec.width or table.num_embeddings < spec.vocabulary:
+        rows = getattr(table, "num_embeddings", None)
+        raise PluginError(
+            f"{named(backbone)}: spec declares {spec.vocabulary} embeddings of width {spec.width}; "
+            f"what it builds has {rows} of width {width}"
         )

@@ -6,34 +6,27 @@ is given. Its processes import no torch.
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from itertools import islice
-from multiprocessing import get_context, parent_process
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from attrs import Factory, define, evolve, field, frozen
+from attrs import Factory, define, evolve, field
 
 from remgcl.core.errors import DataError, RunError
 from remgcl.core.ocr.cache import content_of
-from remgcl.core.ocr.sources import Source
+from remgcl.core.ocr.sources import DataSource, Source
 from remgcl.core.ocr.writer import OcrWriter, Row, packed
-from remgcl.core.parts import OcrEngine, Samples
-from remgcl.core.registry.culprit import culprit
+from remgcl.core.parts import Dataset, OcrEngine, Samples
+from remgcl.core.processes import Pool, processes
+from remgcl.core.registry.boundary import hold
+from remgcl.core.registry.culprit import culprit, named
 from remgcl.core.samples import Region, Sample
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from PIL.Image import Image
-
-A = TypeVar("A")
-B = TypeVar("B")
 
 SHARD_IMAGES, SHARD_SECONDS = 64, 30.0
 """Images, and seconds of work, after which what was recognised is written."""
@@ -127,47 +120,15 @@ def _digest(sources: Sequence[Source], writer: OcrWriter, pool: Pool, told: Told
 
 @contextmanager
 def _processes(sources: Sequence[Source], engine: OcrEngine, workers: int) -> Iterator[Pool]:
-    """Start processes, and end them whatever happens."""
-    executor = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (sources, engine))
+    """Start processes, and say what is to be done when one of them is killed."""
     try:
-        yield Pool(executor, 4 * workers)
+        with processes(workers, _begin, sources, engine) as pool:
+            yield pool
     except BrokenProcessPool:
         raise RunError(
             "a process was killed, perhaps for want of memory; what was recognised is kept: "
             "run the command again, with fewer --workers"
         ) from None
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-@frozen
-class Pool:
-    """Processes that are never given much more than they can do at once.
-
-    Attributes:
-        executor: The processes.
-        ahead: Tasks that are given out at once.
-    """
-
-    executor: ProcessPoolExecutor
-    ahead: int
-
-    def __call__(self, function: Callable[[A], B], tasks: Iterable[A]) -> Iterator[B]:
-        """Give the results in the order they come.
-
-        Args:
-            function: What a process does with a task.
-            tasks: The tasks.
-        """
-        waiting = iter(tasks)
-        begun: set[Future[B]] = set()
-        while True:
-            begun |= {self.executor.submit(function, task) for task in islice(waiting, self.ahead - len(begun))}
-            if not begun:
-                return
-            done, begun = wait(begun, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
 
 
 @define
@@ -188,13 +149,17 @@ class _Worker:
         """Read a sample; its dataset is built once."""
         number, index = place
         if number not in self._built:
-            self._built[number] = self.sources[number].build()
+            source = self.sources[number]
+            if isinstance(source, DataSource):
+                hold(type(source.data), Dataset, named(source.data))  # this process has no registry
+            self._built[number] = source.build()
         return self._built[number][index]
 
     @property
     def reader(self) -> Callable[[Image], Sequence[Region]]:
         """The engine, which is built once, when there is something to read."""
         if self._reader is None:
+            hold(type(self.engine), OcrEngine, named(self.engine))  # this process has no registry
             self._reader = self.engine.build()
         return self._reader
 
@@ -204,18 +169,8 @@ _here: list[_Worker] = []
 
 
 def _begin(sources: Sequence[Source], engine: OcrEngine) -> None:
-    """Prepare a process; its parent decides what an interruption means."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    """Prepare a process."""
     _here[:] = [_Worker(sources, engine)]
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent does, even if that was killed and could not say so."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _contents(places: Sequence[Place]) -> list[tuple[Place, str | None, str | None]]:
@@ -252,8 +207,3 @@ def _read(place: Place) -> tuple[pa.RecordBatch | None, int, str | None]:
         why = f"{type(error).__name__}: {error}"
         told = "; ".join(filter(None, [why, culprit(error)]))
         return packed(evolve(row, error=why)), 0, f"image {sample.id!r}: cannot be recognised; {told}"
-
-
-def processors() -> int:
-    """Count the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

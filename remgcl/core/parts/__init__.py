@@ -19,7 +19,7 @@ from remgcl.core.parts.projector import Projector
 from remgcl.core.parts.runner import Layout, Runner
 from remgcl.core.parts.template import Template
 from remgcl.core.parts.text_filter import TextFilter
-from remgcl.core.parts.vision_tower import Aspect, Grid, Resampling, TowerSpec, VisionTower
+from remgcl.core.parts.vision_tower import Aspect, Interpolation, PatchGrid, Resampling, TowerSpec, VisionTower
 
 __all__ = [
     "Aspect",
@@ -30,12 +30,13 @@ __all__ = [
     "Executor",
     "ExportedModel",
     "Format",
-    "Grid",
+    "Interpolation",
     "Layout",
     "Lora",
     "Loss",
     "OcrEngine",
     "Part",
+    "PatchGrid",
     "Pretrained",
     "Projector",
     "Published",

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from remgcl.core.parts.lora import Lora
 from remgcl.core.parts.part import Pretrained
+from remgcl.core.parts.promise import instance, is_a, module, returns, several, that, whole
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+SIDES = ("input", "output")
+"""The tables of embeddings that a language model has."""
 
 
 @frozen(kw_only=True)
@@ -34,6 +40,10 @@ class BackboneSpec:
     tied: bool = False
 
 
+def _are_counts(counts: object) -> bool:
+    return several(whole(), 2)(counts) and isinstance(counts, Sequence) and counts[1] <= counts[0]
+
+
 @frozen(kw_only=True)
 class Backbone(Pretrained):
     """The language model and its tokenizer.
@@ -48,6 +58,19 @@ class Backbone(Pretrained):
     image_markers: bool = False
 
     @abstractmethod
+    @returns(
+        "a BackboneSpec of whole numbers: width, vocabulary and layers of at least 1, max_length of at least 1 or None",
+        instance(
+            BackboneSpec,
+            {
+                "width": whole(1),
+                "vocabulary": whole(1),
+                "layers": whole(1),
+                "max_length": lambda length: length is None or whole(1)(length),
+                "tied": is_a(bool),
+            },
+        ),
+    )
     def spec(self) -> BackboneSpec:
         """Declare width, vocabulary and layers.
 
@@ -56,6 +79,10 @@ class Backbone(Pretrained):
         """
 
     @abstractmethod
+    @returns(
+        "a tokenizer of transformers",
+        that(lambda tokenizer: callable(tokenizer) and hasattr(tokenizer, "is_fast") and hasattr(tokenizer, "encode")),
+    )
     def build_tokenizer(self) -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped
         """Make the tokenizer of transformers; it must give character offsets.
 
@@ -63,6 +90,7 @@ class Backbone(Pretrained):
             WeightsError: It cannot be found or read.
         """
 
+    @returns("true or false", that(is_a(bool)))
     def learns(self, name: str) -> bool:
         """Tell whether one of its parameters learns in the stages that train it.
 
@@ -71,6 +99,7 @@ class Backbone(Pretrained):
         """
         return self.lora is None or self.lora.owns(name)
 
+    @returns("two whole numbers: its parameters, and no more of them that may learn", that(_are_counts))
     def counts(self) -> tuple[int, int]:
         """Count its parameters, adapters included: all of them, and those that may learn.
 
@@ -82,6 +111,10 @@ class Backbone(Pretrained):
         return every, every
 
     @abstractmethod
+    @returns(
+        "a causal language model of transformers: a torch module with get_input_embeddings and get_output_embeddings",
+        that(lambda built: module(built) and all(hasattr(built, f"get_{side}_embeddings") for side in SIDES)),
+    )
     def build(self, *, pretrained: bool = True) -> nn.Module:
         """Make the causal language model, with the interface of transformers, without adapters.
 

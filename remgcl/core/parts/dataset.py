@@ -8,7 +8,9 @@ from typing import Protocol
 
 from attrs import frozen
 
+from remgcl.core.parts.checked import CheckedSamples
 from remgcl.core.parts.part import Part
+from remgcl.core.parts.promise import instance, is_a, returns, several, text, that, whole
 from remgcl.core.samples import Sample
 
 
@@ -59,11 +61,34 @@ class Census:
     words: tuple[int, ...] = ()
 
 
+_IS_CENSUS = instance(
+    Census,
+    {
+        "samples": whole(1),
+        "images": whole(),
+        "digest": is_a(str),
+        "notes": several(text),
+        "words": several(lambda length: isinstance(length, int)),
+    },
+)
+
+
+def _census_flaw(census: object) -> str | None:
+    flaw = _IS_CENSUS(census)
+    if flaw is None and isinstance(census, Census) and census.images > census.samples:
+        return f"one of {census.samples} samples, {census.images} of them with an image"
+    return flaw
+
+
 @frozen(kw_only=True)
 class Dataset(Part):
     """Conversations about images."""
 
     @abstractmethod
+    @returns(
+        "a Census: at least 1 sample, from 0 to as many images, a digest, notes that are texts, words that are whole",
+        _census_flaw,
+    )
     def census(self) -> Census:
         """Count what there is, and verify that every image exists.
 
@@ -73,6 +98,11 @@ class Dataset(Part):
         """
 
     @abstractmethod
+    @returns(
+        "a sequence of samples, with __len__, __getitem__ and modality_lengths",
+        that(lambda built: all(hasattr(built, name) for name in ("__len__", "__getitem__", "modality_lengths"))),
+        held=CheckedSamples,
+    )
     def build(self) -> Samples:
         """Make the sequence of samples.
 

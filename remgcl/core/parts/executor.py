@@ -12,6 +12,7 @@ from typing import TypeAlias
 from attrs import frozen
 
 from remgcl.core.parts.part import Part
+from remgcl.core.parts.promise import returns, that
 
 
 @frozen(kw_only=True)
@@ -50,6 +51,10 @@ class Executor(Part):
         """
 
     @abstractmethod
+    @returns(
+        "a context manager",
+        that(lambda opened: hasattr(opened, "__enter__") and hasattr(opened, "__exit__")),
+    )
     def open(self) -> AbstractContextManager[Submit]:
         """Make room for tasks.
 

@@ -12,6 +12,7 @@ from attrs.validators import and_, ge, le
 
 from remgcl.core.features import Features
 from remgcl.core.parts.part import Part
+from remgcl.core.parts.promise import number, returns, scalar, that
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,6 +48,7 @@ class Loss(Part):
                 and the loss is then `features.zero()`.
         """
 
+    @returns("a function of features, or a torch module", that(callable))
     def build(self, width: int) -> Callable[[Features], Tensor]:
         """Make what a training calls; by default the loss itself.
 
@@ -59,6 +61,7 @@ class Loss(Part):
         del width
         return self
 
+    @returns("a scalar tensor", that(scalar))
     def count(self, features: Features) -> Tensor:
         """Count what the scalar is a mean over `[]`; by default it is one thing, the batch.
 
@@ -71,6 +74,12 @@ class Loss(Part):
         """
         return features.zero().detach() + 1
 
+    @returns(
+        "a mapping from names to scalar tensors",
+        that(
+            lambda told: isinstance(told, Mapping) and all(isinstance(key, str) and scalar(told[key]) for key in told)
+        ),
+    )
     def diagnose(self, features: Features) -> Mapping[str, Tensor]:
         """Give scalars to log beside the loss; by default none.
 
@@ -82,6 +91,7 @@ class Loss(Part):
         del features
         return {}
 
+    @returns("a finite number", that(number))
     def weight_at(self, progress: float) -> float:
         """Give the weight at a point of the stage.
 

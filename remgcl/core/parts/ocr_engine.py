@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from remgcl.core.parts.checked import CheckedReader
 from remgcl.core.parts.part import Part
+from remgcl.core.parts.promise import returns, text, that
 from remgcl.core.samples import Region
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ class OcrEngine(Part):
 
     @property
     @abstractmethod
+    @returns("a text that is not empty", that(text))
     def version(self) -> str:
         """Name the library and the models, each with its version, without loading them.
 
@@ -34,6 +37,7 @@ class OcrEngine(Part):
         """
 
     @abstractmethod
+    @returns("a function of an image", that(callable), held=CheckedReader)
     def build(self) -> Callable[[Image], Sequence[Region]]:
         """Make the function: an image in RGB to its lines, in pixels of that image.
 

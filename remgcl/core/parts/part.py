@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
 
+from remgcl.core.parts.promise import is_a, module, returns, that, whole
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -31,6 +33,7 @@ class Pretrained(Part):
     """A part whose weights may be loaded from somewhere."""
 
     @abstractmethod
+    @returns("a torch module", that(module))
     def build(self, *, pretrained: bool = True) -> nn.Module:
         """Make the module.
 
@@ -43,6 +46,7 @@ class Pretrained(Part):
         """
 
     @property
+    @returns("true or false", that(is_a(bool)))
     def restorable(self) -> bool:
         """Whether `build` gives the same weights each time, so that none need be saved."""
         return False
@@ -54,6 +58,7 @@ class Pretrained(Part):
             WeightsError: They do not; the error says how to get them.
         """
 
+    @returns("a whole number of parameters", that(whole()))
     def parameters(self) -> int:
         """Count the parameters; override where that needs no heavy library."""
         return count(lambda: self.build(pretrained=False))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from remgcl.core.parts.part import Part, count
+from remgcl.core.parts.promise import module, returns, that, whole
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,6 +19,7 @@ class Projector(Part):
     """Turn patch features into input embeddings of the language model."""
 
     @abstractmethod
+    @returns("a torch module", that(module))
     def build(self, width_in: int, width_out: int) -> nn.Module:
         """Make the module: `[N, P, width_in]` to `[N, P, width_out]`.
 
@@ -29,6 +31,7 @@ class Projector(Part):
             RemgclError: It cannot join these widths.
         """
 
+    @returns("a whole number of parameters", that(whole()))
     def parameters(self, width_in: int, width_out: int) -> int:
         """Count the parameters; override where that needs no heavy library.
 

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from remgcl.core.files.extras import missing, verify_installed
 from remgcl.core.parts.part import Part
+from remgcl.core.parts.promise import instance, is_a, returns, whole
 
 if TYPE_CHECKING:
     from remgcl.core.recipe.recipe import Recipe
@@ -36,6 +37,10 @@ class Layout:
     offloaded: tuple[str, ...] = ()
     gathered: int = 0
     casts: bool = False
+
+
+def _is_state(kinds: object) -> bool:
+    return isinstance(kinds, tuple | list) and {*kinds} <= {"weights", "gradients", "optimizer"}
 
 
 def _there_by_default() -> tuple[Literal["tensorboard", "wandb"], ...]:
@@ -72,6 +77,19 @@ class Runner(Part):
             RemgclError: A file is missing, or contradicts the recipe.
         """
 
+    @returns(
+        "a Layout: at least 1 process or None; of weights, gradients and optimizer, what is sharded and offloaded",
+        instance(
+            Layout,
+            {
+                "processes": lambda count: count is None or whole(1)(count),
+                "sharded": _is_state,
+                "offloaded": _is_state,
+                "gathered": whole(),
+                "casts": is_a(bool),
+            },
+        ),
+    )
     def layout(self) -> Layout:
         """Tell how a training is spread, for estimates; by default it is one process."""
         return Layout()

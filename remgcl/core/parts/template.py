@@ -9,7 +9,23 @@ from typing import Any
 from attrs import frozen
 
 from remgcl.core.parts.part import Part
+from remgcl.core.parts.promise import instance, is_a, returns, shown
 from remgcl.core.samples import Piece, Turn
+
+_IS_PIECE = instance(Piece, {"text": is_a(str), "learned": is_a(bool), "image": is_a(bool)})
+
+
+def _flaw(pieces: object, turns: Sequence[Turn], *_: object, **__: object) -> str | None:
+    if not isinstance(pieces, tuple | list) or not pieces:
+        return shown(pieces)
+    flaw = next((flaw for flaw in map(_IS_PIECE, pieces) if flaw is not None), None)
+    if flaw is not None:
+        return f"among others {flaw}"
+    due, there = (sum(each.image for each in of) for of in (turns, pieces))
+    if there != due:
+        return f"pieces with {there} images for turns with {due}"
+    answered = any(turn.role == "assistant" and turn.text for turn in turns)
+    return "pieces of which none is learned" if answered and not any(piece.learned for piece in pieces) else None
 
 
 @frozen(kw_only=True)
@@ -17,6 +33,7 @@ class Template(Part):
     """Write a conversation as the language model reads it."""
 
     @abstractmethod
+    @returns("a tuple of Piece, with an image wherever a turn shows one, and something learned of every answer", _flaw)
     def render(self, turns: Sequence[Turn], tokenizer: Any) -> tuple[Piece, ...]:  # noqa: ANN401 - transformers' tokenizers are untyped
         """Render a conversation, no utterance twice; what is learned are the assistant's turns.
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from remgcl.core.parts.checked import CheckedFilter
 from remgcl.core.parts.part import Part
+from remgcl.core.parts.promise import returns, that
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +22,7 @@ class TextFilter(Part):
     """Choose the tokens of an answer that the contrastive losses look at."""
 
     @abstractmethod
+    @returns("a function of token ids", that(callable), held=CheckedFilter)
     def build(self, tokenizer: Any) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[np.bool_]]:  # noqa: ANN401 - transformers' tokenizers are untyped
         """Make the function: token ids `[T]` to True where a token is kept `[T]`.
 

@@ -283,7 +283,7 @@ def make_estimate(  # noqa: PLR0913 - facts of a stage, each by its name
         gpu=gpu,
         host=host,
         checkpoint=sizes.learning(stage.train) * (FLOAT32 + MOMENTS) + engine,
-        checkpoints=min(saves, stage.save_keep + 1),
+        checkpoints=min(saves, stage.save_total_limit + 1),
         model=sizes.of(saved) * element,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias, TypeVar, cast
+from typing import NoReturn, TypeAlias, TypeVar, cast
 
 from attrs import Factory, define, frozen
 
@@ -16,17 +16,14 @@ from remgcl.core.ocr.cache import OcrCache, Origin, content_of
 from remgcl.core.parts import BackboneSpec, Census, Dataset, Layout, Pretrained, TowerSpec
 from remgcl.core.parts.within import parts_in
 from remgcl.core.planning.estimate import Estimate, Sizes, lengths_of, make_estimate
+from remgcl.core.planning.trials import try_out
 from remgcl.core.recipe.recipe import PARTS, PartName, Recipe, Stage
-from remgcl.core.registry.culprit import culprit, foreign
+from remgcl.core.registry.culprit import culprit
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Pretrained)
 
 Censuses: TypeAlias = list[tuple[Dataset, Census | None]]
-
-Attempt: TypeAlias = Callable[[str, Callable[[], Any]], Any]
-"""Calls a function that may raise faults of a key."""
-
 
 LOOKED_AT = 2000
 """Images of a dataset that are looked for in an OCR cache; reading all may take hours."""
@@ -166,7 +163,7 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
     attempt("runner", lambda: recipe.runner.verify(recipe))
     attempt("runner.trackers", recipe.runner.verify_trackers)
     if tower and backbone:
-        _try_out(recipe, tower, backbone, attempt, counted=counted)
+        try_out(recipe, tower, backbone, attempt, counted=counted)
     censuses: Censuses = []
     for key, stage in recipe.stages.items():
         held_out = {f"stages.{key}.validation.data": stage.validation.data} if stage.validation else {}
@@ -208,24 +205,6 @@ def _faults_of(error: RemgclError, name: str, key: str) -> Sequence[Fault]:
     return [Fault("", "", str(error)) if isinstance(error, DataError) else Fault(name, key, str(error))]
 
 
-def _try_out(recipe: Recipe, tower: TowerSpec, backbone: BackboneSpec, attempt: Attempt, *, counted: bool) -> None:
-    """Try the parts of third parties on next to nothing; those of this project have tests."""
-    losses = {
-        f"stages.{key}.losses.{name}": loss
-        for key, stage in recipe.stages.items()
-        for name, loss in stage.losses.items()
-    }
-    for key, loss in losses.items():
-        if foreign(loss):
-            from remgcl.core.model.probe import try_loss
-
-            attempt(key, partial(try_loss, loss, tower, backbone.width))
-    if counted and foreign(recipe.vision_tower):
-        from remgcl.core.model.probe import try_tower
-
-        attempt("vision_tower", partial(try_tower, recipe.vision_tower, tower))
-
-
 def _verified(part: P) -> P:
     """Make sure of a part's weights, before anything is asked of them."""
     part.verify()
@@ -258,7 +237,9 @@ def _planned(recipe: Recipe, key: str, censuses: Censuses, ocr: OcrPlan | None, 
     stage, layout = recipe.stages[key], recipe.runner.layout()
     train = _census(stage.data, censuses)
     held_out = _census(stage.validation.data, censuses) if stage.validation else None
-    steps_an_epoch = ceil(ceil(train.samples / (stage.batch_size * (layout.processes or 1))) / stage.accumulation)
+    steps_an_epoch = ceil(
+        ceil(train.samples / (stage.batch_size * (layout.processes or 1))) / stage.gradient_accumulation_steps
+    )
     steps = ceil(steps_an_epoch * stage.epochs)
     estimate = None
     if sizes and train.words:

@@ -144,7 +144,7 @@ class Stage:
             or without) and of similar length.
         epochs: Passes over the data; may be a fraction.
         batch_size: Samples per device and step.
-        accumulation: Steps whose gradients are added up.
+        gradient_accumulation_steps: Steps whose gradients are added up.
         learning_rate: Highest learning rate.
         learning_rates: Those of parts that have their own.
         schedule: Shape of the learning rate after the warm-up.
@@ -158,12 +158,12 @@ class Stage:
         gradient_checkpointing: Whether to recompute activations to save memory.
         save_steps: Optimizer steps between two checkpoints; without it, there
             is one at the end of each epoch.
-        save_keep: Newest checkpoints that are kept.
+        save_total_limit: Newest checkpoints that are kept.
         non_finite: What to do when the objective or a gradient is not a number:
             stop, or skip the step.
         max_skipped: Most steps that are skipped before the run stops after all.
-        workers: Loader workers; 0 loads in the main process.
-        log_steps: Optimizer steps between two log lines.
+        num_workers: Loader workers; 0 loads in the main process.
+        logging_steps: Optimizer steps between two log lines.
         gradient_share_steps: Optimizer steps between two measurements of each
             term's share of the gradient; 0 measures none.
     """
@@ -183,7 +183,7 @@ class Stage:
     group_by_modality: bool = False
     epochs: float = field(default=1.0, validator=gt(0))
     batch_size: int = field(default=16, validator=ge(1))
-    accumulation: int = field(default=1, validator=ge(1))
+    gradient_accumulation_steps: int = field(default=1, validator=ge(1))
     learning_rate: float = field(default=2e-5, validator=gt(0))
     learning_rates: LearningRates = field(factory=LearningRates, validator=_of_learners)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
@@ -195,11 +195,11 @@ class Stage:
     tf32: bool = False
     gradient_checkpointing: bool = False
     save_steps: int | None = field(default=None, validator=optional(ge(1)))
-    save_keep: int = field(default=1, validator=ge(1))
+    save_total_limit: int = field(default=1, validator=ge(1))
     non_finite: Literal["stop", "skip"] = "stop"
     max_skipped: int = field(default=10, validator=ge(0))
-    workers: int = field(default=0, validator=ge(0))
-    log_steps: int = field(default=10, validator=ge(1))
+    num_workers: int = field(default=0, validator=ge(0))
+    logging_steps: int = field(default=10, validator=ge(1))
     gradient_share_steps: int = field(default=0, validator=ge(0))
 
     def rate(self, name: str) -> float:

@@ -20,6 +20,7 @@ from cattrs.gen import make_dict_unstructure_fn
 from remgcl.core.errors import Hint, RecipeError, RemgclError, ValueFaultError, listed
 from remgcl.core.parts import Part
 from remgcl.core.recipe.document import USE, Document, Key
+from remgcl.core.recipe.renamed import renamed
 from remgcl.core.registry.registry import KINDS, Registry
 
 T = TypeVar("T")
@@ -99,7 +100,10 @@ class Structure:
 
         def make(name: str, below: object) -> object:
             if name not in fields:
-                raise ValueFaultError(f"is not a key here; {Hint(name, tuple(fields))}")
+                new = renamed(name, fields)
+                raise ValueFaultError(
+                    f"is now called {new!r}" if new else f"is not a key here; {Hint(name, tuple(fields))}"
+                )
             if below is _MISSING:
                 raise ValueFaultError("is missing")
             return self._field(fields[name], below)

@@ -30,7 +30,7 @@ def breaches(part: type[Part], contract: type[Part]) -> Iterator[str]:
         return
     yield from _shared_defaults(part)
     yield from _requirements(part)
-    for name, due in _members(contract).items():
+    for name, due in members(contract).items():
         own = inspect.getattr_static(part, name)
         if own is not due:
             yield from _property(part, name, own) if isinstance(due, property) else _method(part, name, own, due)
@@ -69,8 +69,12 @@ def _requirements(part: type[Part]) -> Iterator[str]:
         )
 
 
-def _members(contract: type[Part]) -> dict[str, Any]:
-    """Give the methods and properties of a contract, by name."""
+def members(contract: type[Part]) -> dict[str, Any]:
+    """Give the methods and properties of a contract, by name.
+
+    Args:
+        contract: The contract of a kind.
+    """
     bases = [base for base in reversed(contract.__mro__) if issubclass(base, Part)]
     members = {name: member for base in bases for name, member in vars(base).items()}
     return {

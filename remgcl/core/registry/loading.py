@@ -67,7 +67,9 @@ def load(points: Iterable[EntryPoint] | None = None) -> Loaded:
             continue
         try:
             plugins[name] = point.load()
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything while it is imported
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a plugin may raise anything while it is imported, SystemExit too
             broken[name] = f"plugin {name!r} of {origin(point)}: cannot be imported; {error!r}"
             _log.warning("%s; it is left out", broken[name])
             continue

@@ -17,6 +17,7 @@ from attrs import frozen
 from remgcl.core.errors import Hint, PluginError
 from remgcl.core.parts import Part
 from remgcl.core.registry import hookspecs
+from remgcl.core.registry.boundary import hold
 from remgcl.core.registry.contract import breaches
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -154,7 +155,9 @@ class Registry:
         where = f"plugin {plugin!r}: {hookspecs.PREFIX}{kind}"
         try:
             answer = hook()
-        except Exception as error:  # a plugin may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may raise anything, SystemExit too
             raise PluginError(f"{where}: raises {error!r}") from error
         if not isinstance(answer, Mapping):
             raise PluginError(
@@ -191,6 +194,7 @@ class Registry:
                 f"and {new.name!r} by plugin {new.plugin!r}; give each name a class of its own"
             )
         self._parts[new.kind][new.name] = self._names[new.part] = new
+        hold(new.part, KINDS[new.kind], f"plugin {new.plugin!r}: {new.kind}.{new.name} ({_path(new.part)})")
 
 
 def _path(part: type[Part]) -> str:

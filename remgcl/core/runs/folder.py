@@ -31,8 +31,8 @@ from uuid import uuid4
 from attrs import frozen
 
 from remgcl.core.errors import RunError
-from remgcl.core.files.whole import as_json, locked, read, write, writing
 from remgcl.core.files.manifest import Checkpoints
+from remgcl.core.files.whole import as_json, locked, read, write, writing
 
 TRIES = 20
 """How often to try to lock a run folder: who asks whether it is busy holds the lock for a moment."""

@@ -117,7 +117,7 @@ class Progress(TrainerCallback):
         """Average, write down and show the terms since the last log step."""
         del args
         interrupted = control.should_training_stop and state.global_step < state.max_steps
-        early = interrupted and state.global_step % self._job.stage.log_steps
+        early = interrupted and state.global_step % self._job.stage.logging_steps
         if not self._new_samples or early:  # what was not logged goes into the checkpoint
             return
         self._add_other_ranks()

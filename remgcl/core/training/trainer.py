@@ -120,7 +120,7 @@ class StageTrainer(Trainer):
         stage, state = self.job.stage, self.state
         last = self.accelerator.sync_gradients
         step = state.global_step + 1
-        logged = step % stage.log_steps == 0 or step == state.max_steps
+        logged = step % stage.logging_steps == 0 or step == state.max_steps
         total, terms = model(
             inputs,
             totals=self._totals,
@@ -183,7 +183,7 @@ class StageTrainer(Trainer):
             self._fill(checkpoints.part)
             self.accelerator.wait_for_everyone()
             if self.is_world_process_zero():
-                checkpoints.commit(self.state.global_step, self.job.stage.save_keep)
+                checkpoints.commit(self.state.global_step, self.job.stage.save_total_limit)
             self.accelerator.wait_for_everyone()
 
     def _fill(self, folder: Path) -> None:

@@ -42,6 +42,10 @@ class LlavaJson(Dataset):
         unreadable: Whether an image that cannot be decoded stops the run, or
             its sample is skipped (named, counted, and replaced by the next).
         max_pixels: Largest image, padded to a square, in pixels.
+        decoding: Whether images are decoded as they are displayed (upright by
+            their EXIF orientation, 16-bit and float ones scaled, transparent
+            ones on white), or as in the published code, which does none of
+            these. Regions lie on the image as it is decoded.
     """
 
     path: str
@@ -50,6 +54,7 @@ class LlavaJson(Dataset):
     follow_links: bool = False
     unreadable: Literal["stop", "skip"] = "stop"
     max_pixels: int = field(default=LARGEST_IMAGE, validator=gt(0))
+    decoding: Literal["display", "published"] = "display"
 
     def census(self) -> Census:
         """Read every record, and open every image without decoding it."""
@@ -73,7 +78,12 @@ class LlavaJson(Dataset):
     @property
     def folder(self) -> ImageFolder:
         """The folder of images, and what may be opened there."""
-        return ImageFolder(path=Path(self.images), follow_links=self.follow_links, max_pixels=self.max_pixels)
+        return ImageFolder(
+            path=Path(self.images),
+            follow_links=self.follow_links,
+            max_pixels=self.max_pixels,
+            decoding=self.decoding,
+        )
 
     def _read(self) -> tuple[list[dict[str, Any]], str]:
         """Read the list of records and the digest of its file."""

@@ -13,11 +13,6 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What tells libraries how many threads to use."""
 
 
-def cores() -> tuple[int, ...]:
-    """Number the cores that this process may use."""
-    return tuple(sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
-
-
 def shared_out(cores: tuple[int, ...], slots: int) -> list[tuple[int, ...]]:
     """Give each slot cores of its own; where there are more slots than cores, slots share them.
 

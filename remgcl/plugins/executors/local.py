@@ -12,8 +12,8 @@ from typing import ClassVar
 from attrs import field, frozen
 from attrs.validators import ge, gt, optional
 
-from remgcl import Executor, RunError, Submit, Task
-from remgcl.plugins.executors.devices import VISIBLE, Gpus, cores, gpus, shared_out, threads
+from remgcl import Executor, RunError, Submit, Task, cores
+from remgcl.plugins.executors.devices import VISIBLE, Gpus, gpus, shared_out, threads
 from remgcl.plugins.executors.supervised import Supervised
 
 MANY = 8

@@ -91,7 +91,9 @@ def account(
         for name, tensor in found.items()
         if name in due and tensor.shape != due[name]
     ]
-    told = [f"lacks tensors: {short(missing)}"] * bool(missing) + [f"holds unknown tensors: {short(extra)}"] * bool(extra)
+    told = [f"lacks tensors: {short(missing)}"] * bool(missing) + [f"holds unknown tensors: {short(extra)}"] * bool(
+        extra
+    )
     told += [f"holds tensors of another shape: {'; '.join(other[:5])}"] * bool(other)
     if told:
         raise WeightsError("\n".join(f"{what}: {each}" for each in told))

@@ -89,7 +89,8 @@ def cut(tensor: StoredTensor, rows: int) -> StoredTensor:
     """
     if tensor.shape[0] <= rows:
         return tensor
-    return StoredTensor(
-        shape=(rows, *tensor.shape[1:]), dtype=tensor.dtype, read=lambda: tensor.read()[:rows].contiguous()
-    )
 
+    def read() -> Any:  # noqa: ANN401 - a tensor
+        return tensor.read()[:rows].contiguous()
+
+    return StoredTensor(shape=(rows, *tensor.shape[1:]), dtype=tensor.dtype, read=read)

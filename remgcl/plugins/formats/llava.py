@@ -41,13 +41,14 @@ class Llava(Format):
         """Read the folder."""
         if base is not None:
             raise WeightsError(f"{source}: holds a whole model; leave --base out")
-        return published(source, config_of(source), read_folder(source), tower, tokenizer_files(source))
+        return published(source, config_of(source), read_folder(source), tower=tower, tokenizer=tokenizer_files(source))
 
 
-def published(
+def published(  # noqa: PLR0913 - what a checkpoint is made of
     source: Path,
     config: Mapping[str, Any],
     tensors: Mapping[str, StoredTensor],
+    *,
     tower: str | None,
     tokenizer: dict[str, bytes],
     beside: Path | None = None,

@@ -64,7 +64,8 @@ class LlavaLora(Format):
         tensors = _merged(source, told, tensors)
         own = any((source / name).is_file() for name in OWN)
         tokenizer = tokenizer_files(source if own else Path(base))
-        return published(source, config, tensors, tower, tokenizer, beside=_beside(source, Path(base), config, tower))
+        beside = _beside(source, Path(base), config, tower)
+        return published(source, config, tensors, tower=tower, tokenizer=tokenizer, beside=beside)
 
 
 def _beside(source: Path, base: Path, config: Mapping[str, Any], tower: str | None) -> Path:

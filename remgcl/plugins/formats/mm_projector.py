@@ -109,7 +109,9 @@ def _file_in(folder: Path) -> Path | None:
 
 def _whole(folder: Path) -> bool:
     """Tell whether a folder holds a model beside the projector."""
-    return any(any(folder.glob(pattern)) for pattern in ("model*.safetensors*", "pytorch_model*.bin*", "adapter_model*"))
+    return any(
+        any(folder.glob(pattern)) for pattern in ("model*.safetensors*", "pytorch_model*.bin*", "adapter_model*")
+    )
 
 
 def _place(name: str) -> int:

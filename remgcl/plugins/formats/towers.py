@@ -17,7 +17,9 @@ UNUSED = ("vision_model.head.", "vision_model.post_layernorm.")
 """Tensors that no hidden layer needs: they may be missing."""
 
 
-def named_tower(name: str, beside: Path, settings: Mapping[str, Any], tensors: Mapping[str, StoredTensor]) -> PublishedPart:
+def named_tower(
+    name: str, beside: Path, settings: Mapping[str, Any], tensors: Mapping[str, StoredTensor]
+) -> PublishedPart:
     """Read the vision tower that a checkpoint names.
 
     A folder is copied, so that the imported run needs nothing else; a hub id stays a name, unless the checkpoint

@@ -56,7 +56,9 @@ class TransformersLlava(Format):
         if config is None or is_original(config):
             return False
         named = str((config.get("architectures") or [""])[0])
-        return named.startswith("Llava") or (str(config.get("model_type")).startswith("llava") and "text_config" in config)
+        return named.startswith("Llava") or (
+            str(config.get("model_type")).startswith("llava") and "text_config" in config
+        )
 
     def read(self, source: Path, *, base: str | None = None, tower: str | None = None) -> Published:
         """Read the folder."""
@@ -138,10 +140,7 @@ def _projector(source: Path, config: Mapping[str, Any], tensors: Mapping[str, St
     first, second = tensors.get("linear_1.weight"), tensors.get("linear_2.weight")
     if first is None or second is None:
         raise WeightsError(f"{source}: lacks tensors: 'multi_modal_projector.linear_1' or 'linear_2'")
-    named = {
-        name.replace("linear_1.", "0.").replace("linear_2.", "2."): each
-        for name, each in tensors.items()
-    }
+    named = {name.replace("linear_1.", "0.").replace("linear_2.", "2."): each for name, each in tensors.items()}
     if not config.get("multimodal_projector_bias", True):
         for place, each in (("0", first), ("2", second)):
             named.setdefault(f"{place}.bias", _zeros(each))
@@ -209,4 +208,3 @@ def _tokenizer(source: Path, config: Mapping[str, Any]) -> tuple[dict[str, bytes
     if image + len(own) != known:  # other tokens come after it, or it is none of the tokenizer's
         return files, known
     return without_tokens(files, own), image
-

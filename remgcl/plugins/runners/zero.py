@@ -53,7 +53,7 @@ def zero_config(runner: DeepSpeed, stage: Stage, width: int) -> dict[str, Any]:
     optimizer = {"lr": stage.learning_rate, "betas": list(stage.betas), "eps": 1e-8, "weight_decay": stage.weight_decay}
     return {
         "train_micro_batch_size_per_gpu": stage.batch_size,
-        "gradient_accumulation_steps": stage.accumulation,
+        "gradient_accumulation_steps": stage.gradient_accumulation_steps,
         "train_batch_size": "auto",
         "gradient_clipping": stage.max_grad_norm,
         "bf16": {"enabled": stage.precision == "bfloat16"},

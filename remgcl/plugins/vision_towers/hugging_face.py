@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
 
-from remgcl import Grid, TowerSpec, VisionTower, WeightsError, read_json, reading_weights, verify_weights
+from remgcl import PatchGrid, TowerSpec, VisionTower, WeightsError, read_json, reading_weights, verify_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -52,7 +52,7 @@ class HuggingFaceTower(VisionTower):
         return TowerSpec(
             width=config.hidden_size,
             size=(config.image_size, config.image_size),
-            grid=Grid(rows=patches, columns=patches, patch=(config.patch_size, config.patch_size)),
+            grid=PatchGrid(rows=patches, columns=patches, patch=(config.patch_size, config.patch_size)),
             class_token=self._class_token,
             mean=tuple(processor.get("image_mean", self.MEAN)),
             std=tuple(processor.get("image_std", self.STD)),

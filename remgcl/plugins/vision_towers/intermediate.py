@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
-from remgcl import Grid, RemgclError, TowerSpec, VisionTower
+from remgcl import PatchGrid, RemgclError, TowerSpec, VisionTower
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -55,7 +55,7 @@ class IntermediateTower(VisionTower):
         return TowerSpec(
             width=width,
             size=size,
-            grid=Grid(rows=rows, columns=columns, patch=_patch(model, size, (rows, columns))),
+            grid=PatchGrid(rows=rows, columns=columns, patch=_patch(model, size, (rows, columns))),
             class_token=self.select == "cls_patch",
             mean=(mean[0], mean[1], mean[2]),
             std=(std[0], std[1], std[2]),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 from attrs.validators import deep_iterable, ge, min_len
 
-from remgcl import Grid, TowerSpec, VisionTower
+from remgcl import PatchGrid, TowerSpec, VisionTower
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -48,7 +48,7 @@ class TinyTower(VisionTower):
         return TowerSpec(
             width=self.channels[-1],
             size=self.size,
-            grid=Grid(rows=ceil(self.size[0] / down), columns=ceil(self.size[1] / across), patch=(down, across)),
+            grid=PatchGrid(rows=ceil(self.size[0] / down), columns=ceil(self.size[1] / across), patch=(down, across)),
             class_token=False,
             mean=(0.5, 0.5, 0.5),
             std=(0.5, 0.5, 0.5),

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 from PIL import Image
 
-from remgcl import Grid, Region, Sample
+from remgcl import PatchGrid, Region, Sample
 from remgcl.core.authoring.inspection import Inspection
 from remgcl.core.authoring.overlay import COLOURS, DIMMED, GREY, SHADE, TAG, draw_image, patch_boxes, zoom_of
 from remgcl.core.data.encode import Encoder
@@ -81,7 +81,7 @@ def test_patches_of_padding_are_dimmed_and_no_others(see: See, plain: Ask) -> No
 
 
 def test_what_no_patch_sees_is_dimmed(see: See, plain: Ask, encoder: Encoder) -> None:
-    grid = Grid(rows=3, columns=2, patch=(10, 15.5))
+    grid = PatchGrid(rows=3, columns=2, patch=(10, 15.5))
     picture = draw_image(see(plain((32, 32)), evolve(encoder, tower=evolve(encoder.tower, grid=grid))))
     assert picture.getpixel((31 * ZOOM - 5, 30 * ZOOM - 5)) == PAPER
     for x, y in ((31 * ZOOM, 5), (5, 30 * ZOOM), (32 * ZOOM - 1, 32 * ZOOM - 1)):
@@ -89,7 +89,7 @@ def test_what_no_patch_sees_is_dimmed(see: See, plain: Ask, encoder: Encoder) ->
 
 
 def test_patches_stand_in_rows_and_leave_no_gap() -> None:
-    grid = Grid(rows=2, columns=3, patch=(4.5, 2.5))
+    grid = PatchGrid(rows=2, columns=3, patch=(4.5, 2.5))
     assert patch_boxes(grid, 1) == [
         (0, 0, 2, 4),
         (2, 0, 5, 4),

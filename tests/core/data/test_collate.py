@@ -11,7 +11,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remgcl import Batch, Grid, Region, Sample, TowerSpec
+from remgcl import Batch, PatchGrid, Region, Sample, TowerSpec
 from remgcl.core.data.collate import Collator
 from remgcl.core.data.encode import Encoder, Example, Image, RegionTokens
 from remgcl.core.data.tokens import IGNORED, IMAGE, Tokens
@@ -21,7 +21,7 @@ COLOURS = (0.5, 0.5, 0.5)
 PATCHES = TowerSpec(
     width=3,
     size=(4, 6),
-    grid=Grid(rows=2, columns=3, patch=(2, 2)),
+    grid=PatchGrid(rows=2, columns=3, patch=(2, 2)),
     class_token=False,
     mean=COLOURS,
     std=COLOURS,

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remgcl.core.data.geometry import COVERED, Placement, content_mask, crop_size, patch_weights, place
-from remgcl.core.parts import Aspect, Grid
+from remgcl.core.parts import Aspect, PatchGrid
 
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
 UNTOUCHED = Placement(scale=(1, 1), offset=(0, 0), original=(100, 100))
-ONE_PATCH = Grid(rows=1, columns=1, patch=(100, 100))
+ONE_PATCH = PatchGrid(rows=1, columns=1, patch=(100, 100))
 
 Pair = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -42,7 +42,7 @@ class Scene:
     size: tuple[int, int]
     aspect: Aspect
     times: tuple[int, int]
-    grid: Grid
+    grid: PatchGrid
 
     def lay(self, painted: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """Lay a painted original on the input, and count the painted pixels of each patch `[P]`."""
@@ -78,7 +78,7 @@ def scenes(draw: st.DrawFn) -> Scene:
     else:
         size = (down * height, across * width)
     patch = (draw(st.integers(1, size[0])), draw(st.integers(1, size[1])))
-    grid = Grid(
+    grid = PatchGrid(
         rows=draw(st.integers(1, size[0] // patch[0])), columns=draw(st.integers(1, size[1] // patch[1])), patch=patch
     )
     return Scene(original=(width, height), size=size, aspect=aspect, times=(across, down), grid=grid)
@@ -221,7 +221,7 @@ def test_a_patch_is_owned_from_a_twentieth_of_its_area_on() -> None:
 @pytest.mark.parametrize(("high", "wide"), [(3, 20), (7, 60), (11, 40), (20, 49), (57, 20)])
 def test_no_rounding_takes_a_patch_from_a_box_that_covers_a_twentieth_of_it(high: int, wide: int) -> None:
     boxes = [(0, 0, high * wide // 20 // down, down) for down in range(1, high + 1) if high * wide // 20 % down == 0]
-    grid = Grid(rows=1, columns=1, patch=(high, wide))
+    grid = PatchGrid(rows=1, columns=1, patch=(high, wide))
 
     assert patch_weights([quad(box) for box in boxes if box[2] <= wide], UNTOUCHED, grid).all()
 
@@ -229,7 +229,7 @@ def test_no_rounding_takes_a_patch_from_a_box_that_covers_a_twentieth_of_it(high
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (2, 3, 0, 1), (3, 2, 1, 0)])
 def test_the_order_of_the_corners_does_not_matter(order: tuple[int, ...]) -> None:
     corners = np.array(quad((10, 10, 60, 40)))[list(order)]
-    grid = Grid(rows=4, columns=4, patch=(25, 25))
+    grid = PatchGrid(rows=4, columns=4, patch=(25, 25))
 
     assert np.flatnonzero(patch_weights(corners, UNTOUCHED, grid)).tolist() == [0, 1, 2, 4, 5, 6]
 
@@ -240,12 +240,12 @@ def test_the_order_of_the_corners_does_not_matter(order: tuple[int, ...]) -> Non
     ids=["no width", "no height", "left of the image", "below the image"],
 )
 def test_a_box_without_area_inside_the_image_owns_no_patch(box: Box) -> None:
-    assert not patch_weights([quad(box)], UNTOUCHED, Grid(rows=10, columns=10, patch=(10, 10))).any()
+    assert not patch_weights([quad(box)], UNTOUCHED, PatchGrid(rows=10, columns=10, patch=(10, 10))).any()
 
 
 def test_a_box_that_leaves_a_padded_image_owns_no_patch_of_padding() -> None:
     placement = place((100, 50), (100, 100), "pad")
-    grid = Grid(rows=4, columns=4, patch=(25, 25))
+    grid = PatchGrid(rows=4, columns=4, patch=(25, 25))
 
     [weights] = patch_weights([quad((-100, -100, 200, 200))], placement, grid)
 
@@ -254,11 +254,11 @@ def test_a_box_that_leaves_a_padded_image_owns_no_patch_of_padding() -> None:
 
 
 def test_no_box_makes_no_row() -> None:
-    assert patch_weights([], UNTOUCHED, Grid(rows=3, columns=5, patch=(20, 20))).shape == (0, 15)
+    assert patch_weights([], UNTOUCHED, PatchGrid(rows=3, columns=5, patch=(20, 20))).shape == (0, 15)
 
 
 def test_many_boxes_are_weighed_as_each_alone() -> None:
-    placement, grid = place((640, 480), (224, 224), "pad"), Grid(rows=16, columns=16, patch=(14, 14))
+    placement, grid = place((640, 480), (224, 224), "pad"), PatchGrid(rows=16, columns=16, patch=(14, 14))
     corners = np.random.default_rng(0).uniform(-20, 660, (50, 4, 2))
 
     together = patch_weights(corners, placement, grid)
@@ -269,7 +269,7 @@ def test_many_boxes_are_weighed_as_each_alone() -> None:
 
 def test_what_a_grid_leaves_over_belongs_to_no_patch() -> None:
     """27 x 27 patches of 14 pixels on an input of 384: six pixels on the right and below are unseen."""
-    grid = Grid(rows=27, columns=27, patch=(14, 14))
+    grid = PatchGrid(rows=27, columns=27, patch=(14, 14))
     placement = place((384, 384), (384, 384), "stretch")
     boxes: list[Box] = [(378, 0, 384, 384), (0, 378, 384, 384), (370, 370, 384, 384), (0, 0, 384, 384)]
 
@@ -283,7 +283,7 @@ def test_what_a_grid_leaves_over_belongs_to_no_patch() -> None:
 
 
 def test_a_grid_is_in_rows_and_a_patch_may_be_wider_than_high() -> None:
-    grid = Grid(rows=10, columns=2, patch=(10, 50))
+    grid = PatchGrid(rows=10, columns=2, patch=(10, 50))
 
     [weights] = patch_weights([quad((60, 20, 90, 40))], UNTOUCHED, grid)
 
@@ -293,7 +293,7 @@ def test_a_grid_is_in_rows_and_a_patch_may_be_wider_than_high() -> None:
 
 def test_the_patches_of_the_published_boxes_are_reproduced(golden: Path) -> None:
     record = json.loads((golden / "geometry.json").read_text(encoding="utf-8"))
-    grid = Grid(rows=14, columns=14, patch=(16, 16))
+    grid = PatchGrid(rows=14, columns=14, patch=(16, 16))
     found = [
         np.flatnonzero(patch_weights([quad(each["box"])], place(each["size"], (224, 224), "stretch"), grid)).tolist()
         for each in record["block_indices"]
@@ -305,7 +305,7 @@ def test_the_patches_of_the_published_boxes_are_reproduced(golden: Path) -> None
 
 def test_the_published_patches_of_padding_are_reproduced(golden: Path) -> None:
     record = json.loads((golden / "forward.json").read_text(encoding="utf-8"))
-    grid = Grid(rows=14, columns=14, patch=(16, 16))
+    grid = PatchGrid(rows=14, columns=14, patch=(16, 16))
     padding = [
         np.flatnonzero(~content_mask(place((width, height), (224, 224), "pad"), grid)).tolist()
         for width, height in record["image_sizes"]

@@ -1,6 +1,7 @@
 """Pixels: what a tower sees of an image, bit for bit, and the record of how it got there."""
 
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.Image import Resampling
 
-from remgcl.core.data.geometry import place
+from remgcl.core.data.geometry import crop_size, place
 from remgcl.core.data.pixels import FAST_BOUND, prepare
-from remgcl.core.parts import Aspect
+from remgcl.core.parts import Aspect, Interpolation
 
 GREY = (0.5, 0.5, 0.5)
 
@@ -109,6 +110,50 @@ def test_an_image_of_any_mode_is_seen_in_colour(mode: str, aspect: Aspect) -> No
 
 
 @pytest.mark.parametrize("aspect", ["pad", "crop", "stretch"])
+def test_what_is_transparent_has_the_colour_of_padding(aspect: Aspect) -> None:
+    image = Image.new("RGBA", (20, 12), (0, 0, 0, 0))
+
+    pixels, _ = prepare(image, (16, 16), aspect, (0.5, 0.25, 1.0))
+
+    assert (pixels == np.array([127, 63, 255])[:, None, None]).all()
+
+
+@pytest.mark.parametrize(("interpolation", "aspect"), [(name, "pad") for name in get_args(Interpolation)])
+def test_the_interpolation_of_the_tower_resizes(interpolation: Interpolation, aspect: Aspect) -> None:
+    image = noise(40, 40)
+
+    pixels, _ = prepare(image, (24, 24), aspect, GREY, interpolation=interpolation)
+
+    expected = np.asarray(image.resize((24, 24), Resampling[interpolation.upper()])).transpose(2, 0, 1)
+    assert (pixels == expected).all()
+    if interpolation != "bicubic":
+        assert (pixels != prepare(image, (24, 24), aspect, GREY)[0]).any()
+
+
+@pytest.mark.parametrize("original", [(8000, 2), (2, 8000), (13377, 1), (330, 10), (3000, 70)])
+def test_of_a_strip_only_what_the_crop_shows_is_resized(
+    original: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = noise(*original)
+    whole = np.asarray(image.resize(crop_size(original, (24, 24)), Resampling.BICUBIC))
+    resize, made = Image.Image.resize, []
+
+    def watched(self: Image.Image, size: tuple[int, int], *options: object, **named: object) -> Image.Image:
+        made.append(size)
+        return resize(self, size, *options, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Image.Image, "resize", watched)
+    pixels, placement = prepare(image, (24, 24), "crop", GREY)
+
+    top, left = (whole.shape[0] - 24) // 2, (whole.shape[1] - 24) // 2
+    due = whole[top : top + 24, left : left + 24].transpose(2, 0, 1)
+    clipped = 1 if original[0] > original[1] else 8  # of what is tall, Pillow may begin with the height
+    assert np.abs(pixels.astype(int) - due).max() <= clipped
+    assert placement == place(original, (24, 24), "crop")
+    assert made == [(24, 24)]
+
+
+@pytest.mark.parametrize("aspect", ["pad", "crop", "stretch"])
 def test_the_original_is_left_alone(aspect: Aspect) -> None:
     image = noise(20, 12)
     before = image.tobytes()
@@ -154,9 +199,10 @@ def test_what_stands_in_the_image_is_found_where_the_placement_says(
     st.sampled_from(["pad", "crop", "stretch"]),
     st.sampled_from(["noise", "black and white", "smooth"]),
     st.integers(0, 9),
+    st.sampled_from(["bicubic", "bilinear", "lanczos"]),
 )
-def test_fast_resampling_is_within_its_bound_of_the_exact_one(
-    original: tuple[int, int], size: tuple[int, int], aspect: Aspect, kind: str, seed: int
+def test_fast_resampling_is_within_its_bound_of_the_exact_one(  # noqa: PLR0913, PLR0917 - what the property draws
+    original: tuple[int, int], size: tuple[int, int], aspect: Aspect, kind: str, seed: int, interpolation: Interpolation
 ) -> None:
     """On noise, on noise of the two extremes, and on soft spots as in a photograph."""
     image = noise(*original, seed)
@@ -165,8 +211,8 @@ def test_fast_resampling_is_within_its_bound_of_the_exact_one(
     elif kind == "smooth":
         image = noise(1 + original[0] // 9, 1 + original[1] // 9, seed).resize(original, Resampling.BICUBIC)
 
-    exact, placed = prepare(image, size, aspect, GREY)
-    fast, placement = prepare(image, size, aspect, GREY, "fast")
+    exact, placed = prepare(image, size, aspect, GREY, "exact", interpolation)
+    fast, placement = prepare(image, size, aspect, GREY, "fast", interpolation)
 
     assert np.abs(fast.astype(int) - exact).max() <= FAST_BOUND
     assert (fast.shape, fast.dtype, placement) == (exact.shape, np.uint8, placed)

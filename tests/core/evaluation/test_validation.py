@@ -57,7 +57,7 @@ class Parrot:
         """Go into evaluation mode."""
         self.evaluates = True
 
-    def answer(self, batch: Batch, max_new_tokens: int, **options: object) -> Tensor:
+    def generate(self, batch: Batch, max_new_tokens: int, **options: object) -> Tensor:
         """Say the next texts, padded to one length."""
         done = sum(len(before["ids"]) for before, _, _ in self.asked)
         self.asked.append((batch, max_new_tokens, options))

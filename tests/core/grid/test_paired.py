@@ -27,7 +27,7 @@ seeds = [1, 2]
 stages = ["tune"]
 "stages.tune.data" = { use = "augmented", samples = 7, size = 32, font = [8, 10] }
 epochs = 2
-accumulation = 2
+gradient_accumulation_steps = 2
 losses.global.learned = true
 
 [axes]

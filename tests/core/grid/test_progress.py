@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from remgcl.core.grid.progress import TAIL, Progress, number
+from remgcl.core.grid.progress import TAIL, GridProgress, number
 
 Grids: TypeAlias = Any
 """The class of the fixture, which no test can import."""
@@ -14,13 +14,13 @@ LOSSES = '[axes]\nlosses = [[], ["global"]]'
 
 
 @pytest.fixture
-def progress(grids: Grids) -> Progress:
+def progress(grids: Grids) -> GridProgress:
     """How far a grid is of which nothing was trained."""
-    held: Progress = grids.prepare(LOSSES).progress
+    held: GridProgress = grids.prepare(LOSSES).progress
     return held
 
 
-def begin(progress: Progress, digest: str, metrics: str) -> Path:
+def begin(progress: GridProgress, digest: str, metrics: str) -> Path:
     """Write the metrics of a stage that has begun."""
     unit = progress.plan.units[digest]
     folder = progress.folder.unit(digest, unit.stage).held
@@ -29,14 +29,14 @@ def begin(progress: Progress, digest: str, metrics: str) -> Path:
     return folder.metrics
 
 
-def test_nothing_is_known_of_a_cell_that_waits(progress: Progress) -> None:
+def test_nothing_is_known_of_a_cell_that_waits(progress: GridProgress) -> None:
     for row in progress.rows():
         assert (row.state, row.stage, row.step, row.steps, row.losses) == ("waiting", "pretrain", 0, 3, {})
         assert (row.metric, row.left, row.error) == (None, None, None)
     assert not progress.folder.path.exists()
 
 
-def test_a_stage_that_runs_tells_its_step_its_losses_and_the_time_left(progress: Progress) -> None:
+def test_a_stage_that_runs_tells_its_step_its_losses_and_the_time_left(progress: GridProgress) -> None:
     digest = next(iter(progress.plan.units))
     lines = '{"step": 1, "terms": {}}\n{"step": 2, "samples_per_second": 0.5, "terms": {"language": {"loss": 1.5}}}\n'
     begin(progress, digest, lines + '{"step": 3, "te')
@@ -47,14 +47,14 @@ def test_a_stage_that_runs_tells_its_step_its_losses_and_the_time_left(progress:
 
 
 @pytest.mark.parametrize("metrics", ["", "{", "no json\n"])
-def test_a_stage_that_has_told_nothing_yet_has_begun(progress: Progress, metrics: str) -> None:
+def test_a_stage_that_has_told_nothing_yet_has_begun(progress: GridProgress, metrics: str) -> None:
     digest = next(iter(progress.plan.units))
     begin(progress, digest, metrics)
     progress.running = {digest}
     assert [(row.state, row.step, row.left) for row in progress.rows()] == [("running", 0, None)] * 2
 
 
-def test_long_metrics_are_read_at_their_end_alone(progress: Progress) -> None:
+def test_long_metrics_are_read_at_their_end_alone(progress: GridProgress) -> None:
     digest = next(iter(progress.plan.units))
     metrics = begin(progress, digest, f"{'x' * 2 * TAIL}\n" + '{"step": 2, "terms": {}}\n')
     assert metrics.stat().st_size > TAIL

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import t, ttest_rel
 
 from remgcl.core.grid.results import CellResult, GridResults
-from remgcl.core.grid.statistics import Cell, compare, estimate, holm, measured, summarize
+from remgcl.core.grid.statistics import CellSummary, compare, estimate, holm, measured, summarize
 
 Result: TypeAlias = Callable[..., CellResult]
 Grid: TypeAlias = Callable[..., GridResults]
@@ -21,7 +21,7 @@ BETTER = {0: 0.60, 1: 0.63, 2: 0.64, 3: 0.62}
 SHARES = st.floats(0, 1, allow_nan=False)
 
 
-def by_label(results: GridResults) -> dict[str, Cell]:
+def by_label(results: GridResults) -> dict[str, CellSummary]:
     """Summarize a grid by label."""
     return {cell.label: cell for cell in summarize(results)}
 

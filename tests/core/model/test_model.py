@@ -121,7 +121,7 @@ def test_the_published_answers_are_reproduced_side_by_side(
         published.encoder.prompt(evolve(golden_samples[name], turns=golden_samples[name].turns[:2])) for name in names
     ]
 
-    ids = published.model.answer(Collator(published.spec, left=True)(prompts), 16)
+    ids = published.model.generate(Collator(published.spec, left=True)(prompts), 16)
 
     assert ids.tolist() == [records[name]["greedy_ids"] for name in names]
 
@@ -223,7 +223,7 @@ def test_images_stand_in_their_places_and_every_other_token_is_its_embedding(
 
     embeddings, *_ = model.embed(batch)
 
-    projected = model.project(batch["pixels"])
+    projected = model.encode_images(batch["pixels"])
     expected = table[batch["ids"]].flatten(0, 1)
     for at, slot in enumerate(batch["image_slots"].tolist()):
         expected[slot] = projected[at // 16, at % 16]
@@ -240,7 +240,7 @@ def test_features_are_patches_supervised_tokens_and_means_of_region_texts(
     with torch.no_grad():
         _, features, _ = model.embed(batch)
 
-    assert torch.equal(features.patches, model.project(batch["pixels"]))
+    assert torch.equal(features.patches, model.encode_images(batch["pixels"]))
     assert features.grid == (4, 4)
     for answer, mask, labels in zip(features.answer, batch["answer_mask"], batch["labels"], strict=True):
         assert torch.equal(answer[mask], table[labels[labels != -100]])
@@ -294,7 +294,7 @@ def test_pixels_are_normalised_as_the_tower_declares(encoder: Encoder, batch: Ba
     spec = evolve(encoder.tower, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
     model = Model(nn.Identity(), nn.Identity(), LlamaForCausalLM(LlamaConfig(**SMALL)), spec)
 
-    normalised = model.project(batch["pixels"])
+    normalised = model.encode_images(batch["pixels"])
 
     pixels = batch["pixels"].numpy() / 255
     expected = (pixels - np.reshape(spec.mean, (3, 1, 1))) / np.reshape(spec.std, (3, 1, 1))
@@ -555,7 +555,7 @@ def test_the_colours_are_not_rounded_with_the_model(build_model: BuildModel, bat
     seen: list[Tensor] = []
     model.vision_tower.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
 
-    model.project(batch["pixels"])
+    model.encode_images(batch["pixels"])
 
     mean, std = (torch.tensor(colour).view(1, 3, 1, 1) for colour in (model.tower.mean, model.tower.std))
     assert torch.equal(seen[0], ((batch["pixels"] - 255 * mean) / (255 * std)).to(torch.bfloat16))
@@ -572,7 +572,7 @@ def test_an_answer_is_what_is_likeliest_one_token_after_the_other(
     batch = Collator(encoder.tower, left=True)([encoder.prompt(ask())])
 
     with calls_of(model.projector) as calls:
-        ids = model.answer(batch, 5, eos_token_id=None)
+        ids = model.generate(batch, 5, eos_token_id=None)
 
     embeddings, *_ = model.embed(batch)
     expected: list[int] = []
@@ -587,7 +587,7 @@ def test_an_answer_is_what_is_likeliest_one_token_after_the_other(
 def test_options_of_generation_are_handed_on(build_model: BuildModel, encoder: Encoder, ask: Ask) -> None:
     model = build_model().eval()
     batch = Collator(encoder.tower, left=True)([encoder.prompt(ask())])
-    [first, *others] = model.answer(batch, 4, eos_token_id=None)[0].tolist()
+    [first, *others] = model.generate(batch, 4, eos_token_id=None)[0].tolist()
 
     assert len(others) == 3
-    assert model.answer(batch, 4, eos_token_id=[first]).tolist() == [[first]]
+    assert model.generate(batch, 4, eos_token_id=[first]).tolist() == [[first]]

@@ -9,7 +9,7 @@ import torch
 from attrs import evolve, field, frozen
 from torch import Tensor, nn
 
-from remgcl import Engine, FaultsError, Features, Grid, Job, Loss, PluginError, Recipe, RunFolder, TowerSpec
+from remgcl import Engine, FaultsError, Features, Job, Loss, PatchGrid, PluginError, Recipe, RunFolder, TowerSpec
 from remgcl.core.model.probe import random_features, try_loss, try_tower
 from remgcl.core.planning.plan import make_plan
 from remgcl.plugins.losses.global_ import Global
@@ -249,7 +249,7 @@ def test_a_spec_need_not_be_square() -> None:
     spec = TowerSpec(
         width=8,
         size=(32, 32),
-        grid=Grid(rows=1, columns=8, patch=(32, 4)),
+        grid=PatchGrid(rows=1, columns=8, patch=(32, 4)),
         class_token=False,
         mean=(0, 0, 0),
         std=(1, 1, 1),

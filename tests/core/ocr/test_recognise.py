@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,7 +13,7 @@ from PIL import Image
 from remgcl import Engine, ImageFolder, OcrEngine, RunError
 from remgcl.core.files.images import pixel_digest
 from remgcl.core.ocr.cache import OcrCache, Origin
-from remgcl.core.ocr.recognise import SHARD_IMAGES, Pool, Report, processors, recognise
+from remgcl.core.ocr.recognise import SHARD_IMAGES, Report, recognise
 from remgcl.core.ocr.sources import DataSource, files_of
 from remgcl.core.ocr.writer import OcrWriter
 from remgcl.plugins.datasets import LlavaJson, Synthetic
@@ -235,27 +234,6 @@ def test_a_sample_that_another_stands_in_for_is_unreadable(made_up: MadeUp, fold
     assert (report.images, report.recognised) == (2, 1)
     report = run(made_up(), tmp_path / "out", DataSource("stages.a.data", stop))
     assert report.unreadable[0].startswith(f"{records}: record 0: image 'cut.png': is broken")
-
-
-def test_no_more_is_given_out_than_can_be_done_soon() -> None:
-    """Or the tasks of a million images would wait in memory."""
-    given: list[int] = []
-
-    def tasks() -> Iterator[int]:
-        for number in range(100):
-            given.append(number)
-            yield number
-
-    with ThreadPoolExecutor(1) as executor:
-        done = 0
-        for _ in Pool(executor, 4)(abs, tasks()):  # type: ignore[arg-type]
-            done += 1
-            assert len(given) <= done + 4 + 4
-    assert (done, len(given)) == (100, 100)
-
-
-def test_the_processors_that_this_process_may_use_are_counted() -> None:
-    assert 1 <= processors() <= (os.cpu_count() or 1)
 
 
 def test_an_engine_is_chosen_by_name_and_settings(made_up: MadeUp) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from attrs import evolve
 
-from remgcl import BackboneSpec, Grid, Layout, TowerSpec
+from remgcl import BackboneSpec, Layout, PatchGrid, TowerSpec
 from remgcl.core.planning.estimate import (
     A100,
     USED,
@@ -37,7 +37,7 @@ FULL: "tuple[PartName, ...]" = ("projector", "backbone")
 
 def tower(patches: int) -> TowerSpec:
     """Declare a square tower of CLIP-L."""
-    grid = Grid(rows=patches, columns=patches, patch=(14, 14))
+    grid = PatchGrid(rows=patches, columns=patches, patch=(14, 14))
     grey = (0.5, 0.5, 0.5)
     return TowerSpec(width=1024, size=(224, 224), grid=grid, class_token=False, mean=grey, std=grey)
 
@@ -215,12 +215,12 @@ def test_a_stage_is_estimated_over_all_its_samples(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("changes", "steps", "checkpoints"),
     [
-        ({"epochs": 6.0, "save_keep": 6}, 100, 6),
-        ({"epochs": 6.0, "save_keep": 1}, 100, 2),
+        ({"epochs": 6.0, "save_total_limit": 6}, 100, 6),
+        ({"epochs": 6.0, "save_total_limit": 1}, 100, 2),
         ({"epochs": 0.5}, 100, 1),
-        ({"save_steps": 50_000, "save_keep": 6}, 1250, 0),
-        ({"save_steps": 10, "save_keep": 3}, 35, 3),
-        ({"save_steps": 10, "save_keep": 3}, 45, 4),
+        ({"save_steps": 50_000, "save_total_limit": 6}, 1250, 0),
+        ({"save_steps": 10, "save_total_limit": 3}, 35, 3),
+        ({"save_steps": 10, "save_total_limit": 3}, 45, 4),
     ],
 )
 def test_disk_is_needed_for_the_checkpoints_that_are_kept_and_one_more(

@@ -159,7 +159,11 @@ def test_steps_are_those_of_a_training_on_one_device(
     small: Recipe, samples: int, batch_size: int, accumulation: int, epochs: float
 ) -> None:
     recipe = with_data(
-        small, data=Counted(samples=samples), batch_size=batch_size, accumulation=accumulation, epochs=epochs
+        small,
+        data=Counted(samples=samples),
+        batch_size=batch_size,
+        gradient_accumulation_steps=accumulation,
+        epochs=epochs,
     )
     steps = make_plan(recipe, "a.toml", counted=False).stages["tune"].steps
     assert steps == counted_steps(samples, batch_size, accumulation, epochs)
@@ -177,7 +181,8 @@ def small(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Recipe:  # n
 
 
 @pytest.mark.parametrize(
-    ("batches", "accumulation", "epochs"), [(5, 2, 3.0), (4, 2, 1.0), (1, 8, 2.0), (7, 3, 0.5), (6, 6, 1.5)]
+    ("batches", "accumulation", "epochs"),
+    [(5, 2, 3.0), (4, 2, 1.0), (1, 8, 2.0), (7, 3, 0.5), (6, 6, 1.5)],
 )
 def test_steps_are_those_that_the_trainer_of_transformers_takes(
     read: Read, batches: int, accumulation: int, epochs: float
@@ -192,7 +197,9 @@ def test_steps_are_those_that_the_trainer_of_transformers_takes(
     )
     args.include_num_input_tokens_seen = "no"
     *_, taken = Trainer.set_initial_training_values(trainer, args, range(batches))  # type: ignore[arg-type]
-    recipe = with_data(read(), data=Counted(samples=batches), batch_size=1, accumulation=accumulation, epochs=epochs)
+    recipe = with_data(
+        read(), data=Counted(samples=batches), batch_size=1, gradient_accumulation_steps=accumulation, epochs=epochs
+    )
     assert make_plan(recipe, "a.toml", counted=False).stages["tune"].steps == taken
 
 

@@ -31,7 +31,7 @@ def test_the_defaults_of_a_stage_are_those_of_llavas_scripts(read: Read) -> None
         "after": None,
         "ocr": None,
         "save_steps": None,
-        "save_keep": 1,
+        "save_total_limit": 1,
         "non_finite": "stop",
         "max_skipped": 10,
         "validation": None,
@@ -43,7 +43,7 @@ def test_the_defaults_of_a_stage_are_those_of_llavas_scripts(read: Read) -> None
         "group_by_modality": False,
         "epochs": 1.0,
         "batch_size": 16,
-        "accumulation": 1,
+        "gradient_accumulation_steps": 1,
         "learning_rate": 2e-5,
         "learning_rates": LearningRates(),
         "tf32": False,
@@ -54,8 +54,8 @@ def test_the_defaults_of_a_stage_are_those_of_llavas_scripts(read: Read) -> None
         "max_grad_norm": 1.0,
         "precision": "float32",
         "gradient_checkpointing": False,
-        "workers": 0,
-        "log_steps": 10,
+        "num_workers": 0,
+        "logging_steps": 10,
         "gradient_share_steps": 0,
     }
     defaults = {field.name: field.default for field in attrs.fields(Stage)}
@@ -67,7 +67,7 @@ def test_the_published_settings_can_be_written_value_for_value(read: Read) -> No
     stage = read(
         "stages.tune.epochs=3",
         "stages.tune.batch_size=8",
-        "stages.tune.accumulation=6",
+        "stages.tune.gradient_accumulation_steps=6",
         "stages.tune.learning_rate=2e-5",
         "stages.tune.schedule=cosine",
         "stages.tune.warmup_ratio=0.03",
@@ -75,14 +75,14 @@ def test_the_published_settings_can_be_written_value_for_value(read: Read) -> No
         "stages.tune.precision=bfloat16",
         "stages.tune.gradient_checkpointing=true",
         "stages.tune.group_by_modality=true",
-        "stages.tune.workers=4",
-        "stages.tune.log_steps=1",
+        "stages.tune.num_workers=4",
+        "stages.tune.logging_steps=1",
         "stages.tune.max_length=2048",
         "stages.tune.losses.global={ objective = 'alignment', temperature = 0.5, weight = 0.01, padding = true }",
         "stages.tune.losses.refined-local={ objective = 'alignment', temperature = 0.5, weight = 0.01 }",
         "text_filter=stopwords",
     ).stages["tune"]
-    assert (stage.epochs, stage.batch_size, stage.accumulation, stage.max_length) == (3.0, 8, 6, 2048)
+    assert (stage.epochs, stage.batch_size, stage.gradient_accumulation_steps, stage.max_length) == (3.0, 8, 6, 2048)
     assert [loss.weight for loss in stage.losses.values()] == [0.01, 0.01]
 
 
@@ -94,7 +94,7 @@ def test_the_published_settings_can_be_written_value_for_value(read: Read) -> No
         ("epochs", "inf", "must be finite; it is inf"),
         ("max_length", "1", "must be >= 2: 1"),
         ("batch_size", "0", "must be >= 1: 0"),
-        ("accumulation", "0", "must be >= 1: 0"),
+        ("gradient_accumulation_steps", "0", "must be >= 1: 0"),
         ("learning_rate", "0.0", "must be > 0: 0.0"),
         ("learning_rate", "'1e-3'", "must be a number; it is '1e-3'"),
         ("schedule", "cosin", "cannot be 'cosin'; did you mean 'cosine'?"),
@@ -106,8 +106,8 @@ def test_the_published_settings_can_be_written_value_for_value(read: Read) -> No
         ("betas", "[0.9]", "must have 2 values; it is [0.9]"),
         ("max_grad_norm", "0", "must be > 0: 0.0"),
         ("precision", "bf16", "cannot be 'bf16'; did you mean 'bfloat16'?"),
-        ("workers", "-1", "must be >= 0: -1"),
-        ("log_steps", "0", "must be >= 1: 0"),
+        ("num_workers", "-1", "must be >= 0: -1"),
+        ("logging_steps", "0", "must be >= 1: 0"),
         ("image_aspect", "padd", "cannot be 'padd'; did you mean 'pad'?"),
         ("resampling", "fasst", "cannot be 'fasst'; did you mean 'fast'?"),
         ("train", "[]", "must name a part that learns; there is 'vision_tower', 'projector', 'backbone'"),
@@ -130,7 +130,7 @@ def test_a_setting_of_a_stage_out_of_its_bounds_is_told_with_its_key(
         "warmup_ratio=0",
         "warmup_ratio=1",
         "betas=[0, 0]",
-        "workers=0",
+        "num_workers=0",
         "max_length=2",
         "validation={ data = 'synthetic', pictures = 0 }",
         "train=['backbone', 'vision_tower', 'projector']",

@@ -138,7 +138,7 @@ def make(small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
 def test_the_run_stops_with_term_and_samples_and_no_parameter_changes(
     make: Callable[..., Training], how: str, accumulation: int
 ) -> None:
-    training = make(how, (6,), f"stages.first.accumulation={accumulation}")
+    training = make(how, (6,), f"stages.first.gradient_accumulation_steps={accumulation}")
     with pytest.raises(RunError) as raised:
         training.trainer.train()
     step = 3 if accumulation == 1 else 1
@@ -154,7 +154,7 @@ def test_the_run_stops_with_term_and_samples_and_no_parameter_changes(
 def test_a_step_is_skipped_counted_and_told_where_the_stage_says_so(
     make: Callable[..., Training], how: str, accumulation: int
 ) -> None:
-    settings = ("stages.first.non_finite=skip", f"stages.first.accumulation={accumulation}")
+    settings = ("stages.first.non_finite=skip", f"stages.first.gradient_accumulation_steps={accumulation}")
     training = make(how, (2,), *settings)
     training.trainer.train()
     named = ", ".join(training.order[2:4])

@@ -257,7 +257,7 @@ def test_a_broken_image_is_told_in_one_line_wherever_it_is_read(
 ) -> None:
     read()
     engine = Engine.of({**{module.__name__: module for module in BUILT_IN}, "unreadable": UnreadablePlugin()})
-    overrides = [f"stages.first.workers={workers}", 'stages.first.data={use = "unreadable"}']
+    overrides = [f"stages.first.num_workers={workers}", 'stages.first.data={use = "unreadable"}']
     recipe = engine.read(tmp_path / "small.toml", overrides)
     with pytest.raises(DataError) as caught:
         engine.run(recipe, RunFolder(tmp_path / "run"), Console(quiet=True), "small.toml")
@@ -282,7 +282,7 @@ def test_settings_of_a_stage_reach_the_trainer(read: Callable[..., Recipe], tmp_
         "stages.first.weight_decay=0.5",
         "stages.first.betas=[0.5, 0.75]",
         "stages.first.max_grad_norm=3",
-        "stages.first.accumulation=2",
+        "stages.first.gradient_accumulation_steps=2",
         "stages.first.epochs=2.5",
         "stages.first.precision=bfloat16",
         "seed=9",
@@ -337,8 +337,8 @@ def test_the_weight_that_is_logged_is_the_weight_that_is_used(
     monkeypatch.setattr(Global, "weight_at", spy)
     recipe = read(
         "stages.first.losses={global={schedule='cosine', warmup_ratio=0.5}}",
-        f"stages.first.accumulation={accumulation}",
-        "stages.first.log_steps=1",
+        f"stages.first.gradient_accumulation_steps={accumulation}",
+        "stages.first.logging_steps=1",
         "stages.first.batch_size=2",
         "stages.first.data.samples=8",
     )
@@ -368,9 +368,9 @@ def test_a_diagnosis_is_made_for_each_line_and_for_no_other_step(
     )
     recipe = read(
         "stages.first.losses={global={learned=true}}",
-        f"stages.first.accumulation={accumulation}",
+        f"stages.first.gradient_accumulation_steps={accumulation}",
         f"stages.first.batch_size={2 // accumulation}",
-        "stages.first.log_steps=2",
+        "stages.first.logging_steps=2",
         "stages.first.data.samples=6",
     )
     _, lines = _trained(recipe, tmp_path)
@@ -387,8 +387,8 @@ def test_shares_of_the_gradient_are_measured_as_often_as_the_stage_says(
 ) -> None:
     recipe = read(
         "stages.first.gradient_share_steps=2",
-        f"stages.first.accumulation={accumulation}",
-        "stages.first.log_steps=1",
+        f"stages.first.gradient_accumulation_steps={accumulation}",
+        "stages.first.logging_steps=1",
         f"stages.first.batch_size={4 // accumulation}",
     )
     _, lines = _trained(recipe, tmp_path)
@@ -429,9 +429,9 @@ def test_the_gradient_does_not_depend_on_accumulation(read: Callable[..., Recipe
         recipe = read(
             "seed=1",
             f"stages.first.losses={losses}",
-            "stages.first.log_steps=1",
+            "stages.first.logging_steps=1",
             f"stages.first.batch_size={batch}",
-            f"stages.first.accumulation={accumulation}",
+            f"stages.first.gradient_accumulation_steps={accumulation}",
             'stages.first.train=["projector", "backbone"]',
             "stages.first.data.samples=8",
             "stages.first.max_grad_norm=1000000",

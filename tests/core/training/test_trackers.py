@@ -13,8 +13,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from remgcl import Engine, FaultsError, Recipe, RunError
+from remgcl.core.training import loop
 from remgcl.core.training.trackers import numbers_of
-from remgcl.plugins.runners import train
 
 Run = Callable[..., str]
 
@@ -81,8 +81,8 @@ def test_a_training_that_goes_on_tells_no_step_twice(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: int
 ) -> None:
     """Interrupted at step 3, it goes on from step 2, or from the start where nothing was saved."""
-    settings = (f"stages.first.save_steps={saved}", "stages.first.log_steps=1")
-    original = train.StageTrainer.compute_loss
+    settings = (f"stages.first.save_steps={saved}", "stages.first.logging_steps=1")
+    original = loop.StageTrainer.compute_loss
 
     def failing(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the original
         if self.state.global_step == 3:
@@ -90,7 +90,7 @@ def test_a_training_that_goes_on_tells_no_step_twice(
         return original(self, *args, **kwargs)
 
     with monkeypatch.context() as broken:
-        broken.setattr(train.StageTrainer, "compute_loss", failing)
+        broken.setattr(loop.StageTrainer, "compute_loss", failing)
         with pytest.raises(RunError, match="the power is gone"):
             run(*settings)
     run(*settings)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from remgcl import RunError, Task
+from remgcl import cores as usable
 from remgcl.plugins.executors import devices, local
 from remgcl.plugins.executors.local import Local
 
@@ -118,15 +119,15 @@ def test_there_are_as_many_slots_as_gpus_or_else_cores_or_a_quarter_of_many(
 def test_each_task_has_cores_of_its_own(
     task: Make, told: Callable[[str], dict[str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "cores", devices.cores)
-    slots = min(2, len(devices.cores()))
+    monkeypatch.setattr(local, "cores", usable)
+    slots = min(2, len(usable()))
     names = "ab"[:slots]
     with Local(slots=slots).open() as submit:
         submit(task("before", TELLS)).result()  # its cores are free again
         for name in names:
             submit(task(name, WAITS.replace("STOP", "sys.exit(2)")))
         bound = [core for name in names for core in os.sched_getaffinity(int(str(told(name)["pid"])))]
-    assert sorted(bound) == list(devices.cores())
+    assert sorted(bound) == list(usable())
 
 
 def test_cores_are_shared_out() -> None:

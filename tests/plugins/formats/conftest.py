@@ -14,9 +14,9 @@ from attrs import evolve
 from PIL import Image
 
 import remgcl
-from remgcl import Engine, Piece, Recipe, RunFolder, Sample, Turn
+from remgcl import Engine, Recipe, RunFolder, Sample, Turn
 from remgcl.core.data.collate import Collator
-from remgcl.core.data.tokens import tokenize
+from remgcl.core.data.tokens import IGNORED, IMAGE, Tokens
 from remgcl.core.exchange.importing import Wanted, import_model, understand
 
 if TYPE_CHECKING:
@@ -46,31 +46,30 @@ def imported(tmp_path: Path, engine: Engine) -> Imported:
     return make
 
 
-def encoded(model: LoadedModel, prompt: str, image: Path) -> Example:
-    """Encode a prompt as it is written, with the image in place of its placeholder."""
-    before, _, after = prompt.partition("<image>")
-    tokens = tokenize([Piece(before), Piece(image=True), Piece(after)], model.tokenizer)
+def encoded(model: LoadedModel, ids: list[int], image: Path) -> Example:
+    """Make an example of recorded ids; LLaVA's -200 and transformers' 32000 stand for the image."""
+    held = np.array([IMAGE if token in {-200, 32000} else token for token in ids], dtype=np.int64)
+    tokens = Tokens(ids=held, labels=np.full_like(held, IGNORED))
     with Image.open(image) as opened:
         sample = Sample("q", (Turn("user", "What?", image=True), Turn("assistant", "")), opened.convert("RGB"))
         example = model.encoder.prompt(sample)
-    return evolve(example, tokens=tokens, kept=np.zeros(len(tokens.ids), dtype=bool))
+    return evolve(example, tokens=tokens, kept=np.zeros(len(held), dtype=bool))
 
 
 @torch.no_grad()
-def computed(model: LoadedModel, prompt: str, image: Path) -> tuple[torch.Tensor, list[int]]:
+def computed(model: LoadedModel, ids: list[int], image: Path) -> tuple[torch.Tensor, list[int]]:
     """Give the logits of a prompt `[T, V]`, and 16 tokens of its greedy answer."""
-    batch = Collator(model.encoder.tower, left=True)([encoded(model, prompt, image)])
+    batch = Collator(model.encoder.tower, left=True)([encoded(model, ids, image)])
     embeddings, _, _ = model.model.embed(batch)
     logits = model.model.backbone(inputs_embeds=embeddings, attention_mask=batch["attention_mask"]).logits[0]
-    ids = model.model.backbone.generate(
+    answer = model.model.backbone.generate(
         inputs_embeds=embeddings,
         attention_mask=batch["attention_mask"],
         max_new_tokens=16,
         do_sample=False,
-        eos_token_id=-1,
         pad_token_id=0,
     )
-    return logits, ids[0].tolist()
+    return logits, answer[0].tolist()
 
 
 def cases(folder: Path) -> list[dict[str, Any]]:
@@ -85,18 +84,22 @@ def differs(model: LoadedModel, recorded: Path, images: Path) -> tuple[float, fl
     arrays = np.load(recorded / "expected.npz")
     worst, same = 0.0, []
     for case in cases(recorded):
-        logits, ids = computed(model, case["prompt"], images / case["image"])
+        logits, ids = computed(model, case["input_ids"], images / case["image"])
         theirs = torch.from_numpy(arrays[f"{case['id']}/logits_slice"])
         last = torch.from_numpy(arrays[f"{case['id']}/logits_last"])
         ours = logits[::7, :97]
-        if ours.shape == theirs.shape:
-            worst = max(worst, (ours - theirs).abs().max().item())
+        worst = max(worst, (ours - theirs).abs().max().item())
         worst = max(worst, (logits[-1, : len(last)] - last).abs().max().item())
         same.append(ids == case["greedy_ids"])
     assert same
     return worst, sum(same) / len(same)
 
 
-def load(folder: Path) -> LoadedModel:
-    """Load a model for a CPU."""
-    return remgcl.load(folder, device="cpu")
+@pytest.fixture
+def compare(shared: Path) -> Callable[[Path, Path], tuple[float, float]]:
+    """Load a run, and compare it with what was recorded: largest difference, share of equal greedy answers."""
+
+    def make(run: Path, recorded: Path) -> tuple[float, float]:
+        return differs(remgcl.load(run, device="cpu"), recorded, shared / "images")
+
+    return make

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from remgcl import Engine, Recipe, RunError, RunFolder
+from remgcl.core.training import loop
 from remgcl.plugins.backbones.tiny import TinyBackbone
-from remgcl.plugins.runners import train
 
 LORA = (
     "backbone.lora.rank=2",
@@ -119,7 +119,7 @@ def test_a_training_with_adapters_goes_on_exactly(run: Run, tmp_path: Path, monk
     run(*settings)
     whole = _saved(tmp_path / "run", "first")
     (tmp_path / "run").rename(tmp_path / "whole")
-    original = train.StageTrainer.compute_loss
+    original = loop.StageTrainer.compute_loss
 
     def failing(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the original
         if self.state.global_step == 3:
@@ -127,7 +127,7 @@ def test_a_training_with_adapters_goes_on_exactly(run: Run, tmp_path: Path, monk
         return original(self, *args, **kwargs)
 
     with monkeypatch.context() as broken:
-        broken.setattr(train.StageTrainer, "compute_loss", failing)
+        broken.setattr(loop.StageTrainer, "compute_loss", failing)
         with pytest.raises(RunError, match="the power is gone"):
             run(*settings)
     assert "goes on from step 2" in run(*settings)

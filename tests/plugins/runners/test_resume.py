@@ -38,11 +38,11 @@ template = { use = "v1", system = "" }
 train = ["projector", "backbone", "vision_tower"]
 max_length = 128
 batch_size = 2
-accumulation = 2
+gradient_accumulation_steps = 2
 epochs = 2
 learning_rate = 1e-2
 save_steps = 2
-log_steps = 4
+logging_steps = 4
 data = { use = "augmented", samples = 10, size = 32, font = [8, 10] }
 losses = { global = { learned = true }, refined-local = {} }
 
@@ -162,7 +162,7 @@ def test_a_whole_training_is_what_the_tests_take_it_for(training: Training) -> N
         (3, ("stages.tune.save_steps=3",)),  # at the end of an epoch
         (5, ("stages.tune.save_steps=3",)),
         (5, ()),  # in the midst of what is averaged for a line
-        (5, ("stages.tune.workers=2",)),
+        (5, ("stages.tune.num_workers=2",)),
     ],
 )
 def test_a_training_that_is_cut_ends_with_the_same_bits(
@@ -177,7 +177,7 @@ def test_a_training_that_is_cut_ends_with_the_same_bits(
 
 
 def test_a_training_without_accumulation_that_is_cut_twice_ends_with_the_same_bits(training: Training) -> None:
-    plain = ("stages.tune.accumulation=1", "stages.tune.save_steps=3", "stages.tune.log_steps=1")
+    plain = ("stages.tune.gradient_accumulation_steps=1", "stages.tune.save_steps=3", "stages.tune.logging_steps=1")
     training.run("plain", *plain)
     training.cut("twice", 4, *plain)
     training.cut("twice", 8, *plain)
@@ -186,7 +186,7 @@ def test_a_training_without_accumulation_that_is_cut_twice_ends_with_the_same_bi
 
 
 def test_metrics_of_an_attempt_that_left_no_checkpoint_are_forgotten(training: Training) -> None:
-    every = "stages.tune.log_steps=1"
+    every = "stages.tune.logging_steps=1"
     training.cut("none", 2, every, "stages.tune.save_steps=4")
     assert len((training.stage("none") / "metrics.jsonl").read_text().splitlines()) == 2
     training.run("none", every, "stages.tune.save_steps=4")
@@ -207,7 +207,7 @@ def test_held_out_samples_are_answered_once_before_the_training(
 @pytest.fixture
 def cut(training: Training, request: pytest.FixtureRequest) -> str:
     """The name of a folder with a training that was cut at step 5, with checkpoints of steps 2 and 4."""
-    training.cut(request.node.name, 5, "stages.tune.save_keep=3")
+    training.cut(request.node.name, 5, "stages.tune.save_total_limit=3")
     return str(request.node.name)
 
 
@@ -216,7 +216,7 @@ def test_a_broken_checkpoint_is_left_for_an_older_one_and_that_is_told(training:
     whole = bytearray((newest / "objective.safetensors").read_bytes())
     whole[-1] ^= 1
     (newest / "objective.safetensors").write_bytes(whole)
-    told = training.run(cut, "stages.tune.save_keep=3")
+    told = training.run(cut, "stages.tune.save_total_limit=3")
     assert f"{newest}: is left; objective.safetensors has changed since it was written" in told
     assert "goes on from step 2" in told
     assert training.outcome(cut) == training.outcome("whole")
@@ -225,7 +225,7 @@ def test_a_broken_checkpoint_is_left_for_an_older_one_and_that_is_told(training:
 def test_without_a_valid_checkpoint_the_training_begins_anew_and_that_is_told(training: Training, cut: str) -> None:
     for checkpoint in (training.stage(cut) / "checkpoints").iterdir():
         (checkpoint / "manifest.json").unlink()
-    told = training.run(cut, "stages.tune.save_keep=3")
+    told = training.run(cut, "stages.tune.save_total_limit=3")
     assert told.count("is left; there is no manifest.json") == 2
     assert "goes on" not in told
     assert training.outcome(cut) == training.outcome("whole")
@@ -234,7 +234,7 @@ def test_without_a_valid_checkpoint_the_training_begins_anew_and_that_is_told(tr
 def test_a_checkpoint_of_another_run_is_left_and_that_is_told(training: Training, cut: str) -> None:
     own, other = (training.stage(folder) / "checkpoints" / "step-00000006" for folder in (cut, "whole"))
     shutil.copytree(other, own)
-    told = training.run(cut, "stages.tune.save_keep=3")
+    told = training.run(cut, "stages.tune.save_total_limit=3")
     assert f"{own}: is left; run is " in told
     assert "goes on from step 4" in told
     assert training.outcome(cut) == training.outcome("whole")
@@ -250,12 +250,12 @@ def test_a_checkpoint_of_more_ranks_is_refused(training: Training, cut: str, mon
         match=r"step-00000004: was written by 2 ranks; there are 1 now; run it on as many as before, or begin the "
         r"stage anew with --restart",
     ):
-        training.run(cut, "stages.tune.save_keep=3")
+        training.run(cut, "stages.tune.save_total_limit=3")
 
 
 def test_another_recipe_is_refused_and_to_restart_begins_anew(training: Training, cut: str) -> None:
     with pytest.raises(
-        RunError, match=r"begun with another recipe: stages\.tune\.save_keep was 3 and is 1; .*--restart"
+        RunError, match=r"begun with another recipe: stages\.tune\.save_total_limit was 3 and is 1; .*--restart"
     ):
         training.run(cut)
     told = training.run(cut, restart=True)
@@ -285,7 +285,7 @@ def test_a_full_disk_ends_the_training_and_the_same_command_goes_on(
 
 
 def test_checkpoints_are_written_as_often_and_kept_as_long_as_the_stage_says(training: Training) -> None:
-    training.run("kept", "stages.tune.save_keep=2")
+    training.run("kept", "stages.tune.save_total_limit=2")
     kept = (training.stage("kept") / "checkpoints").iterdir()
     assert sorted(path.name for path in kept) == ["step-00000004", "step-00000006"]
 

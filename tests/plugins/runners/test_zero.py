@@ -57,7 +57,7 @@ def test_lower_stages_have_no_settings_of_the_third(
 def test_what_the_recipe_says_of_a_stage_is_what_deepspeed_does(config: Callable[..., dict[str, Any]]) -> None:
     held = config(
         "batch_size=6",
-        "accumulation=3",
+        "gradient_accumulation_steps=3",
         "max_grad_norm=2",
         "learning_rate=0.5",
         "betas=[0.5, 0.75]",

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from remgcl import Grid, TowerSpec, VisionTower
+from remgcl import PatchGrid, TowerSpec, VisionTower
 from remgcl.plugins.vision_towers import Clip
 
 Built = Callable[..., nn.Module]
@@ -68,7 +68,7 @@ def test_projected_features_are_those_of_the_published_code(
     golden = shared / "golden" / name
     tower = Clip(weights=str(golden / "clip-tiny"))
     spec = conforms(tower)
-    assert spec.grid == Grid(rows=rows, columns=rows, patch=(224 / rows, 224 / rows))
+    assert spec.grid == PatchGrid(rows=rows, columns=rows, patch=(224 / rows, 224 / rows))
     assert (spec.width, spec.size) == (32, (224, 224))
     held = torch.load(golden / "mm_projector.bin", weights_only=True)
     weight = {key.removeprefix("model.mm_projector."): tensor.float() for key, tensor in held.items()}

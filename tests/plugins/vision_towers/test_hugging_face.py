@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from remgcl import Grid, TowerSpec, VisionTower, WeightsError
+from remgcl import PatchGrid, TowerSpec, VisionTower, WeightsError
 
 Built = Callable[..., nn.Module]
 
@@ -39,7 +39,7 @@ def test_what_is_left_over_of_the_input_belongs_to_no_patch(
 ) -> None:
     spec = conforms(family.part(weights=family.weights))
     assert (spec.width, spec.size) == (16, (30, 30))
-    assert spec.grid == Grid(rows=2, columns=2, patch=(14, 14))
+    assert spec.grid == PatchGrid(rows=2, columns=2, patch=(14, 14))
     assert (spec.class_token, spec.tokens) == (False, 4)
 
 

@@ -9,7 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
-from remgcl import Grid, RemgclError
+from remgcl import PatchGrid, RemgclError
 from remgcl.plugins.vision_towers.intermediate import IntermediateTower, has_class_token
 
 made: list[nn.Module] = []
@@ -66,7 +66,7 @@ def test_the_spec_is_measured_without_weights() -> None:
 @pytest.mark.parametrize("where", ["itself", "patch_embed", "trunk"])
 def test_a_patch_is_as_large_as_the_model_cuts_it(where: str) -> None:
     """One pixel is left over below, and one on the right."""
-    assert Toy(model=where).spec().grid == Grid(rows=2, columns=3, patch=(3, 3))
+    assert Toy(model=where).spec().grid == PatchGrid(rows=2, columns=3, patch=(3, 3))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_patch_is_as_large_as_the_model_cuts_it(where: str) -> None:
 )
 def test_without_whole_patches_each_has_an_even_share(where: str, told: object) -> None:
     """A later stage of a net has fewer and larger patches than the first."""
-    assert Toy(model=where, told=told).spec().grid == Grid(rows=2, columns=3, patch=(7 / 2, 10 / 3))
+    assert Toy(model=where, told=told).spec().grid == PatchGrid(rows=2, columns=3, patch=(7 / 2, 10 / 3))
 
 
 @pytest.mark.parametrize("pretrained", [True, False])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from remgcl import Grid, RemgclError, TowerSpec, VisionTower, WeightsError
+from remgcl import PatchGrid, RemgclError, TowerSpec, VisionTower, WeightsError
 from remgcl.plugins.vision_towers import OpenClip
 
 Built = Callable[..., nn.Module]
@@ -17,14 +17,14 @@ Names = dict[str, str]
 @pytest.mark.parametrize(
     ("name", "width", "grid"),
     [
-        ("vit", 32, Grid(rows=2, columns=3, patch=(14, 14))),
-        ("resnet", 256, Grid(rows=2, columns=2, patch=(32, 32))),
-        ("timm-vit", 64, Grid(rows=10, columns=10, patch=(16, 16))),
-        ("timm-convnext", 64, Grid(rows=2, columns=2, patch=(32, 32))),
+        ("vit", 32, PatchGrid(rows=2, columns=3, patch=(14, 14))),
+        ("resnet", 256, PatchGrid(rows=2, columns=2, patch=(32, 32))),
+        ("timm-vit", 64, PatchGrid(rows=10, columns=10, patch=(16, 16))),
+        ("timm-convnext", 64, PatchGrid(rows=2, columns=2, patch=(32, 32))),
     ],
 )
 def test_any_model_declares_what_it_gives(
-    name: str, width: int, grid: Grid, open_clip_names: Names, conforms: Callable[[VisionTower], TowerSpec]
+    name: str, width: int, grid: PatchGrid, open_clip_names: Names, conforms: Callable[[VisionTower], TowerSpec]
 ) -> None:
     spec = conforms(OpenClip(model=open_clip_names[name], layer=-1))
     assert (spec.width, spec.grid) == (width, grid)

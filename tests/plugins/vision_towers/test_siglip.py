@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from remgcl import Grid
+from remgcl import PatchGrid
 from remgcl.plugins.vision_towers import Siglip
 
 
@@ -29,7 +29,7 @@ def test_the_spec_has_no_class_token_and_colours_around_a_half(siglip: SimpleNam
     tower = Siglip(weights=siglip.weights)
     spec = tower.spec()
     assert tower.layer == -2
-    assert spec.grid == Grid(rows=2, columns=2, patch=(14, 14))
+    assert spec.grid == PatchGrid(rows=2, columns=2, patch=(14, 14))
     assert (spec.class_token, spec.tokens) == (False, 4)
     assert (spec.mean, spec.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from remgcl import Grid, RemgclError, TowerSpec, VisionTower, WeightsError
+from remgcl import PatchGrid, RemgclError, TowerSpec, VisionTower, WeightsError
 from remgcl.plugins.vision_towers import Timm
 
 Built = Callable[..., nn.Module]
@@ -38,7 +38,7 @@ def test_a_transformer_may_be_no_square_and_leave_pixels_over(
 ) -> None:
     spec = conforms(Timm(model=rectangle))
     assert (spec.width, spec.size, spec.tokens) == (32, (30, 46), 6)
-    assert spec.grid == Grid(rows=2, columns=3, patch=(14, 14))
+    assert spec.grid == PatchGrid(rows=2, columns=3, patch=(14, 14))
     assert (spec.mean, spec.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
 
 
@@ -60,7 +60,7 @@ def test_any_model_declares_what_it_gives(
 ) -> None:
     spec = conforms(Timm(model=model, layer=layer))
     assert (spec.width, spec.size) == (width, (160, 160))
-    assert spec.grid == Grid(rows=rows, columns=rows, patch=(160 / rows, 160 / rows))
+    assert spec.grid == PatchGrid(rows=rows, columns=rows, patch=(160 / rows, 160 / rows))
     colours = {"test_efficientnet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}  # ImageNet's
     assert (spec.mean, spec.std) == colours.get(model, ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)))
 

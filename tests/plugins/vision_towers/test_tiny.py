@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from remgcl import Grid, TowerSpec, VisionTower
+from remgcl import PatchGrid, TowerSpec, VisionTower
 from remgcl.plugins.vision_towers import TinyTower
 
 Built = Callable[..., nn.Module]
@@ -22,7 +22,7 @@ stages = st.lists(st.tuples(st.integers(1, 5), st.tuples(st.integers(1, 4), st.i
 def test_the_default_is_declared_as_it_is(conforms: Callable[[VisionTower], TowerSpec]) -> None:
     spec = conforms(TinyTower())
     assert (spec.width, spec.size, spec.class_token) == (128, (96, 96), False)
-    assert spec.grid == Grid(rows=6, columns=12, patch=(16, 8))
+    assert spec.grid == PatchGrid(rows=6, columns=12, patch=(16, 8))
     assert (spec.mean, spec.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
@@ -34,7 +34,7 @@ def test_the_grid_holds_for_any_size_and_strides(
     channels, strides = zip(*stages, strict=True)
     spec = conforms(TinyTower(size=size, channels=channels, strides=strides))
     down, across = (prod(stride[axis] for stride in strides) for axis in (0, 1))
-    assert spec.grid == Grid(rows=ceil(size[0] / down), columns=ceil(size[1] / across), patch=(down, across))
+    assert spec.grid == PatchGrid(rows=ceil(size[0] / down), columns=ceil(size[1] / across), patch=(down, across))
     assert (spec.width, spec.size) == (channels[-1], size)
 
 

@@ -3,7 +3,7 @@
 from attrs import evolve, frozen
 from torch import Tensor, nn
 
-from remgcl import Grid, TowerSpec, VisionTower
+from remgcl import PatchGrid, TowerSpec, VisionTower
 from remgcl.testing import conformance
 
 
@@ -29,7 +29,7 @@ class Good(VisionTower):
     def spec(self) -> TowerSpec:
         """Declare them."""
         half = (0.5, 0.5, 0.5)
-        grid = Grid(rows=2, columns=3, patch=(8, 8))
+        grid = PatchGrid(rows=2, columns=3, patch=(8, 8))
         return TowerSpec(width=4, size=(16, 24), grid=grid, class_token=False, mean=half, std=half)
 
     def build(self, *, pretrained: bool = True) -> nn.Module:
@@ -54,7 +54,7 @@ class Outside(Good):
 
     def spec(self) -> TowerSpec:
         """Declare them."""
-        return evolve(super().spec(), grid=Grid(rows=2, columns=3, patch=(16, 8)))
+        return evolve(super().spec(), grid=PatchGrid(rows=2, columns=3, patch=(16, 8)))
 
 
 @frozen(kw_only=True)

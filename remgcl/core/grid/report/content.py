@@ -11,7 +11,7 @@ from remgcl.core.grid.report.findings import findings_of
 from remgcl.core.grid.report.table import Table, tables_of
 from remgcl.core.grid.report.words import Scale
 from remgcl.core.grid.results import GridResults
-from remgcl.core.grid.statistics import Cell, measured, summarize
+from remgcl.core.grid.statistics import CellSummary, measured, summarize
 
 MEAN = """\
 Mean ± half the width of its 95 % interval over seeds, by Student's t with n - 1 degrees of freedom; one seed has no \
@@ -44,7 +44,7 @@ class Content:
     """
 
     name: str
-    cells: tuple[Cell, ...]
+    cells: tuple[CellSummary, ...]
     scale: Scale | None
     findings: tuple[str, ...]
     tables: tuple[Table, ...]
@@ -74,7 +74,7 @@ def content_of(results: GridResults) -> Content:
     )
 
 
-def _left_out(results: GridResults, cells: Sequence[Cell]) -> Iterator[str]:
+def _left_out(results: GridResults, cells: Sequence[CellSummary]) -> Iterator[str]:
     """Say what does not count, and why."""
     for cell in cells:
         for result in cell.results:

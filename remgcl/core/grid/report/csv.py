@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from remgcl.core.grid.results import GridResults
-from remgcl.core.grid.statistics import Cell, Estimate
+from remgcl.core.grid.statistics import CellSummary, MeanInterval
 
 
 def runs(results: GridResults) -> str:
@@ -36,7 +36,7 @@ def runs(results: GridResults) -> str:
     )
 
 
-def summary(results: GridResults, cells: Sequence[Cell]) -> str:
+def summary(results: GridResults, cells: Sequence[CellSummary]) -> str:
     """Write a row for each cell and metric.
 
     Args:
@@ -49,7 +49,7 @@ def summary(results: GridResults, cells: Sequence[Cell]) -> str:
     return _csv(head, (_row(results, cell, metric) for cell in cells for metric in results.metrics or ("",)))
 
 
-def _row(results: GridResults, cell: Cell, metric: str) -> list[object]:
+def _row(results: GridResults, cell: CellSummary, metric: str) -> list[object]:
     row: list[object] = [cell.label, *(cell.settings.get(axis) for axis in results.axes), metric]
     row += _numbers(cell.estimates.get(metric))
     difference = cell.differences.get(metric)
@@ -58,7 +58,7 @@ def _row(results: GridResults, cell: Cell, metric: str) -> list[object]:
     return [*row, cell.seconds, cell.samples_per_second]
 
 
-def _numbers(estimate: Estimate | None) -> list[object]:
+def _numbers(estimate: MeanInterval | None) -> list[object]:
     """Write count, mean and both ends of the interval, as far as they are there."""
     if estimate is None or not estimate.count:
         return [0, None, None, None]

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from remgcl.core.grid.report.words import Scale, probability
 from remgcl.core.grid.results import GridResults
-from remgcl.core.grid.statistics import LEAST, Cell, Difference
+from remgcl.core.grid.statistics import LEAST, CellSummary, Difference
 
 
-def findings_of(results: GridResults, cells: Sequence[Cell], scales: Mapping[str, Scale]) -> Iterator[str]:
+def findings_of(results: GridResults, cells: Sequence[CellSummary], scales: Mapping[str, Scale]) -> Iterator[str]:
     """Say how much finished, and which cells differ from the baseline.
 
     Args:
@@ -33,7 +33,7 @@ def findings_of(results: GridResults, cells: Sequence[Cell], scales: Mapping[str
     yield from _comparisons(compared, f"the baseline {results.baseline!r} in {metric}", scales[metric])
 
 
-def _progress(results: GridResults, cells: Sequence[Cell]) -> str:
+def _progress(results: GridResults, cells: Sequence[CellSummary]) -> str:
     """Count cells, seeds, runs and states."""
     states = Counter(result.state for result in results.cells)
     counts = {"cell": len(cells), "seed": len({result.seed for result in results.cells}), "run": len(results.cells)}

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from remgcl.core.grid.report.words import NOTHING, Scale, duration, pace, probability
 from remgcl.core.grid.results import GridResults
-from remgcl.core.grid.statistics import Cell, Estimate
+from remgcl.core.grid.statistics import CellSummary, MeanInterval
 
 COMPARED = ("difference", "seen from", "p (Holm)", "distinguishable")
 """Heads of what a comparison tells."""
@@ -44,7 +44,7 @@ class Table:
     rows: tuple[tuple[Entry, ...], ...]
 
 
-def tables_of(results: GridResults, cells: Sequence[Cell], scales: Mapping[str, Scale]) -> tuple[Table, ...]:
+def tables_of(results: GridResults, cells: Sequence[CellSummary], scales: Mapping[str, Scale]) -> tuple[Table, ...]:
     """Make a table of each metric; the first holds the costs as well.
 
     Args:
@@ -66,13 +66,13 @@ def tables_of(results: GridResults, cells: Sequence[Cell], scales: Mapping[str, 
     return tuple(tables)
 
 
-def _named(cell: Cell, baseline: str | None) -> dict[str, Entry]:
+def _named(cell: CellSummary, baseline: str | None) -> dict[str, Entry]:
     label = f"{cell.label} (baseline)" if cell.label == baseline else cell.label
     finished = sum(result.state == "finished" for result in cell.results)
     return {"cell": Entry(label), "seeds": Entry(cell.states, finished)}
 
 
-def _measured(metric: str, scale: Scale, cell: Cell, baseline: str | None) -> dict[str, Entry]:
+def _measured(metric: str, scale: Scale, cell: CellSummary, baseline: str | None) -> dict[str, Entry]:
     """Write a mean, and the difference to the baseline if there is one."""
     found, difference = cell.estimates[metric], cell.differences.get(metric)
     row = {metric + scale.unit: Entry(scale.mean(found), _order(found))}
@@ -90,11 +90,11 @@ def _measured(metric: str, scale: Scale, cell: Cell, baseline: str | None) -> di
     return row | dict(zip(COMPARED, entries, strict=True))
 
 
-def _order(estimate: Estimate) -> float | None:
+def _order(estimate: MeanInterval) -> float | None:
     return estimate.mean if estimate.count else None
 
 
-def _cost(cell: Cell) -> dict[str, Entry]:
+def _cost(cell: CellSummary) -> dict[str, Entry]:
     """Write the means over the seeds that finished."""
     time, speed = cell.seconds, cell.samples_per_second
     return {

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from remgcl.core.grid.statistics import Estimate
+from remgcl.core.grid.statistics import MeanInterval
 
 DIGITS = 4
 """Digits of the largest value of a metric that is no share."""
@@ -79,7 +79,7 @@ class Scale:
         """
         return f"{value * self.factor:+z,.{self.decimals}f}".replace("-", "\N{MINUS SIGN}")
 
-    def mean(self, estimate: Estimate) -> str:
+    def mean(self, estimate: MeanInterval) -> str:
         """Write a mean and half the width of its interval.
 
         Args:
@@ -90,7 +90,7 @@ class Scale:
         half = "" if estimate.half is None else f" ± {self.value(estimate.half)}"
         return self.value(estimate.mean) + half
 
-    def difference(self, estimate: Estimate) -> str:
+    def difference(self, estimate: MeanInterval) -> str:
         """Write a difference and its interval.
 
         Args:

@@ -1,0 +1,73 @@
+"""Several processes that answer the parts of one question file, and their answers joined in order."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from remgcl.core.errors import RequestError, RunError
+from remgcl.core.files.whole import write, writing
+
+
+def parsed(part: str | None) -> tuple[int, int]:
+    """Read which part of how many is meant.
+
+    Args:
+        part: ``I/N``, from ``1/N``; None is all.
+
+    Raises:
+        RequestError: It is of another form.
+    """
+    if part is None:
+        return 1, 1
+    which, _, parts = part.partition("/")
+    if not (which.isdecimal() and parts.isdecimal() and 1 <= int(which) <= int(parts)):
+        raise RequestError(f"--part: must be I/N with I from 1 to N, such as 2/8; it is {part!r}")
+    return int(which), int(parts)
+
+
+def answer_in_parts(out: Path, processes: int, arguments: Sequence[str], *, whole: bool) -> None:
+    """Run the same command in several processes, a part each, and join what they wrote.
+
+    Each process sees one GPU, if there are any. Their files stay until all have ended, so that the same command
+    continues each of them.
+
+    Args:
+        out: The file that the answers are joined in.
+        processes: How many processes.
+        arguments: The arguments of the command.
+        whole: Whether no part was asked for.
+
+    Raises:
+        RequestError: A part was asked for too.
+        RunError: A process failed.
+    """
+    if not whole:
+        raise RequestError("--part: cannot be used with --processes, which makes parts of its own")
+    import torch
+
+    files = [out.with_name(f"{out.name}.{part}-of-{processes}") for part in range(1, processes + 1)]
+    gpus = torch.cuda.device_count()
+    started = []
+    for place, file in enumerate(files):
+        own = ["--processes", "1", "--part", f"{place + 1}/{processes}", "--out", str(file)]
+        seen = {"CUDA_VISIBLE_DEVICES": str(place % gpus)} if gpus else {}
+        command = [sys.executable, "-m", "remgcl", *arguments, *own]  # the last of a repeated option counts
+        started.append(subprocess.Popen(command, env=os.environ | seen, stdout=subprocess.DEVNULL))  # noqa: S603 - our own command
+    try:
+        codes = [process.wait() for process in started]
+    except BaseException:
+        for process in started:
+            process.terminate()
+        raise
+    failed = [str(place + 1) for place, code in enumerate(codes) if code]
+    if failed:
+        raise RunError(f"{out}: parts {', '.join(failed)} failed; the same command continues all of them")
+    with writing(out):
+        write(out, b"".join(file.read_bytes() for file in files if file.exists()))
+        for file in files:
+            file.unlink(missing_ok=True)
+    sys.stdout.write(f"the answers of {processes} processes are in {out}\n")

@@ -1,0 +1,114 @@
+"""Parts of third parties, tried on next to nothing before a training rests on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
+
+from remgcl.core.errors import Fault, FaultsError, PluginError, RemgclError
+from remgcl.core.model.assembly import Assembly
+from remgcl.core.parts import BackboneSpec, Census, Dataset, Template, TextFilter, TowerSpec
+from remgcl.core.recipe.recipe import Recipe
+from remgcl.core.registry.culprit import culprit, foreign, named
+from remgcl.core.samples import Turn
+
+Attempt: TypeAlias = Callable[[str, Callable[[], Any]], Any]
+"""Calls a function that may raise faults of a key."""
+
+
+def try_out(recipe: Recipe, tower: TowerSpec, backbone: BackboneSpec, attempt: Attempt, *, counted: bool) -> None:
+    """Try the parts of third parties that a recipe names.
+
+    Args:
+        recipe: The recipe.
+        tower: What its vision tower declares.
+        backbone: What its backbone declares.
+        attempt: Takes what is found.
+        counted: Whether to try parts too whose modules or tokenizer must be built for it.
+    """
+    losses = {
+        f"stages.{key}.losses.{name}": loss
+        for key, stage in recipe.stages.items()
+        for name, loss in stage.losses.items()
+    }
+    for key, loss in losses.items():
+        if foreign(loss):
+            from remgcl.core.model.probe import try_loss
+
+            attempt(key, partial(try_loss, loss, tower, backbone.width))
+    if not counted:
+        return
+    if foreign(recipe.vision_tower):
+        from remgcl.core.model.probe import try_tower
+
+        attempt("vision_tower", partial(try_tower, recipe.vision_tower, tower))
+    if foreign(recipe.projector):
+        from remgcl.core.model.probe import try_projector
+
+        attempt("projector", partial(try_projector, recipe.projector, tower, backbone.width))
+    if recipe.text_filter is not None and foreign(recipe.text_filter):
+        attempt("text_filter", partial(_try_filter, recipe.text_filter, recipe))
+    for key, stage in recipe.stages.items():
+        if foreign(stage.template):
+            attempt(f"stages.{key}.template", partial(_try_template, stage.template, recipe))
+
+
+def try_data(recipe: Recipe, stages: Mapping[str, tuple[Census, Census | None]], name: str, *, read: bool) -> None:
+    """Compare the datasets of third parties with their censuses.
+
+    Args:
+        recipe: The recipe.
+        stages: What the training and the validation data of stages were counted to hold.
+        name: The recipe's file, for errors.
+        read: Whether to read the first and the last sample of each too.
+
+    Raises:
+        FaultsError: A dataset has another number of samples, or a sample is not what it must be.
+    """
+    faults: list[Fault] = []
+    for key, (train, held_out) in stages.items():
+        stage = recipe.stages[key]
+        counted = [("data", stage.data, train)]
+        if stage.validation and held_out:
+            counted.append(("validation.data", stage.validation.data, held_out))
+        for at, data, census in counted:
+            try:
+                _try_dataset(data, census, read=read)
+            except RemgclError as error:
+                told = culprit(error)
+                faults += [Fault(name, f"stages.{key}.{at}", str(error)), *([Fault("", "", told)] if told else [])]
+    if faults:
+        raise FaultsError(list(dict.fromkeys(faults)))
+
+
+def _try_dataset(data: Dataset, census: Census, *, read: bool) -> None:
+    if not foreign(data):
+        return
+    samples = data.build()
+    if len(samples) != census.samples:
+        raise PluginError(f"{named(data)}: census counts {census.samples} samples; what build makes has {len(samples)}")
+    for place in sorted({0, len(samples) - 1}) if read else ():
+        samples[place]
+
+
+def _try_filter(chosen: TextFilter, recipe: Recipe) -> None:
+    """Let a text filter judge the tokens of a sentence, and none at all."""
+    import numpy as np
+
+    tokenizer = _tokenizer(recipe)
+    keep = chosen.build(tokenizer)
+    for text in ("The quick brown fox reads a sign.", ""):
+        keep(np.array(tokenizer.encode(text, add_special_tokens=False), dtype=np.int64))
+
+
+def _try_template(template: Template, recipe: Recipe) -> None:
+    """Let a template write a question about an image with its answer, and the question alone."""
+    tokenizer = _tokenizer(recipe)
+    asked = Turn("user", "What does the sign say?", image=True)
+    template.render((asked, Turn("assistant", "It says: open.")), tokenizer)
+    template.render((asked,), tokenizer)
+
+
+def _tokenizer(recipe: Recipe) -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped
+    return Assembly(recipe=recipe, stage=next(iter(recipe.stages))).tokenizer

@@ -1,0 +1,4 @@
+"""Run folders: what a run leaves on the disk, and which versions made it.
+
+Inside: the folder of a run and of its stages, and provenance. Not inside: how tensors are written (`model`).
+"""
