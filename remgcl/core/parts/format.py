@@ -61,8 +61,7 @@ class ExportedModel:
         configs: The configuration of each part that has one of transformers.
         tokenizer: The backbone's tokenizer.
         patches: How many tokens an image takes.
-        example: A conversation of one question about an image, as the template writes it:
-            text pieces, with None in place of the image.
+        colours: Mean and standard deviation of the tower's input.
     """
 
     tables: Mapping[str, Any]

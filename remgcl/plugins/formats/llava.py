@@ -8,9 +8,10 @@ from typing import Any
 
 from attrs import frozen
 
-from remgcl import Format, Published, StoredTensor, WeightsError, read_folder, read_json
+from remgcl import ExportedModel, Format, Published, StoredTensor, WeightsError, read_folder, read_json
 from remgcl.plugins.formats.language import backbone_part
 from remgcl.plugins.formats.original import config_of, is_original, language_config, stage_settings, tower_settings
+from remgcl.plugins.formats.original_writing import write_original
 from remgcl.plugins.formats.projectors import projector_part
 from remgcl.plugins.formats.tokenizers import tokenizer_files
 from remgcl.plugins.formats.towers import named_tower
@@ -42,6 +43,10 @@ class Llava(Format):
         if base is not None:
             raise WeightsError(f"{source}: holds a whole model; leave --base out")
         return published(source, config_of(source), read_folder(source), tower=tower, tokenizer=tokenizer_files(source))
+
+    def write(self, model: ExportedModel, folder: Path) -> None:
+        """Write the folder, with the tower in a folder of its own inside it."""
+        write_original(model, folder)
 
 
 def published(  # noqa: PLR0913 - what a checkpoint is made of
