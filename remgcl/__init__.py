@@ -46,6 +46,9 @@ from remgcl.core.parts import (
     Template,
     TextFilter,
     TowerSpec,
+    TrackedStage,
+    Tracker,
+    Tracking,
     VisionTower,
 )
 from remgcl.core.processes import cores
@@ -101,6 +104,9 @@ __all__ = [
     "Template",
     "TextFilter",
     "TowerSpec",
+    "TrackedStage",
+    "Tracker",
+    "Tracking",
     "Turn",
     "VisionTower",
     "WeightsError",

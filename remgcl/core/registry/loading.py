@@ -107,7 +107,7 @@ def manage(plugins: Mapping[str, object]) -> pluggy.PluginManager:
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    known = tuple(name for name in vars(hookspecs) if name.startswith(hookspecs.PREFIX))
+    known = tuple(name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_"))
     for name, plugin in plugins.items():
         try:
             manager.register(plugin, name)
@@ -131,7 +131,7 @@ def manage(plugins: Mapping[str, object]) -> pluggy.PluginManager:
 
 def _unmarked(manager: pluggy.PluginManager, plugin: object) -> list[str]:
     """Name the functions that are called like a hook and lack its mark."""
-    named = [name for name in dir(plugin) if name.startswith(hookspecs.PREFIX)]
+    named = [name for name in dir(plugin) if name.startswith(f"{hookspecs.PROJECT}_")]
     return [name for name in named if manager.parse_hookimpl_opts(plugin, name) is None]
 
 
