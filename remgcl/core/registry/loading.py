@@ -12,6 +12,7 @@ from attrs import frozen
 
 from remgcl.core.errors import Hint, PluginError, listed
 from remgcl.core.registry import hookspecs
+from remgcl.core.registry.moved import new_place
 
 _log = logging.getLogger("remgcl")
 
@@ -70,7 +71,7 @@ def load(points: Iterable[EntryPoint] | None = None) -> Loaded:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a plugin may raise anything while it is imported, SystemExit too
-            broken[name] = f"plugin {name!r} of {origin(point)}: cannot be imported; {error!r}"
+            broken[name] = f"plugin {name!r} of {origin(point)}: cannot be imported; {error!r}{new_place(error)}"
             _log.warning("%s; it is left out", broken[name])
             continue
         made_for = getattr(plugins[name], "REMGCL_API", API)
