@@ -88,6 +88,13 @@ class Checks(PartChecks):
             raise broken(part, "measure: of 0 is not 0")
 """
 
+HOOK = """
+
+@hookspec
+def remgcl_register_gauges() -> Mapping[str, type[Gauge]]:
+    \"\"\"Name gauges: how a length is measured.\"\"\"
+"""
+
 SCAFFOLD = (
     PLUGIN.replace("Ruler", "{{ cls }}")
     .replace('"ruler"', '"{{ name }}"')
