@@ -55,14 +55,24 @@ def format_of(path: Path, registry: Registry, name: str | None = None) -> tuple[
         if name not in names:
             raise WeightsError(f"no format {name!r}; {Hint(name, names)}")
         return name, _made(registry, name)
-    fitting = [each for each in names if _made(registry, each).detect(path)]
+    fitting = [(each, known) for each, known in formats_of(registry) if known.detect(path)]
     if len(fitting) == 1:
-        return fitting[0], _made(registry, fitting[0])
+        return fitting[0]
     if fitting:
-        raise WeightsError(f"{path}: could be of several formats; choose with --format among {listed(fitting)}")
+        told = listed(each for each, _ in fitting)
+        raise WeightsError(f"{path}: could be of several formats; choose with --format among {told}")
     held = sorted(each.name for each in path.iterdir())[:5] if path.is_dir() else []
     what = f"it holds {listed(held)}" if path.is_dir() else "it is a file"
     raise WeightsError(f"{path}: is no model in a format that is known; {what}; there is {listed(names)}")
+
+
+def formats_of(registry: Registry) -> list[tuple[str, Format]]:
+    """Make every format there is, by name.
+
+    Args:
+        registry: The formats there are.
+    """
+    return [(name, _made(registry, name)) for name in registry.names("formats")]
 
 
 def _made(registry: Registry, name: str) -> Format:

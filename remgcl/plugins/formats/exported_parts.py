@@ -26,7 +26,8 @@ def tower_of(model: ExportedModel) -> tuple[dict[str, StoredTensor], dict[str, A
     table = model.tables["vision_tower"]
     if table["use"] not in TOWERS:
         raise WeightsError(
-            f"vision_tower: {table['use']!r} cannot be exported; formats hold 'clip' and 'siglip', a run folder holds any"
+            f"vision_tower: {table['use']!r} cannot be exported; formats hold 'clip' and 'siglip', "
+            "a run folder holds any"
         )
     tensors = {}
     for name, tensor in model.tensors["vision_tower"].items():
