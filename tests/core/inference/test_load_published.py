@@ -32,7 +32,7 @@ def test_a_published_folder_gives_the_published_tokens(
 
 
 def test_what_is_in_no_format_is_an_error(folder: Path, engine: Engine) -> None:
-    with pytest.raises(remgcl.RemgclError, match=r"is no model in a format that is known; it holds 'blue\.png'"):
+    with pytest.raises(remgcl.RemgclError, match=r"is no model; it holds 'blue\.png'"):
         remgcl.load(folder, engine=engine)
     with pytest.raises(RunError, match="there is no such folder"):
         remgcl.load(folder / "nowhere", engine=engine)
