@@ -52,6 +52,9 @@ from remgcl.core.parts import (
     Template,
     TextFilter,
     TowerSpec,
+    TrackedStage,
+    Tracker,
+    Tracking,
     VisionTower,
 )
 from remgcl.core.processes import cores
@@ -113,6 +116,9 @@ __all__ = [
     "Template",
     "TextFilter",
     "TowerSpec",
+    "TrackedStage",
+    "Tracker",
+    "Tracking",
     "Turn",
     "VisionTower",
     "WeightsError",
