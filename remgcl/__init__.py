@@ -28,6 +28,7 @@ from remgcl.core.inference.load import load
 from remgcl.core.model.gradients import GradientNorms
 from remgcl.core.model.ranks import gather
 from remgcl.core.parts import (
+    Answer,
     Backbone,
     BackboneSpec,
     Census,
@@ -36,17 +37,20 @@ from remgcl.core.parts import (
     Layout,
     Lora,
     Loss,
+    Metric,
     OcrEngine,
     PatchGrid,
     Projector,
     Runner,
     Samples,
+    Score,
     Submit,
     Task,
     Template,
     TextFilter,
     TowerSpec,
     VisionTower,
+    mean,
 )
 from remgcl.core.processes import cores
 from remgcl.core.recipe.recipe import Recipe, Stage
@@ -59,6 +63,7 @@ from remgcl.core.training.job import Job
 __all__ = [
     "COUNTS",
     "LARGEST_IMAGE",
+    "Answer",
     "Answered",
     "Backbone",
     "BackboneSpec",
@@ -77,6 +82,7 @@ __all__ = [
     "Layout",
     "Lora",
     "Loss",
+    "Metric",
     "OcrEngine",
     "PatchGrid",
     "Piece",
@@ -94,6 +100,7 @@ __all__ = [
     "Runner",
     "Sample",
     "Samples",
+    "Score",
     "Stage",
     "StageFolder",
     "Submit",
@@ -112,6 +119,7 @@ __all__ = [
     "hookimpl",
     "listed",
     "load",
+    "mean",
     "read_json",
     "reading_weights",
     "verify_installed",

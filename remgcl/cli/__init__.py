@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from remgcl.cli import answer, ask, chat, check, grid, inspect, new_plugin, ocr, parts, run, schema
+from remgcl.cli import answer, ask, chat, check, grid, inspect, new_plugin, ocr, parts, run, schema, score
 
 app = typer.Typer(
     name="remgcl",
@@ -46,6 +46,7 @@ app.command("inspect")(inspect.inspect)
 app.add_typer(grid.app, name="grid")
 app.command("ocr")(ocr.ocr)
 app.command("parts")(parts.parts)
+app.command("score")(score.score)
 app.command("schema")(schema.schema)
 app.command("new-plugin")(new_plugin.new_plugin)
 

@@ -12,6 +12,7 @@ from remgcl.core.parts.dataset import Census, Dataset, Samples
 from remgcl.core.parts.executor import Executor, Submit, Task
 from remgcl.core.parts.lora import Lora
 from remgcl.core.parts.loss import Loss
+from remgcl.core.parts.metric import Answer, Metric, Score, mean
 from remgcl.core.parts.ocr_engine import OcrEngine
 from remgcl.core.parts.part import Part, Pretrained
 from remgcl.core.parts.projector import Projector
@@ -21,6 +22,7 @@ from remgcl.core.parts.text_filter import TextFilter
 from remgcl.core.parts.vision_tower import Aspect, Interpolation, PatchGrid, Resampling, TowerSpec, VisionTower
 
 __all__ = [
+    "Answer",
     "Aspect",
     "Backbone",
     "BackboneSpec",
@@ -31,6 +33,7 @@ __all__ = [
     "Layout",
     "Lora",
     "Loss",
+    "Metric",
     "OcrEngine",
     "Part",
     "PatchGrid",
@@ -39,10 +42,12 @@ __all__ = [
     "Resampling",
     "Runner",
     "Samples",
+    "Score",
     "Submit",
     "Task",
     "Template",
     "TextFilter",
     "TowerSpec",
     "VisionTower",
+    "mean",
 ]
