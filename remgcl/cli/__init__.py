@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from remgcl.cli import answer, ask, chat, check, grid, inspect, new_plugin, ocr, parts, run, schema, score
+from remgcl.cli import answer, ask, chat, check, grid, inspect, new_plugin, ocr, parts, run, schema, score, serve
 
 app = typer.Typer(
     name="remgcl",
@@ -48,6 +48,7 @@ app.command("ocr")(ocr.ocr)
 app.command("parts")(parts.parts)
 app.command("score")(score.score)
 app.command("schema")(schema.schema)
+app.command("serve")(serve.serve)
 app.command("new-plugin")(new_plugin.new_plugin)
 
 
