@@ -10,6 +10,10 @@ from remgcl import Answer, Metric
 from remgcl.plugins.metrics.normalise import agreement, on_one_line, with_digits, without_marks
 
 
+PLACES = 2
+"""Decimals that the published accuracy, in percent, is rounded to."""
+
+
 @frozen(kw_only=True)
 class VqaOfficial(Metric):
     """How many people gave the predicted answer, each person held against the others; three are enough.
@@ -26,7 +30,7 @@ class VqaOfficial(Metric):
         if len(set(answers)) > 1:
             answers = [_normalised(each) for each in answers]
             prediction = _normalised(prediction)
-        return agreement([each == prediction for each in answers])
+        return round(100 * agreement([each == prediction for each in answers]), PLACES) / 100
 
 
 @lru_cache(maxsize=1 << 16)
