@@ -23,6 +23,7 @@ from remgcl.core.evaluation.picture import draw
 from remgcl.core.features import Features, Regions
 from remgcl.core.files.extras import verify_installed
 from remgcl.core.files.images import LARGEST_IMAGE, ImageFolder
+from remgcl.core.files.tensors import StoredTensor, read_file, read_folder, short, stored, write_file
 from remgcl.core.files.weights import read_json, reading_weights, verify_weights
 from remgcl.core.inference.load import load
 from remgcl.core.model.gradients import GradientNorms
@@ -34,6 +35,8 @@ from remgcl.core.parts import (
     Census,
     Dataset,
     Executor,
+    ExportedModel,
+    Format,
     Interpolation,
     Layout,
     Lora,
@@ -42,6 +45,8 @@ from remgcl.core.parts import (
     OcrEngine,
     PatchGrid,
     Projector,
+    Published,
+    PublishedPart,
     Runner,
     Samples,
     Score,
@@ -74,9 +79,11 @@ __all__ = [
     "Dataset",
     "Engine",
     "Executor",
+    "ExportedModel",
     "Fault",
     "FaultsError",
     "Features",
+    "Format",
     "GradientNorms",
     "ImageFolder",
     "Interpolation",
@@ -91,6 +98,8 @@ __all__ = [
     "PluginError",
     "Point",
     "Projector",
+    "Published",
+    "PublishedPart",
     "Recipe",
     "RecipeError",
     "Region",
@@ -105,6 +114,7 @@ __all__ = [
     "Score",
     "Stage",
     "StageFolder",
+    "StoredTensor",
     "Submit",
     "Task",
     "Template",
@@ -122,10 +132,15 @@ __all__ = [
     "listed",
     "load",
     "mean",
+    "read_file",
+    "read_folder",
     "read_json",
     "reading_weights",
+    "short",
+    "stored",
     "verify_installed",
     "verify_weights",
+    "write_file",
 ]
 
 _RENAMED = {"Grid": "PatchGrid"}

@@ -9,7 +9,6 @@ from attrs import frozen
 from remgcl import Answer, Metric
 from remgcl.plugins.metrics.normalise import agreement, on_one_line, with_digits, without_marks
 
-
 PLACES = 2
 """Decimals that the published accuracy, in percent, is rounded to."""
 
