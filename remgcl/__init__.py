@@ -29,6 +29,7 @@ from remgcl.core.inference.load import load
 from remgcl.core.model.gradients import GradientNorms
 from remgcl.core.model.ranks import gather
 from remgcl.core.parts import (
+    Answer,
     Backbone,
     BackboneSpec,
     Census,
@@ -40,6 +41,7 @@ from remgcl.core.parts import (
     Layout,
     Lora,
     Loss,
+    Metric,
     OcrEngine,
     PatchGrid,
     Projector,
@@ -47,6 +49,7 @@ from remgcl.core.parts import (
     PublishedPart,
     Runner,
     Samples,
+    Score,
     Submit,
     Task,
     Template,
@@ -56,6 +59,7 @@ from remgcl.core.parts import (
     Tracker,
     Tracking,
     VisionTower,
+    mean,
 )
 from remgcl.core.processes import cores
 from remgcl.core.recipe.recipe import Recipe, Stage
@@ -68,6 +72,7 @@ from remgcl.core.training.job import Job
 __all__ = [
     "COUNTS",
     "LARGEST_IMAGE",
+    "Answer",
     "Answered",
     "Backbone",
     "BackboneSpec",
@@ -89,6 +94,7 @@ __all__ = [
     "Layout",
     "Lora",
     "Loss",
+    "Metric",
     "OcrEngine",
     "PatchGrid",
     "Piece",
@@ -108,6 +114,7 @@ __all__ = [
     "Runner",
     "Sample",
     "Samples",
+    "Score",
     "Stage",
     "StageFolder",
     "StoredTensor",
@@ -130,6 +137,7 @@ __all__ = [
     "hookimpl",
     "listed",
     "load",
+    "mean",
     "read_file",
     "read_folder",
     "read_json",

@@ -27,6 +27,7 @@ from remgcl.cli import (
     parts,
     run,
     schema,
+    score,
     serve,
 )
 
@@ -63,6 +64,7 @@ app.command("inspect")(inspect.inspect)
 app.add_typer(grid.app, name="grid")
 app.command("ocr")(ocr.ocr)
 app.command("parts")(parts.parts)
+app.command("score")(score.score)
 app.command("schema")(schema.schema)
 app.command("serve")(serve.serve)
 app.command("new-plugin")(new_plugin.new_plugin)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
-from attrs import field, frozen
+from attrs import field, frozen, make_class
 
 from remgcl.core.authoring.inspection import Inspection, inspect
 from remgcl.core.errors import Fault, Hint, PluginError, RecipeError, RunError
@@ -25,7 +25,7 @@ from remgcl.core.recipe.recipe import Recipe
 from remgcl.core.recipe.structure import Structure
 from remgcl.core.registry import loading as plugins
 from remgcl.core.registry.culprit import named
-from remgcl.core.registry.registry import Registry
+from remgcl.core.registry.registry import KINDS, Registry
 from remgcl.core.runs.folder import RunFolder
 from remgcl.core.runs.provenance import provenance
 from remgcl.core.training.job import Job
@@ -33,13 +33,6 @@ from remgcl.core.training.job import Job
 if TYPE_CHECKING:
     from pluggy import PluginManager
     from rich.console import Console
-
-
-@frozen
-class _Ocr:
-    """The table of an OCR engine, which stands in no recipe."""
-
-    engine: OcrEngine
 
 
 @frozen
@@ -146,15 +139,32 @@ class Engine:
                 needs is not installed.
             RemgclError: It does not know its settings.
         """
-        given = document.Document("--engine", {"engine": {document.USE: name}})
-        document.override(given, settings, "--engine-set", ("engine",))
-        structure = Structure(self.registry)
-        engine = structure.read(given, _Ocr).engine
-        faults = [given.fault(("engine",), what) for what in missing(engine.requires)]
+        engine: OcrEngine = self.part("ocr_engines", name, settings, "--engine-set")
+        table = Structure(self.registry).write(engine)
+        fields = {key: value for key, value in table.items() if key != document.USE}
+        return engine, Origin(engine=self.registry.entry(engine).name, version=engine.version, settings=fields)
+
+    def part(self, kind: str, name: str, settings: Sequence[str] = (), option: str = "--set") -> Any:  # noqa: ANN401 - of any kind
+        """Choose a part that stands in no recipe.
+
+        Args:
+            kind: A kind, such as ``metrics``.
+            name: The name of the part.
+            settings: ``key=value`` each, its fields.
+            option: The command line option that gave them, for errors.
+
+        Raises:
+            RecipeError: All faults of the name and the settings, or what it
+                needs is not installed.
+        """
+        key = kind.removesuffix("s")
+        given = document.Document("", {key: {document.USE: name}})
+        document.override(given, settings, option, (key,))
+        part = getattr(Structure(self.registry).read(given, make_class("Chosen", {key: field(type=KINDS[kind])})), key)
+        faults = [given.fault((key,), what) for what in missing(part.requires)]
         if faults:
             raise RecipeError(faults)
-        fields = {key: value for key, value in structure.write(engine).items() if key != document.USE}
-        return engine, Origin(engine=self.registry.entry(engine).name, version=engine.version, settings=fields)
+        return part
 
     def table(self, recipe: Recipe) -> dict[str, Any]:
         """Write a recipe as tables, with all defaults.
