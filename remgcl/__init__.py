@@ -23,6 +23,7 @@ from remgcl.core.evaluation.picture import draw
 from remgcl.core.features import Features, Regions
 from remgcl.core.files.extras import verify_installed
 from remgcl.core.files.images import LARGEST_IMAGE, ImageFolder
+from remgcl.core.files.regular import read_regular
 from remgcl.core.files.weights import read_json, reading_weights, verify_weights
 from remgcl.core.inference.load import load
 from remgcl.core.model.gradients import GradientNorms
@@ -113,6 +114,7 @@ __all__ = [
     "listed",
     "load",
     "read_json",
+    "read_regular",
     "reading_weights",
     "verify_installed",
     "verify_weights",

@@ -13,12 +13,16 @@ from attrs import frozen
 
 from remgcl.core.errors import DataError
 from remgcl.core.files.decoding import Decoding, display
+from remgcl.core.files.regular import read_regular, verify_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 LARGEST_IMAGE = 13377**2
 """Largest image, padded to a square, in pixels; of a larger square, Pillow takes the header for a bomb."""
+
+LARGEST_FILE = 2**30
+"""Most bytes of an image's file."""
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 """Formats of Pillow that are opened; others have no place in a dataset."""
@@ -52,7 +56,12 @@ class ImageFolder:
         Raises:
             DataError: It is not there, leaves the folder, is too large or is no image.
         """
-        return self._opened(name, self._inside(name))
+        path = self._inside(name)
+        try:
+            verify_regular(path)
+        except (OSError, ValueError) as error:
+            raise self._unread(name, error) from None
+        return self._opened(name, path)
 
     def load(self, name: str) -> tuple[Image, str]:
         """Read and decode an image.
@@ -69,7 +78,7 @@ class ImageFolder:
         """
         path = self._inside(name)
         try:
-            raw = path.read_bytes()
+            raw = read_regular(path, LARGEST_FILE)
         except OSError as error:
             raise self._unread(name, error) from None
         image, special = self._decoded(name, raw)

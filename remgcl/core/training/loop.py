@@ -41,7 +41,7 @@ def train(job: Job, build: Callable[[Job, nn.Module], StageTrainer]) -> None:
     told = f"{len(trainer.train_dataset):,} samples, {learns:,} parameters learn, {trainer.where}"
     job.console.print(f"[bold]{job.name}[/]: {told}")
     try:
-        with Interrupts() as interrupts:
+        with Interrupts(job.name) as interrupts:
             trainer.add_callback(interrupts)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except RemgclError as error:
