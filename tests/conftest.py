@@ -1,11 +1,16 @@
 """What several tests need: golden data, an engine, and pictures made on the spot."""
 
+import atexit
 import importlib
 import os
+import shutil
+import signal
 import struct
 import sys
+import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +20,8 @@ from PIL import Image
 from remgcl import Engine, OcrEngine, Sample
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a network
+os.environ["REMGCL_CACHE"] = tempfile.mkdtemp(prefix="remgcl-tests-")  # nor the user's cache
+atexit.register(shutil.rmtree, os.environ["REMGCL_CACHE"], ignore_errors=True)
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no fault
 settings.register_profile("ci", deadline=None, derandomize=True)  # what lands must not depend on luck
@@ -29,6 +36,30 @@ def shared() -> Path:
     if not (SHARED / "golden").is_dir():
         pytest.skip("the golden data recorded from the published code are not beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Have signals do what they do, whatever the tests inherited: a shell's background job ignores Ctrl-C."""
+    with usual(signal.SIGINT, signal.SIGTERM):
+        yield
+
+
+@pytest.fixture
+def terminal() -> Iterator[None]:
+    """Have the end of the terminal end programs, though nohup may have started the tests."""
+    with usual(signal.SIGHUP):
+        yield
+
+
+@contextmanager
+def usual(*kinds: signal.Signals) -> Iterator[None]:
+    """Give signals the handlers that Python gives them in a program that inherits none."""
+    default = {signal.SIGINT: signal.default_int_handler}
+    before = {kind: signal.signal(kind, default.get(kind, signal.SIG_DFL)) for kind in kinds}
+    yield
+    for kind, handler in before.items():
+        signal.signal(kind, handler)
 
 
 @pytest.fixture(scope="session")

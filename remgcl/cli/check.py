@@ -24,16 +24,25 @@ Tflops = Annotated[
 ]
 
 
-def check(recipe: RecipeFile, overrides: Overrides = [], tflops: Tflops = A100 * USED) -> None:  # noqa: B006 - typer copies it
+def check(
+    recipe: RecipeFile,
+    overrides: Overrides = [],  # noqa: B006 - typer copies it
+    tflops: Tflops = A100 * USED,
+    *,
+    contents: Annotated[
+        bool, typer.Option("--contents", help="Read and decode every image, also those that have not changed.")
+    ] = False,
+) -> None:
     """Read a recipe, verify its parts, weights, data and images, and tell what it will do and cost.
 
-    Nothing is trained and nothing is written.
+    Nothing is trained and nothing is written, but which images need not be
+    opened again as long as their files do not change.
     """
     from remgcl import Engine
 
     engine = Engine.installed()
     read = engine.read(recipe, overrides)
-    plan = engine.check(read, str(recipe))
+    plan = engine.check(read, str(recipe), contents=contents)
     console = output.console()
     console.print(f"[bold]{read.name}[/], seed {read.seed}, run by {engine.registry.entry(read.runner).name}")
     console.print(_parts(engine, read, plan))

@@ -143,6 +143,18 @@ def test_where_text_regions_come_from_is_told(
     assert "no image looked at needs it (held out)" in out
 
 
+def test_every_image_is_decoded_where_contents_are_asked_for(remgcl: Any, recipe: Any, folder: Path) -> None:  # noqa: ANN401
+    records = folder / "records.json"
+    said = [{"from": "human", "value": "<image>"}, {"from": "gpt", "value": "b"}]
+    records.write_text(
+        json.dumps([{"image": "red.png", "conversations": said}] * 2 + [{"image": "cut.png", "conversations": said}])
+    )
+    given = f"--set=stages.pretrain.data={{ use = 'llava_json', path = '{records}', images = '{folder}' }}"
+    assert remgcl("check", recipe, given, "--contents").err.startswith(
+        f"error: {records}: record 2: image 'cut.png': is broken; "
+    )
+
+
 def test_a_layer_that_the_backbone_does_not_have_is_told_with_its_key(remgcl: Any, recipe: Any) -> None:  # noqa: ANN401
     ended = remgcl("check", recipe, "--set=stages.pretrain.losses.mine={use='global', text_layer=2}")
     assert ended.code != 0

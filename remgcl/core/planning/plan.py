@@ -16,6 +16,7 @@ from remgcl.core.ocr.cache import OcrCache, Origin, content_of
 from remgcl.core.parts import BackboneSpec, Census, Dataset, Layout, Pretrained, TowerSpec
 from remgcl.core.parts.within import parts_in
 from remgcl.core.planning.estimate import Estimate, Sizes, lengths_of, make_estimate
+from remgcl.core.planning.learning import count_part, idle_stages
 from remgcl.core.planning.pairs import Blind, blind_losses
 from remgcl.core.planning.trials import try_out
 from remgcl.core.recipe.recipe import PARTS, PartName, Recipe, Stage
@@ -180,10 +181,11 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
     if tower and backbone and counted:
         widths = tower.width, backbone.width
         counts = {
-            "vision_tower": attempt("vision_tower", lambda: once((parts[0],), lambda: (parts[0].parameters(),) * 2)),
-            "projector": attempt("projector", lambda: (recipe.projector.parameters(*widths),) * 2),
-            "backbone": attempt("backbone", lambda: once((parts[1],), parts[1].counts)),
+            "vision_tower": attempt("vision_tower", lambda: once((parts[0],), lambda: count_part(parts[0]))),
+            "projector": attempt("projector", lambda: count_part(recipe.projector, *widths)),
+            "backbone": attempt("backbone", lambda: once((parts[1],), lambda: count_part(parts[1]))),
         }
+    faults += idle_stages(name, recipe, counts)
     blind = Blind()
     if tower and backbone and counted and not faults:
         blind = attempt("stages", lambda: blind_losses(recipe, tower, backbone, _by_stage(recipe, censuses))) or blind

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -57,9 +57,22 @@ class LlavaJson(Dataset):
     decoding: Literal["display", "published"] = "display"
 
     def census(self) -> Census:
-        """Read every record, and open every image without decoding it."""
+        """Read every record, and open every image without decoding it, unless it was opened before.
+
+        Where contents are asked for, images are decoded as well; those that
+        cannot be are faults, or a note where they are to be skipped.
+        """
         records, digest = self._read()
-        faults = [fault for place, record in enumerate(records) for fault in self._faults(place, record)]
+        told = [list(faults_of(record)) for record in records]
+        verdict = self.folder.verify(
+            record["image"] for record, wrong in zip(records, told, strict=True) if not wrong and "image" in record
+        )
+        bad = verdict.faults if self.unreadable == "skip" else {**verdict.faults, **verdict.broken}
+        faults = [
+            Fault(self.path, f"record {_name(record, place)}", what)
+            for place, (record, wrong) in enumerate(zip(records, told, strict=True))
+            for what in (wrong or filter(None, [bad.get(record.get("image", ""))]))
+        ]
         if len(faults) > SHOWN:
             faults[SHOWN:] = [Fault(self.path, "", f"{len(faults) - SHOWN} faults more")]
         if faults:
@@ -68,6 +81,7 @@ class LlavaJson(Dataset):
             samples=len(records),
             images=sum("image" in record for record in records),
             digest=digest,
+            notes=self._notes(verdict.broken),
             words=tuple(map(_length, records[:: len(records) // COUNTED + 1])),
         )
 
@@ -107,16 +121,12 @@ class LlavaJson(Dataset):
             raise DataError(f"{self.path}: holds no record")
         return held, hashlib.sha256(raw).hexdigest()
 
-    def _faults(self, place: int, record: object) -> list[Fault]:
-        """Find what is wrong with a record or its image."""
-        name = record.get("id", place) if isinstance(record, dict) else place
-        faults = [Fault(self.path, f"record {name}", what) for what in faults_of(record)]
-        if not faults and isinstance(record, dict) and "image" in record:
-            try:
-                self.folder.open(record["image"]).close()
-            except DataError as error:
-                faults.append(Fault(self.path, f"record {name}", str(error)))
-        return faults
+    def _notes(self, broken: Mapping[str, str]) -> tuple[str, ...]:
+        """Say how many images will be skipped, as far as that is known."""
+        if not broken:
+            return ()
+        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        return (f"{self.path}: {next(iter(broken.values()))}{more}: samples of such images will be skipped",)
 
 
 class LlavaSamples:
@@ -172,11 +182,16 @@ class LlavaSamples:
     def _verify(self, place: int) -> None:
         """Raise if a record breaks the format; nobody may have counted the data before."""
         for what in faults_of(record := self._records[place]):
-            name = record.get("id", place) if isinstance(record, dict) else place
+            name = _name(record, place)
             raise DataError(f"{self._dataset.path}: record {name}: {what}")
 
     def _image(self, record: dict[str, Any]) -> tuple[Image | None, str]:
         return self._dataset.folder.load(record["image"]) if "image" in record else (None, "")
+
+
+def _name(record: object, place: int) -> object:
+    """Name a record by its id, or else by its place."""
+    return record.get("id", place) if isinstance(record, dict) else place
 
 
 def _length(record: dict[str, Any]) -> int:

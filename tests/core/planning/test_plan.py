@@ -96,7 +96,7 @@ def faults_of(recipe: Recipe) -> list[str]:
         ["backbone.width=32", "backbone.heads=4", "projector=linear"],
         ["projector.depth=1"],
         ["projector.depth=4"],
-        ["projector=identity", "backbone.width=8"],
+        ["projector=identity", "backbone.width=8", 'stages.pretrain.train=["vision_tower"]'],
     ],
     ids=" ".join,
 )
