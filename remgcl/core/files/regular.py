@@ -8,7 +8,6 @@ import stat
 from pathlib import Path
 
 KINDS = (
-    (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a device"),
@@ -50,6 +49,8 @@ def verify_regular(path: Path) -> None:
 
 
 def _verify_mode(mode: int, path: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise OSError(errno.EISDIR, "Is a directory", str(path))
     if not stat.S_ISREG(mode):
         kind = next((name for is_it, name in KINDS if is_it(mode)), "something else")
         raise OSError(errno.EINVAL, f"is {kind}, not a file", str(path))

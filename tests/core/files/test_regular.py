@@ -25,7 +25,7 @@ def _socket(path: Path) -> None:
 STRANGE: dict[str, tuple[Make, str]] = {
     "pipe": (os.mkfifo, "is a pipe, not a file"),
     "device": (lambda path: path.symlink_to("/dev/zero"), "is a device, not a file"),
-    "folder": (lambda path: path.mkdir(), "is a folder, not a file"),
+    "folder": (lambda path: path.mkdir(), "[Ii]s a directory"),
     "socket": (_socket, "is a socket, not a file"),
 }
 
