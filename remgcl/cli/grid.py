@@ -102,7 +102,7 @@ def _shown(run: Run, console: Console) -> bool:
     from remgcl.cli import grid_table
 
     if not console.is_terminal:
-        return run.run(_Lines(console).tell)
+        return run.run(_Lines(console, run.plan.grid.file.metrics[0]).tell)
     with Live(console=console, auto_refresh=False) as live:
         return run.run(lambda rows: live.update(grid_table.live(rows, run.plan, console.height), refresh=True))
 
@@ -110,17 +110,20 @@ def _shown(run: Run, console: Console) -> bool:
 class _Lines:
     """Prints a line whenever the state of cells changes."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, metric: str = "") -> None:
+        self._console, self._metric = console, metric
         self._known: dict[tuple[str, int], str] = {}
 
     def tell(self, rows: list[Row]) -> None:
         changed: dict[str, list[str]] = {}
         for row in rows:
-            told = f"{row.stage} {row.state}" + (f" {row.metric:.4g}" if row.metric is not None else "")
+            told = f"{row.stage} {row.state}" + (f", {self._metric} {row.metric:.4g}" if row.metric is not None else "")
             if row.state != "waiting" and self._known.get((row.label, row.seed)) != told:
                 changed.setdefault(f"seed {row.seed}: {told}", []).append(row.label)
                 self._known[row.label, row.seed] = told
+        done = sum(row.state == "finished" for row in rows)
+        left = max((row.left for row in rows if row.left is not None), default=None)
+        end = f"{done}/{len(rows)} finished" + ("" if left is None else f", {left:.0f} s left of what runs")
         for told, labels in changed.items():
             more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
-            self._console.print(f"{labels[0]}{more}, {told}", markup=False, soft_wrap=True)
+            self._console.print(f"{labels[0]}{more}, {told} ({end})", markup=False, soft_wrap=True)
