@@ -24,6 +24,7 @@ from remgcl.core.features import Features, Regions
 from remgcl.core.files.extras import verify_installed
 from remgcl.core.files.images import LARGEST_IMAGE, ImageFolder
 from remgcl.core.files.regular import read_regular
+from remgcl.core.files.tensors import StoredTensor, read_file, read_folder, short, stored, write_file
 from remgcl.core.files.weights import read_json, reading_weights, verify_weights
 from remgcl.core.inference.load import load
 from remgcl.core.model.gradients import GradientNorms
@@ -34,6 +35,8 @@ from remgcl.core.parts import (
     Census,
     Dataset,
     Executor,
+    ExportedModel,
+    Format,
     Interpolation,
     Layout,
     Lora,
@@ -41,6 +44,8 @@ from remgcl.core.parts import (
     OcrEngine,
     PatchGrid,
     Projector,
+    Published,
+    PublishedPart,
     Runner,
     Samples,
     Submit,
@@ -48,6 +53,9 @@ from remgcl.core.parts import (
     Template,
     TextFilter,
     TowerSpec,
+    TrackedStage,
+    Tracker,
+    Tracking,
     VisionTower,
 )
 from remgcl.core.processes import cores
@@ -70,9 +78,11 @@ __all__ = [
     "Dataset",
     "Engine",
     "Executor",
+    "ExportedModel",
     "Fault",
     "FaultsError",
     "Features",
+    "Format",
     "GradientNorms",
     "ImageFolder",
     "Interpolation",
@@ -86,6 +96,8 @@ __all__ = [
     "PluginError",
     "Point",
     "Projector",
+    "Published",
+    "PublishedPart",
     "Recipe",
     "RecipeError",
     "Region",
@@ -99,11 +111,15 @@ __all__ = [
     "Samples",
     "Stage",
     "StageFolder",
+    "StoredTensor",
     "Submit",
     "Task",
     "Template",
     "TextFilter",
     "TowerSpec",
+    "TrackedStage",
+    "Tracker",
+    "Tracking",
     "Turn",
     "VisionTower",
     "WeightsError",
@@ -115,11 +131,16 @@ __all__ = [
     "hookimpl",
     "listed",
     "load",
+    "read_file",
+    "read_folder",
     "read_json",
     "read_regular",
     "reading_weights",
+    "short",
+    "stored",
     "verify_installed",
     "verify_weights",
+    "write_file",
 ]
 
 _RENAMED = {"Grid": "PatchGrid"}

@@ -17,7 +17,7 @@ from attrs import Factory, define
 from remgcl.core.errors import Fault, RecipeError
 from remgcl.core.files.regular import read_regular
 from remgcl.core.recipe.bounds import DEEPEST, LARGEST_FILE, parse
-from remgcl.core.recipe.paths import fill
+from remgcl.core.recipe.paths import fill, here
 
 Table: TypeAlias = dict[str, Any]
 Key: TypeAlias = tuple[str, ...]
@@ -179,7 +179,7 @@ def load(path: Path) -> Document:
     """
     document = Document(str(path))
     for file, table in reversed(_chain(path)):
-        document.overlay(table, str(file))
+        document.overlay(here(table, file.parent), str(file))
     return document
 
 
