@@ -23,6 +23,7 @@ from remgcl.core.evaluation.picture import draw
 from remgcl.core.features import Features, Regions
 from remgcl.core.files.extras import verify_installed
 from remgcl.core.files.images import LARGEST_IMAGE, ImageFolder
+from remgcl.core.files.regular import read_regular
 from remgcl.core.files.tensors import StoredTensor, read_file, read_folder, short, stored, write_file
 from remgcl.core.files.weights import read_json, reading_weights, verify_weights
 from remgcl.core.inference.load import load
@@ -141,6 +142,7 @@ __all__ = [
     "read_file",
     "read_folder",
     "read_json",
+    "read_regular",
     "reading_weights",
     "short",
     "stored",
