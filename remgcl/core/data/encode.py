@@ -13,10 +13,11 @@ from attrs import evolve, field, frozen
 from remgcl.core.data.geometry import Placement, content_mask, patch_weights
 from remgcl.core.data.markers import mark
 from remgcl.core.data.pixels import prepare
+from remgcl.core.data.prompt import fit_prompt
 from remgcl.core.data.tokens import IGNORED, Ids, Mask, Tokens, tokenize
 from remgcl.core.errors import DataError
 from remgcl.core.parts import Aspect, PatchGrid, Resampling, Template, TowerSpec
-from remgcl.core.samples import Region, Sample
+from remgcl.core.samples import Region, Sample, Turn
 
 
 @frozen(eq=False, kw_only=True)
@@ -118,9 +119,29 @@ class Encoder:
             DataError: Image and turns disagree, or the image leaves no room for text.
         """
         self._verify(sample)
-        pieces = self.template.render(sample.turns, self.tokenizer)
-        tokens = tokenize(mark(pieces) if self.image_markers else pieces, self.tokenizer)
-        tokens = tokens.fit(self.max_length, self.tower.tokens)
+        return self._example(sample, self._write(sample.turns).fit(self.max_length, self.tower.tokens))
+
+    def prompt(self, sample: Sample) -> Example:
+        """Encode a sample without its last answer, for the model to give one.
+
+        A prompt that is too long is shortened from the text of its oldest
+        turns, so that it ends where the assistant's answer begins.
+
+        Args:
+            sample: A conversation that ends with the assistant's turn.
+
+        Raises:
+            DataError: As when it is called.
+        """
+        asked = evolve(sample, turns=sample.turns[:-1])
+        self._verify(asked)
+        return self._example(asked, fit_prompt(asked.turns, self._write, self.max_length, self.tower.tokens))
+
+    def _write(self, turns: Sequence[Turn]) -> Tokens:
+        pieces = self.template.render(turns, self.tokenizer)
+        return tokenize(mark(pieces) if self.image_markers else pieces, self.tokenizer)
+
+    def _example(self, sample: Sample, tokens: Tokens) -> Example:
         kept = tokens.labels != IGNORED
         if self.keep is not None:
             kept[kept] = self.keep(tokens.labels[kept])
@@ -131,17 +152,6 @@ class Encoder:
             image=self._image(sample),
             replaced=sample.stands_in_for,
         )
-
-    def prompt(self, sample: Sample) -> Example:
-        """Encode a sample without its last answer, for the model to give one.
-
-        Args:
-            sample: A conversation that ends with the assistant's turn.
-
-        Raises:
-            DataError: As when it is called.
-        """
-        return self(evolve(sample, turns=sample.turns[:-1]))
 
     def _verify(self, sample: Sample) -> None:
         shown = sum(turn.image for turn in sample.turns)

@@ -54,8 +54,26 @@ class Tokens:
         text = np.flatnonzero(self.ids != IMAGE)
         if len(text) <= room:
             return self
-        kept = np.sort(np.concatenate([text[:room], image]))
-        return Tokens(ids=self.ids[kept], labels=self.labels[kept], cut=len(text) - room)
+        return self._only(np.concatenate([text[:room], image]))
+
+    def keep_end(self, length: int, image_tokens: int) -> Tokens:
+        """Cut the beginning of the text so that image and text fit; its first token and the image stay.
+
+        Args:
+            length: Longest sequence in tokens, image included.
+            image_tokens: Tokens the image takes.
+        """
+        image = np.flatnonzero(self.ids == IMAGE)
+        text = np.flatnonzero(self.ids != IMAGE)
+        room = max(length - len(image) * image_tokens, 1)
+        if len(text) <= room:
+            return self
+        return self._only(np.concatenate([text[: room > 1], image, text[len(text) - max(room - 1, 1) :]]))
+
+    def _only(self, places: Ids) -> Tokens:
+        """Keep the tokens at some places; the others are cut."""
+        kept = np.sort(places)
+        return Tokens(ids=self.ids[kept], labels=self.labels[kept], cut=len(self.ids) - len(kept))
 
 
 def tokenize(pieces: Iterable[Piece], tokenizer: Any) -> Tokens:  # noqa: ANN401 - transformers' tokenizers are untyped
