@@ -14,6 +14,7 @@ from remgcl.core.data.geometry import Placement, content_mask, patch_weights
 from remgcl.core.data.markers import mark
 from remgcl.core.data.pixels import prepare
 from remgcl.core.data.prompt import fit_prompt
+from remgcl.core.data.surrogates import half_pair
 from remgcl.core.data.tokens import IGNORED, Ids, Mask, Tokens, tokenize
 from remgcl.core.errors import DataError
 from remgcl.core.parts import Aspect, PatchGrid, Resampling, Template, TowerSpec
@@ -116,7 +117,8 @@ class Encoder:
             sample: A conversation, with its image if it has one.
 
         Raises:
-            DataError: Image and turns disagree, or the image leaves no room for text.
+            DataError: A text holds half of a surrogate pair, image and turns
+                disagree, or the image leaves no room for text.
         """
         self._verify(sample)
         return self._example(sample, self._write(sample.turns).fit(self.max_length, self.tower.tokens))
@@ -154,6 +156,11 @@ class Encoder:
         )
 
     def _verify(self, sample: Sample) -> None:
+        texts = {f"turn {at + 1}": turn.text for at, turn in enumerate(sample.turns)}
+        texts |= {f"region {at + 1}": region.text for at, region in enumerate(sample.regions)}
+        told = [f"sample {sample.id!r}: {where}: {half}" for where, text in texts.items() if (half := half_pair(text))]
+        if told:
+            raise DataError("\n".join(told))
         shown = sum(turn.image for turn in sample.turns)
         if shown != (sample.image is not None):
             has = "an image" if sample.image else "no image"

@@ -16,7 +16,7 @@ from remgcl.core.ocr.cache import OcrCache, Origin, content_of
 from remgcl.core.parts import BackboneSpec, Census, Dataset, Layout, Pretrained, TowerSpec
 from remgcl.core.parts.within import parts_in
 from remgcl.core.planning.estimate import Estimate, Sizes, lengths_of, make_estimate
-from remgcl.core.planning.trials import try_out
+from remgcl.core.planning.trials import try_out, verify_tokenizer
 from remgcl.core.recipe.recipe import PARTS, PartName, Recipe, Stage
 from remgcl.core.registry.culprit import culprit
 
@@ -163,6 +163,7 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
     attempt("runner", lambda: recipe.runner.verify(recipe))
     attempt("runner.trackers", recipe.runner.verify_trackers)
     if tower and backbone:
+        attempt("backbone", partial(once, ("tokenizer", parts[1]), partial(verify_tokenizer, parts[1], backbone)))
         try_out(recipe, tower, backbone, attempt, counted=counted)
     censuses: Censuses = []
     for key, stage in recipe.stages.items():

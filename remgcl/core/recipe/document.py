@@ -233,7 +233,7 @@ def _chain(path: Path) -> list[tuple[Path, Table]]:
 def _parse(path: Path, asked_by: str) -> Table:
     where, key = (asked_by, EXTENDS) if asked_by else (str(path), "")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         what = f"{str(path)!r} cannot be read" if asked_by else "cannot be read"
         raise RecipeError([Fault(where, key, f"{what}; {(error.strerror or str(error)).lower()}")]) from None

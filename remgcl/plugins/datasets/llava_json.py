@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from attrs import field, frozen
 from attrs.validators import gt
 
-from remgcl import LARGEST_IMAGE, Census, DataError, Dataset, Fault, FaultsError, ImageFolder, Sample
+from remgcl import (
+    LARGEST_IMAGE,
+    Census,
+    DataError,
+    Dataset,
+    Fault,
+    FaultsError,
+    ImageFolder,
+    Sample,
+    without_half_pairs,
+)
 from remgcl.plugins.datasets.record import faults_of, regions_of, turns_of, words_of
 
 if TYPE_CHECKING:
@@ -105,7 +115,7 @@ class LlavaJson(Dataset):
 
     def _faults(self, place: int, record: object) -> list[Fault]:
         """Find what is wrong with a record or its image."""
-        name = record.get("id", place) if isinstance(record, dict) else place
+        name = _name(record, place)
         faults = [Fault(self.path, f"record {name}", what) for what in faults_of(record)]
         if not faults and isinstance(record, dict) and "image" in record:
             try:
@@ -149,7 +159,7 @@ class LlavaSamples:
             place = (index + skipped) % len(self)
             record = self._records[place]
             self._verify(place)
-            name = str(record.get("id", place))
+            name = _name(record, place)
             try:
                 image, content = self._image(record)
             except DataError as error:
@@ -168,11 +178,16 @@ class LlavaSamples:
     def _verify(self, place: int) -> None:
         """Raise if a record breaks the format; nobody may have counted the data before."""
         for what in faults_of(record := self._records[place]):
-            name = record.get("id", place) if isinstance(record, dict) else place
+            name = _name(record, place)
             raise DataError(f"{self._dataset.path}: record {name}: {what}")
 
     def _image(self, record: dict[str, Any]) -> tuple[Image | None, str]:
         return self._dataset.folder.load(record["image"]) if "image" in record else (None, "")
+
+
+def _name(record: object, place: int) -> str:
+    """Name a record in messages, by what UTF-8 can hold."""
+    return without_half_pairs(str(record.get("id", place) if isinstance(record, dict) else place))
 
 
 def _length(record: dict[str, Any]) -> int:
