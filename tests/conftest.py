@@ -1,9 +1,12 @@
 """What several tests need: golden data, an engine, and pictures made on the spot."""
 
+import atexit
 import importlib
 import os
+import shutil
 import struct
 import sys
+import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +18,8 @@ from PIL import Image
 from remgcl import Engine, OcrEngine, Sample
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a network
+os.environ["REMGCL_CACHE"] = tempfile.mkdtemp(prefix="remgcl-tests-")  # nor the user's cache
+atexit.register(shutil.rmtree, os.environ["REMGCL_CACHE"], ignore_errors=True)
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no fault
 settings.register_profile("ci", deadline=None, derandomize=True)  # what lands must not depend on luck

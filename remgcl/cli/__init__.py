@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from remgcl.cli import answer, ask, chat, check, grid, inspect, new_plugin, ocr, parts, run, schema
+from remgcl.cli import answer, ask, chat, check, grid, inspect, new_plugin, ocr, parts, run, schema, serve
 
 app = typer.Typer(
     name="remgcl",
@@ -47,6 +47,7 @@ app.add_typer(grid.app, name="grid")
 app.command("ocr")(ocr.ocr)
 app.command("parts")(parts.parts)
 app.command("schema")(schema.schema)
+app.command("serve")(serve.serve)
 app.command("new-plugin")(new_plugin.new_plugin)
 
 

@@ -23,10 +23,19 @@ Tflops = Annotated[
 ]
 
 
-def check(recipe: RecipeFile, overrides: Overrides = [], tflops: Tflops = A100 * USED) -> None:  # noqa: B006 - typer copies it
+def check(
+    recipe: RecipeFile,
+    overrides: Overrides = [],  # noqa: B006 - typer copies it
+    tflops: Tflops = A100 * USED,
+    *,
+    contents: Annotated[
+        bool, typer.Option("--contents", help="Read and decode every image, also those that have not changed.")
+    ] = False,
+) -> None:
     """Read a recipe, verify its parts, weights, data and images, and tell what it will do and cost.
 
-    Nothing is trained and nothing is written.
+    Nothing is trained and nothing is written, but which images need not be
+    opened again as long as their files do not change.
     """
     from rich.console import Console
 
@@ -34,14 +43,14 @@ def check(recipe: RecipeFile, overrides: Overrides = [], tflops: Tflops = A100 *
 
     engine = Engine.installed()
     read = engine.read(recipe, overrides)
-    plan = engine.check(read, str(recipe))
+    plan = engine.check(read, str(recipe), contents=contents)
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"[bold]{read.name}[/], seed {read.seed}, run by {engine.registry.entry(read.runner).name}")
     console.print(_parts(engine, read, plan))
     console.print(_stages(engine, read, plan))
     console.print(_costs(plan, tflops))
     for stage in plan.stages.values():
-        for note in (*stage.train.notes, *(stage.held_out.notes if stage.held_out else ())):
+        for note in (*stage.train.notes, *(stage.held_out.notes if stage.held_out else ()), *stage.notes):
             console.print(note, style="yellow", markup=False)
 
 

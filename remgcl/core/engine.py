@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from attrs import field, frozen
 from remgcl.core.authoring.inspection import Inspection, inspect
 from remgcl.core.errors import Fault, Hint, PluginError, RecipeError, RunError
 from remgcl.core.files.extras import missing
+from remgcl.core.files.verified import contents_read
 from remgcl.core.model.assembly import Assembly
 from remgcl.core.ocr.cache import Origin
 from remgcl.core.parts import Census, OcrEngine
@@ -159,17 +161,20 @@ class Engine:
         """
         return Structure(self.registry).write(recipe)
 
-    def check(self, recipe: Recipe, name: str) -> Plan:
+    def check(self, recipe: Recipe, name: str, *, contents: bool = False) -> Plan:
         """Verify weights, data and images, and tell what a run will do.
 
         Args:
             recipe: The recipe.
             name: The recipe's file, for errors.
+            contents: Whether to read and decode every image, instead of
+                trusting those whose size and time of change are known.
 
         Raises:
             FaultsError: All that would stop the run.
         """
-        plan = make_plan(recipe, name)
+        with contents_read() if contents else nullcontext():
+            plan = make_plan(recipe, name)
         try_data(recipe, _counted(plan, recipe.stages), name, read=True)
         return plan
 

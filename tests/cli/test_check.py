@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from PIL import Image
 
-from remgcl import Census, Dataset, Samples
+from remgcl import Census, Dataset, Region, Samples
 from remgcl.plugins.datasets import LlavaJson, Synthetic
 
 Call = Callable[..., Any]
@@ -133,13 +133,26 @@ def test_where_text_regions_come_from_is_told(
     names = [f"{place}.png" for place in range(8)]
     records.write_text(json.dumps([{"image": name, "conversations": said} for name in names]))
     data = LlavaJson(path=str(records), images=str(tmp_path)).build()
-    path = cached(*(data[place] for place in range(7)))
+    sign = Region("b", ((0, 0), (2, 0), (2, 2), (0, 2)))
+    path = cached(*(evolve(data[place], regions=(sign,)) for place in range(7)))
     given = f"{{ use = 'llava_json', path = '{records}', images = '{tmp_path}' }}"
     out = told(f"stages.tune.data={given}", f"stages.tune.ocr={path}")
     assert rows(out)["regions"] == ["those of the records", "of the records, else by made-up"]
     assert "made-up 1" in out
     assert "covers 87.5 % of 8 images looked at (data)" in out
     assert "no image looked at needs it (held out)" in out
+
+
+def test_every_image_is_decoded_where_contents_are_asked_for(remgcl: Any, recipe: Any, folder: Path) -> None:  # noqa: ANN401
+    records = folder / "records.json"
+    said = [{"from": "human", "value": "<image>"}, {"from": "gpt", "value": "b"}]
+    records.write_text(
+        json.dumps([{"image": "red.png", "conversations": said}] * 2 + [{"image": "cut.png", "conversations": said}])
+    )
+    given = f"--set=stages.pretrain.data={{ use = 'llava_json', path = '{records}', images = '{folder}' }}"
+    assert remgcl("check", recipe, given, "--contents").err.startswith(
+        f"error: {records}: record 2: image 'cut.png': is broken; "
+    )
 
 
 def test_a_layer_that_the_backbone_does_not_have_is_told_with_its_key(remgcl: Any, recipe: Any) -> None:  # noqa: ANN401

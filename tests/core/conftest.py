@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from remgcl.core.authoring.inspection import Inspection
     from remgcl.core.data.encode import Encoder
+    from remgcl.core.inference.loaded import LoadedModel
     from remgcl.core.model.model import Model
     from remgcl.plugins.vision_towers.tiny import TinyTower
 
@@ -314,3 +315,12 @@ def build_model(tower: TinyTower) -> Callable[..., Model]:
         return Model(tower.build(), MlpGelu().build(tower.spec().width, width), backbone, tower.spec())
 
     return build
+
+
+@pytest.fixture
+def asked_model(build_model: Callable[..., Model], encoder: Encoder, read: Read) -> LoadedModel:
+    """A small model of bytes with random weights, whose answers depend on image and question."""
+    from remgcl.core.inference.loaded import LoadedModel
+
+    model = build_model().eval()
+    return LoadedModel(name="small", recipe=read(), stage="tune", model=model, encoder=encoder, context=256)

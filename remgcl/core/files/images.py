@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import warnings
+from collections.abc import Iterable
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +17,8 @@ from remgcl.core.files.decoding import Decoding, display
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from remgcl.core.files.verified import Verdict
 
 LARGEST_IMAGE = 13377**2
 """Largest image, padded to a square, in pixels; of a larger square, Pillow takes the header for a bomb."""
@@ -52,7 +55,17 @@ class ImageFolder:
         Raises:
             DataError: It is not there, leaves the folder, is too large or is no image.
         """
-        return self._opened(name, self._inside(name))
+        return self._opened(name, self.locate(name))
+
+    def verify(self, names: Iterable[str]) -> Verdict:
+        """Find what is wrong with many images, by all cores, and open none again whose file has not changed.
+
+        Args:
+            names: Their paths, relative to the folder.
+        """
+        from remgcl.core.files.verified import verify_images
+
+        return verify_images(self, names)
 
     def load(self, name: str) -> tuple[Image, str]:
         """Read and decode an image.
@@ -67,7 +80,7 @@ class ImageFolder:
         Raises:
             DataError: As `open`, or the file is broken.
         """
-        path = self._inside(name)
+        path = self.locate(name)
         try:
             raw = path.read_bytes()
         except OSError as error:
@@ -122,8 +135,18 @@ class ImageFolder:
             return DataError(f"image {name!r}: there is no such file in {str(self.path)!r}")
         return DataError(f"image {name!r}: cannot be read; {_reason(error)}")
 
-    def _inside(self, name: str) -> Path:
-        """Join a name to the folder, or raise if it would leave it."""
+    def locate(self, name: str) -> Path:
+        """Join a name to the folder.
+
+        Args:
+            name: A path, relative to the folder.
+
+        Returns:
+            Its path; whether there is anything is not looked at.
+
+        Raises:
+            DataError: It leaves the folder.
+        """
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise DataError(f"image {name!r}: leaves the folder {str(self.path)!r}")
         path = self.path / name

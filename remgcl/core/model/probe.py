@@ -6,9 +6,11 @@ that what breaks its contract is told by name and at once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
+from attrs import evolve
 from torch import Tensor
 
 from remgcl.core.errors import PluginError
@@ -52,34 +54,71 @@ def try_loss(loss: Loss, tower: TowerSpec, width: int) -> None:
         )
 
 
-def random_features(tower: TowerSpec, width: int) -> Features:
-    """Make random features of two samples, each with an image and a text region.
+def needs(loss: Loss, tower: TowerSpec, width: int) -> Iterator[str]:
+    """Name what a loss cannot do without: ``images``, ``regions``, or ``samples`` beside each other in a batch.
+
+    Args:
+        loss: The loss.
+        tower: What the vision tower declares.
+        width: Width D of the language model.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        features = random_features(tower, width)
+        if loss.count(_without_regions(features)) == 0:
+            yield "regions"
+        if loss.count(_without_images(features)) == 0:
+            yield "images"
+        alone = random_features(tower, width, samples=1)
+        sides = [alone.patches, alone.answer, alone.regions.text]
+        term = loss.build(width)(alone)
+        if not any(grad is not None and grad.any() for grad in torch.autograd.grad(term, sides, allow_unused=True)):
+            yield "samples"
+
+
+def _without_regions(features: Features) -> Features:
+    none = features.regions
+    kept = {name: getattr(none, name)[:0] for name in ("image", "patch_weights", "text", "text_key", "confidence")}
+    return evolve(features, regions=Regions(**kept, of_image=features.image_key.new_zeros(len(features.patches), 0)))
+
+
+def _without_images(features: Features) -> Features:
+    bare = _without_regions(features)
+    kept = {name: getattr(bare, name)[:0] for name in ("patches", "patch_mask", "image_sample", "image_key")}
+    return evolve(bare, **kept, regions=evolve(bare.regions, of_image=bare.image_key.new_zeros(0, 0)))
+
+
+def random_features(tower: TowerSpec, width: int, samples: int = SAMPLES) -> Features:
+    """Make random features of samples with an image and a text region each; a single sample has two regions.
 
     Args:
         tower: What the vision tower declares.
         width: Width D of the language model.
+        samples: How many.
     """
-    patches, places = tower.grid.patches, torch.arange(SAMPLES)
+    patches, places = tower.grid.patches, torch.arange(samples)
+    owners = torch.arange(SAMPLES) if samples > 1 else torch.zeros(SAMPLES, dtype=torch.int64)
+    regions = torch.arange(len(owners))
 
     def side(*shape: int) -> Tensor:
         return torch.randn(*shape, width, requires_grad=True)
 
     return Features(
-        patches=side(SAMPLES, patches),
-        patch_mask=torch.ones(SAMPLES, patches, dtype=torch.bool),
+        patches=side(samples, patches),
+        patch_mask=torch.ones(samples, patches, dtype=torch.bool),
         grid=(tower.grid.rows, tower.grid.columns),
         image_sample=places,
         image_key=places,
-        answer=side(SAMPLES, TOKENS),
-        answer_mask=torch.ones(SAMPLES, TOKENS, dtype=torch.bool),
+        answer=side(samples, TOKENS),
+        answer_mask=torch.ones(samples, TOKENS, dtype=torch.bool),
         answer_key=places,
         regions=Regions(
-            image=places,
-            patch_weights=torch.rand(SAMPLES, patches).softmax(dim=1),
-            text=side(SAMPLES),
-            text_key=places,
-            confidence=torch.ones(SAMPLES),
-            of_image=places[:, None],
+            image=owners,
+            patch_weights=torch.rand(len(owners), patches).softmax(dim=1),
+            text=side(len(owners)),
+            text_key=regions,
+            confidence=torch.ones(len(owners)),
+            of_image=regions.view(samples, -1),
         ),
     )
 

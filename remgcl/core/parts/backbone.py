@@ -107,8 +107,7 @@ class Backbone(Pretrained):
         """
         if self.lora is not None:
             return self.lora.counts(lambda: self.build(pretrained=False))
-        every = self.parameters()
-        return every, every
+        return super().counts()
 
     @abstractmethod
     @returns(

@@ -80,5 +80,6 @@ class Lora:
         import torch
 
         with torch.device("meta"):
-            sizes = {name: value.numel() for name, value in self.add(build()).named_parameters()}
-        return sum(sizes.values()), sum(size for name, size in sizes.items() if self.owns(name))
+            named = dict(self.add(build()).named_parameters())
+        learning = (each.numel() for name, each in named.items() if each.requires_grad and self.owns(name))
+        return sum(each.numel() for each in named.values()), sum(learning)

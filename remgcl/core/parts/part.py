@@ -63,6 +63,10 @@ class Pretrained(Part):
         """Count the parameters; override where that needs no heavy library."""
         return count(lambda: self.build(pretrained=False))
 
+    def counts(self) -> tuple[int, int]:
+        """Count the parameters that `build` makes: all of them, and those that it does not freeze itself."""
+        return count_learnable(lambda: self.build(pretrained=False))
+
 
 def count(build: Callable[[], nn.Module]) -> int:
     """Count the parameters of a module without making its tensors.
@@ -70,7 +74,17 @@ def count(build: Callable[[], nn.Module]) -> int:
     Args:
         build: Makes the module.
     """
+    return count_learnable(build)[0]
+
+
+def count_learnable(build: Callable[[], nn.Module]) -> tuple[int, int]:
+    """Count the parameters of a module, and those that it did not freeze itself, without making its tensors.
+
+    Args:
+        build: Makes the module.
+    """
     import torch
 
     with torch.device("meta"):
-        return sum(parameter.numel() for parameter in build().parameters())
+        sizes = [(parameter.numel(), parameter.requires_grad) for parameter in build().parameters()]
+    return sum(size for size, _ in sizes), sum(size for size, learns in sizes if learns)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from remgcl.core.parts.part import Part, count
+from remgcl.core.parts.part import Part, count, count_learnable
 from remgcl.core.parts.promise import module, returns, that, whole
 
 if TYPE_CHECKING:
@@ -40,3 +40,12 @@ class Projector(Part):
             width_out: Width D of the language model.
         """
         return count(lambda: self.build(width_in, width_out))
+
+    def counts(self, width_in: int, width_out: int) -> tuple[int, int]:
+        """Count the parameters that `build` makes: all of them, and those that it does not freeze itself.
+
+        Args:
+            width_in: Width Dv of the vision tower.
+            width_out: Width D of the language model.
+        """
+        return count_learnable(lambda: self.build(width_in, width_out))

@@ -8,7 +8,7 @@ from math import ceil
 from pathlib import Path
 from typing import NoReturn, TypeAlias, TypeVar, cast
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from remgcl.core.errors import DataError, Fault, FaultsError, RemgclError
 from remgcl.core.files.extras import missing
@@ -16,6 +16,8 @@ from remgcl.core.ocr.cache import OcrCache, Origin, content_of
 from remgcl.core.parts import BackboneSpec, Census, Dataset, Layout, Pretrained, TowerSpec
 from remgcl.core.parts.within import parts_in
 from remgcl.core.planning.estimate import Estimate, Sizes, lengths_of, make_estimate
+from remgcl.core.planning.learning import count_part, idle_stages
+from remgcl.core.planning.pairs import Blind, blind_losses
 from remgcl.core.planning.trials import try_out, verify_tokenizer
 from remgcl.core.recipe.recipe import PARTS, PartName, Recipe, Stage
 from remgcl.core.registry.culprit import culprit
@@ -69,6 +71,7 @@ class StagePlan:
         steps: Optimizer steps; on one process, where their number is not known.
         ocr: The cache of text regions, if there is one.
         estimate: What it costs, if that was asked for and the data tell their words.
+        notes: What a user should know, one sentence each.
     """
 
     train: Census
@@ -76,6 +79,7 @@ class StagePlan:
     steps: int
     ocr: OcrPlan | None
     estimate: Estimate | None = None
+    notes: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -167,10 +171,7 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
         try_out(recipe, tower, backbone, attempt, counted=counted)
     censuses: Censuses = []
     for key, stage in recipe.stages.items():
-        held_out = {f"stages.{key}.validation.data": stage.validation.data} if stage.validation else {}
-        for path, data in {f"stages.{key}.data": stage.data, **held_out}.items():
-            if all(data != other for other, _ in censuses):
-                censuses.append((data, attempt(path, partial(once, data, data.census))))
+        _take_censuses(key, stage, censuses, lambda path, data: attempt(path, partial(once, data, data.census)))
         faults += _stage_faults(name, key, stage, tower, backbone)
     ocr: dict[str, OcrPlan | None] = {
         key: attempt(f"stages.{key}.ocr", partial(_ocr, Path(stage.ocr), stage, once, covers=counted and not faults))
@@ -181,10 +182,15 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
     if tower and backbone and counted:
         widths = tower.width, backbone.width
         counts = {
-            "vision_tower": attempt("vision_tower", lambda: once((parts[0],), lambda: (parts[0].parameters(),) * 2)),
-            "projector": attempt("projector", lambda: (recipe.projector.parameters(*widths),) * 2),
-            "backbone": attempt("backbone", lambda: once((parts[1],), parts[1].counts)),
+            "vision_tower": attempt("vision_tower", lambda: once((parts[0],), lambda: count_part(parts[0]))),
+            "projector": attempt("projector", lambda: count_part(recipe.projector, *widths)),
+            "backbone": attempt("backbone", lambda: once((parts[1],), lambda: count_part(parts[1]))),
         }
+    faults += idle_stages(name, recipe, counts)
+    blind = Blind()
+    if tower and backbone and counted and not faults:
+        blind = attempt("stages", lambda: blind_losses(recipe, tower, backbone, _by_stage(recipe, censuses))) or blind
+        faults += [Fault(name, *fault) for fault in blind.faults]
     if faults or tower is None or backbone is None:
         raise FaultsError(list(dict.fromkeys(faults)))
     parameters: dict[PartName, int] = {part: count[0] for part in PARTS if (count := counts.get(part))}
@@ -195,7 +201,10 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
         learnable=learnable,
         image_tokens=tower.tokens,
         layout=recipe.runner.layout(),
-        stages={key: _planned(recipe, key, censuses, ocr.get(key), sizes) for key in recipe.stages},
+        stages={
+            key: evolve(_planned(recipe, key, censuses, ocr.get(key), sizes), notes=blind.notes.get(key, ()))
+            for key in recipe.stages
+        },
     )
 
 
@@ -254,6 +263,18 @@ def _planned(recipe: Recipe, key: str, censuses: Censuses, ocr: OcrPlan | None, 
             saved=recipe.saved(key),
         )
     return StagePlan(train=train, held_out=held_out, steps=steps, ocr=ocr, estimate=estimate)
+
+
+def _take_censuses(key: str, stage: Stage, censuses: Censuses, take: Callable[[str, Dataset], Census | None]) -> None:
+    """Count the data of a stage, unless another stage has the same."""
+    held_out = {f"stages.{key}.validation.data": stage.validation.data} if stage.validation else {}
+    for path, data in {f"stages.{key}.data": stage.data, **held_out}.items():
+        if all(data != other for other, _ in censuses):
+            censuses.append((data, take(path, data)))
+
+
+def _by_stage(recipe: Recipe, censuses: Censuses) -> dict[str, Census]:
+    return {key: _census(stage.data, censuses) for key, stage in recipe.stages.items()}
 
 
 def _census(data: Dataset, censuses: Censuses) -> Census:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve
 
-from remgcl.core.errors import RunError
+from remgcl.core.errors import RunError, listed
 from remgcl.core.files.manifest import sealed, verify_sealed
 from remgcl.core.files.whole import writing
 from remgcl.core.model.assembly import Assembly
@@ -153,10 +153,12 @@ class Job:
     def build_model(self) -> Model:
         """Build the parts, load what earlier stages learned, and freeze what does not learn.
 
+        What a part freezes when it is built stays frozen in every stage.
+
         Raises:
             WeightsError: A part's weights cannot be read.
-            RunError: An earlier stage's model cannot be read, or the backbone
-                cannot recompute activations.
+            RunError: An earlier stage's model cannot be read, nothing learns, or
+                the backbone cannot recompute activations.
             PluginError: The tower's features are not those that it declares.
         """
         model = self.assembly.build_model(saved_parts(self.start.model) if self.start else None)
@@ -164,7 +166,11 @@ class Job:
         for name in PARTS:
             for key, parameter in model.get_submodule(name).named_parameters():
                 learns = name in self.stage.train and (name != "backbone" or backbone.learns(key))
-                parameter.requires_grad_(learns)
+                parameter.requires_grad_(learns and parameter.requires_grad)
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            raise RunError(
+                f"stages.{self.name}.train: nothing learns; all parameters of {listed(self.stage.train)} are frozen"
+            )
         if self.stage.gradient_checkpointing:
             self._recompute(model.backbone)
         return model

@@ -10,6 +10,7 @@ from rich.table import Table
 from remgcl.core.evaluation.answers import Answered, exact_match
 from remgcl.core.evaluation.picture import draw
 from remgcl.core.training.job import Job
+from remgcl.core.training.progress import written
 
 if TYPE_CHECKING:
     from remgcl.core.training.progress import Progress
@@ -54,7 +55,7 @@ def tell(job: Job, record: Mapping[str, Any], after: Sequence[Answered]) -> None
         table.add_column(column, justify="left" if column == "term" else "right")
     for name, term in record["terms"].items():
         weight = job.stage.losses[name].weight if name in job.stage.losses else 1.0
-        table.add_row(name, f"{weight:g}", f"{term['first']:.4f}", f"{term['last']:.4f}")
+        table.add_row(name, f"{weight:g}", written(term["first"], 4), written(term["last"], 4))
     print_ = job.console.print
     print_(table)
     print_(f"{record['samples']} samples in {record['seconds']:.0f} s: {record['samples_per_second']:.1f} samples/s")

@@ -16,6 +16,9 @@ from remgcl.core.model.gradients import GradientNorms
 from remgcl.core.training.job import Job
 from remgcl.core.training.trackers import TRACKERS, Tracker, numbers_of
 
+PAIRS = "pairs"
+"""What a loss calls, in its diagnosis, the number of pairs that it compared; without any, it has no value."""
+
 PRINTED = 10
 """Lines that are printed of a stage where there is no terminal to draw a bar on."""
 
@@ -36,7 +39,8 @@ class Progress(TrainerCallback):
         Args:
             job: The stage.
         """
-        self.logged: list[dict[str, float]] = []
+        self.logged: list[dict[str, float | None]] = []
+        self._blind: set[str] = set()
         self.samples = 0
         self.seconds = 0.0
         self.norms: GradientNorms | None = None
@@ -134,12 +138,12 @@ class Progress(TrainerCallback):
         }
         if state.is_world_process_zero:
             self._job.folder.log(line)
+            self._warn(state, terms)
         for tracker in self._trackers:
             tracker.add(state.global_step, dict(numbers_of(line)))
         losses = {name: term["loss"] for name, term in terms.items()}
-        self._show(
-            state, "  ".join(f"{name} {value:.3f}" for name, value in losses.items()) + f"  {speed:.0f} samples/s"
-        )
+        shown = [*(f"{name} {written(value, 3)}" for name, value in losses.items()), f"{speed:.0f} samples/s"]
+        self._show(state, "  ".join(shown))
         self.logged.append(losses)
         self._step = state.global_step
         self.samples += self._new_samples
@@ -170,19 +174,20 @@ class Progress(TrainerCallback):
             "learning_rates": {name: height * rate for name, rate in own.items()},
         }
 
-    def _terms(self, progress: float) -> dict[str, dict[str, float]]:
-        """Give each term's mean loss, its weight, its share of the gradient, and its diagnosis."""
+    def _terms(self, progress: float) -> dict[str, dict[str, float | None]]:
+        """Return each term's mean loss, or None if it saw nothing, its weight, share of the gradient, and diagnosis."""
         shares = self.norms.shares() if self.norms else {}
         terms = {}
         for name, sums in self._sums.items():
-            told = {key: float(value) for key, value in sums.items()}
-            count = told.pop("count")
+            count, total = float(sums["count"]), float(sums["sum"])
+            told = {key: float(value) for key, value in sums.items() if key not in {"count", "sum"}}
+            blind = count == 0 or told.get(PAIRS) == 0
             loss = self._job.stage.losses.get(name)
             terms[name] = {
-                "loss": told.pop("sum") / max(count, 1e-6),
+                "loss": None if blind else total / count,
                 "weight": loss.weight_at(progress) if loss else 1.0,
                 **({"gradient_share": shares.get(name, 0.0)} if shares else {}),
-                **told,
+                **{key: None if blind and key != PAIRS else value for key, value in told.items()},
             }
         return terms
 
@@ -193,9 +198,27 @@ class Progress(TrainerCallback):
         for tracker in self._trackers:
             tracker.close()
 
+    def _warn(self, state: Any, terms: Mapping[str, Mapping[str, float | None]]) -> None:  # noqa: ANN401 - the state of transformers
+        """Say once of each loss that it had nothing to compare since the last log line."""
+        blind = [name for name, term in terms.items() if term["loss"] is None and name not in self._blind]
+        self._blind.update(blind)
+        for name in blind:
+            told = f"{self._job.name}: loss {name!r} saw no pair up to step {state.global_step}, so it trains nothing"
+            self._job.console.print(f"{told}; see its batch size, text regions and text filter", style="yellow")
+
     def _show(self, state: Any, told: str) -> None:  # noqa: ANN401 - the state of transformers
         self._bar.update(self._task, description=told)
         tenth = state.global_step * PRINTED // state.max_steps
         if not self._job.console.is_terminal and tenth > self._printed:
             self._printed = tenth
             self._job.console.print(f"{self._job.name}  {state.global_step}/{state.max_steps}  {told}")
+
+
+def written(value: float | None, digits: int) -> str:
+    """Write a loss, or a dash where there was nothing to compute it of.
+
+    Args:
+        value: The loss.
+        digits: Digits behind the point.
+    """
+    return "-" if value is None else f"{value:.{digits}f}"

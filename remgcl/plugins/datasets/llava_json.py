@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -67,9 +67,22 @@ class LlavaJson(Dataset):
     decoding: Literal["display", "published"] = "display"
 
     def census(self) -> Census:
-        """Read every record, and open every image without decoding it."""
+        """Read every record, and open every image without decoding it, unless it was opened before.
+
+        Where contents are asked for, images are decoded as well; those that
+        cannot be are faults, or a note where they are to be skipped.
+        """
         records, digest = self._read()
-        faults = [fault for place, record in enumerate(records) for fault in self._faults(place, record)]
+        told = [list(faults_of(record)) for record in records]
+        verdict = self.folder.verify(
+            record["image"] for record, wrong in zip(records, told, strict=True) if not wrong and "image" in record
+        )
+        bad = verdict.faults if self.unreadable == "skip" else {**verdict.faults, **verdict.broken}
+        faults = [
+            Fault(self.path, f"record {_name(record, place)}", what)
+            for place, (record, wrong) in enumerate(zip(records, told, strict=True))
+            for what in (wrong or filter(None, [bad.get(record.get("image", ""))]))
+        ]
         if len(faults) > SHOWN:
             faults[SHOWN:] = [Fault(self.path, "", f"{len(faults) - SHOWN} faults more")]
         if faults:
@@ -78,6 +91,7 @@ class LlavaJson(Dataset):
             samples=len(records),
             images=sum("image" in record for record in records),
             digest=digest,
+            notes=self._notes(verdict.broken),
             words=tuple(map(_length, records[:: len(records) // COUNTED + 1])),
         )
 
@@ -113,16 +127,12 @@ class LlavaJson(Dataset):
             raise DataError(f"{self.path}: holds no record")
         return held, hashlib.sha256(raw).hexdigest()
 
-    def _faults(self, place: int, record: object) -> list[Fault]:
-        """Find what is wrong with a record or its image."""
-        name = _name(record, place)
-        faults = [Fault(self.path, f"record {name}", what) for what in faults_of(record)]
-        if not faults and isinstance(record, dict) and "image" in record:
-            try:
-                self.folder.open(record["image"]).close()
-            except DataError as error:
-                faults.append(Fault(self.path, f"record {name}", str(error)))
-        return faults
+    def _notes(self, broken: Mapping[str, str]) -> tuple[str, ...]:
+        """Say how many images will be skipped, as far as that is known."""
+        if not broken:
+            return ()
+        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        return (f"{self.path}: {next(iter(broken.values()))}{more}: samples of such images will be skipped",)
 
 
 class LlavaSamples:

@@ -170,10 +170,11 @@ class ContrastiveLoss(Loss):
     def diagnose(self, features: Features) -> Mapping[str, Tensor]:
         """Tell whether right pairs find each other, and whether wrong pairs fall together.
 
-        ``retrieval@1`` is the share of sides whose nearest side of the other
-        kind, among this rank's pairs, is the right one; ``cosine`` and
-        ``negative_cosine`` are the mean similarities of right and wrong pairs:
-        both high is collapse.
+        ``pairs`` is how many pairs this rank's batch holds; with ``infonce``,
+        those that have a wrong pair to be told from. ``retrieval@1`` is the
+        share of sides whose nearest side of the other kind, among this rank's
+        pairs, is the right one; ``cosine`` and ``negative_cosine`` are the mean
+        similarities of right and wrong pairs: both high is collapse.
         """
         import torch
         from torch.nn.functional import pad
@@ -185,7 +186,10 @@ class ContrastiveLoss(Loss):
         negative = valid[:, None] & valid & ~_same(pairs, pairs)
         others = pad(similarity.masked_fill(~negative, float("-inf")), (0, 1, 0, 1), value=float("-inf"))
         found = ((right > others.amax(dim=1)[:-1]).float() + (right > others.amax(dim=0)[:-1]).float()) / 2
+        contrasts = self.objective == "infonce" and not (self.across_ranks and _several_ranks())
+        seen = valid & negative.any(dim=1) if contrasts else valid
         return {
+            "pairs": seen.sum().float(),
             "retrieval@1": mean(found, valid),
             "cosine": mean(right, valid),
             "negative_cosine": mean(similarity, negative),
@@ -212,6 +216,12 @@ def mean(values: Tensor, weights: Tensor) -> Tensor:
         weights: What each counts; not negative.
     """
     return (values * weights).sum() / weights.float().sum().clamp(min=1e-6)
+
+
+def _several_ranks() -> bool:
+    from torch import distributed
+
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
 def masked_mean(rows: Tensor, mask: Tensor) -> Tensor:

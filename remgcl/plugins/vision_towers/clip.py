@@ -18,8 +18,14 @@ class Clip(HuggingFaceTower):
         layer: The hidden layer that gives the features; 0 is the embeddings, -1
             the last.
         select: Whether the class token is left out or kept in front.
+        size: Height and width of the input in pixels; that of the weights
+            without it. Learned positions are interpolated to another size.
+        mean: Mean of the input's colours, from 0 to 1; that of the weights without it.
+        std: Standard deviation of the input's colours; that of the weights without it.
+        interpolation: How an image is resized; as the weights have it without it.
     """
 
+    MODEL_TYPES: ClassVar = ("clip_vision_model", "clip")
     MEAN: ClassVar = (0.48145466, 0.4578275, 0.40821073)
     STD: ClassVar = (0.26862954, 0.26130258, 0.27577711)
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
-from remgcl import PatchGrid, RemgclError, TowerSpec, VisionTower
+from remgcl import PatchGrid, RemgclError, TowerSpec
+from remgcl.plugins.vision_towers.preprocessing import PreprocessedTower, Preprocessing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
 @frozen(kw_only=True)
-class IntermediateTower(VisionTower):
+class IntermediateTower(PreprocessedTower):
     """A tower that gives the features of any of its layers as `[N, Dv, rows, columns]`.
 
     Attributes:
@@ -23,6 +24,11 @@ class IntermediateTower(VisionTower):
         layer: The layer (of a transformer) or stage (of a convolutional net)
             that gives the features; -1 is the last.
         select: Whether the class token is left out or kept in front.
+        size: Height and width of the input in pixels; that of the weights
+            without it. Learned positions are interpolated to another size.
+        mean: Mean of the input's colours, from 0 to 1; that of the weights without it.
+        std: Standard deviation of the input's colours; that of the weights without it.
+        interpolation: How an image is resized; as the weights have it without it.
     """
 
     model: str
@@ -34,8 +40,8 @@ class IntermediateTower(VisionTower):
         """Make the library's model."""
 
     @abstractmethod
-    def _input(self, model: Any) -> tuple[tuple[int, int], tuple[float, ...], tuple[float, ...]]:  # noqa: ANN401 - the library's model
-        """Tell the input's height and width, mean and standard deviation."""
+    def _input(self, model: Any) -> Preprocessing:  # noqa: ANN401 - the library's model
+        """Return the input that the weights were trained with."""
 
     @abstractmethod
     def _layer(self, model: Any, pixels: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401 - the library's model
@@ -47,18 +53,19 @@ class IntermediateTower(VisionTower):
 
         with torch.device("meta"):
             model = self._create(pretrained=False).eval()
-            size, mean, std = self._input(model)
-            features, class_token = self._checked(model, torch.empty(1, 3, *size))
+            chosen = self.chosen(self._input(model))
+            features, class_token = self._checked(model, torch.empty(1, 3, *chosen.size))
         _, width, rows, columns = features.shape
         if self.select == "cls_patch" and class_token is None:
             raise RemgclError(f"vision tower {self.model!r}: has no class token; select can only be 'patch'")
         return TowerSpec(
             width=width,
-            size=size,
-            grid=PatchGrid(rows=rows, columns=columns, patch=_patch(model, size, (rows, columns))),
+            size=chosen.size,
+            grid=PatchGrid(rows=rows, columns=columns, patch=_patch(model, chosen.size, (rows, columns))),
             class_token=self.select == "cls_patch",
-            mean=(mean[0], mean[1], mean[2]),
-            std=(std[0], std[1], std[2]),
+            mean=chosen.mean,
+            std=chosen.std,
+            interpolation=chosen.interpolation,
         )
 
     def build(self, *, pretrained: bool = True) -> nn.Module:

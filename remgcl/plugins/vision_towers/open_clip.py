@@ -11,6 +11,7 @@ from attrs import frozen
 
 from remgcl import RemgclError, WeightsError, listed, reading_weights
 from remgcl.plugins.vision_towers.intermediate import IntermediateTower, has_class_token
+from remgcl.plugins.vision_towers.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,6 +28,11 @@ class OpenClip(IntermediateTower):
         layer: The layer (of a transformer) or stage (of a convolutional net)
             that gives the features; -1 is the last.
         select: Whether the class token is left out or kept in front.
+        size: Height and width of the input in pixels; that of the weights
+            without it. Learned positions are interpolated to another size.
+        mean: Mean of the input's colours, from 0 to 1; that of the weights without it.
+        std: Standard deviation of the input's colours; that of the weights without it.
+        interpolation: How an image is resized; as the weights have it without it.
     """
 
     requires: ClassVar[Mapping[str, str]] = {"open_clip": "remgcl[open-clip]"}
@@ -59,18 +65,28 @@ class OpenClip(IntermediateTower):
         weights = self.pretrained if pretrained else None
         with reading_weights(weights or self.model):
             return open_clip.create_model(  # type: ignore[no-any-return]
-                self.model, pretrained=weights, device=torch.get_default_device()
+                self.model, pretrained=weights, device=torch.get_default_device(), force_image_size=self.size
             ).visual
 
-    def _input(self, model: Any) -> tuple[tuple[int, int], tuple[float, ...], tuple[float, ...]]:  # noqa: ANN401 - OpenCLIP's model
-        import open_clip
-        from open_clip.pretrained import get_pretrained_cfg
+    def _input(self, model: Any) -> Preprocessing:  # noqa: ANN401 - OpenCLIP's model
+        """Read the input of the chosen tag; else that on which all tags of the architecture agree; else CLIP's."""
+        from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
+        told: dict[str, Any] = {**model.preprocess_cfg}
+        tagged = self.pretrained is not None and get_pretrained_cfg(self.model, self.pretrained)
+        tags = [self.pretrained] if tagged else list_pretrained_tags_by_model(self.model)
+        known = [get_pretrained_cfg(self.model, tag) for tag in tags]
+        for key in ("mean", "std", "interpolation"):
+            values = {tuple(value) if isinstance(value := one.get(key), list) else value for one in known}
+            if len(values) == 1 and (value := values.pop()) is not None:
+                told[key] = value
         size = model.image_size
-        known = get_pretrained_cfg(self.model, self.pretrained) if self.pretrained else {}
-        mean = known.get("mean") or model.image_mean or open_clip.OPENAI_DATASET_MEAN
-        std = known.get("std") or model.image_std or open_clip.OPENAI_DATASET_STD
-        return (size, size) if isinstance(size, int) else tuple(size), mean, std
+        return Preprocessing(
+            size=(size, size) if isinstance(size, int) else tuple(size),
+            mean=tuple(told["mean"]),
+            std=tuple(told["std"]),
+            interpolation=told["interpolation"],
+        )
 
     def _layer(self, model: Any, pixels: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401 - OpenCLIP's model
         given = model.forward_intermediates(

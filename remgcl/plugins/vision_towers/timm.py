@@ -11,6 +11,7 @@ from attrs import frozen
 
 from remgcl import RemgclError, listed, reading_weights
 from remgcl.plugins.vision_towers.intermediate import IntermediateTower, has_class_token
+from remgcl.plugins.vision_towers.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,6 +28,11 @@ class Timm(IntermediateTower):
         layer: The layer (of a transformer) or stage (of a convolutional net)
             that gives the features; -1 is the last.
         select: Whether the class token is left out or kept in front.
+        size: Height and width of the input in pixels; that of the weights
+            without it. Learned positions are interpolated to another size.
+        mean: Mean of the input's colours, from 0 to 1; that of the weights without it.
+        std: Standard deviation of the input's colours; that of the weights without it.
+        interpolation: How an image is resized; as the weights have it without it.
     """
 
     requires: ClassVar[Mapping[str, str]] = {"timm": "remgcl[timm]"}
@@ -53,16 +59,33 @@ class Timm(IntermediateTower):
             raise RemgclError(f"vision tower: timm has no model {self.model!r}; the nearest are {listed(near)}")
         file = self.weights if pretrained else None
         with reading_weights(file or self.model):
-            model = timm.create_model(self.model, pretrained=pretrained and self.pretrained and not file, num_classes=0)
+            model = self._made(pretrained=pretrained and self.pretrained and not file)
             if file:
                 _load(model, file)
-            return model  # type: ignore[no-any-return]
+            return model
 
-    def _input(self, model: Any) -> tuple[tuple[int, int], tuple[float, ...], tuple[float, ...]]:  # noqa: ANN401 - timm's model
+    def _made(self, *, pretrained: bool) -> nn.Module:
+        """Make the model for its own size or the recipe's; a convolutional net takes any."""
+        import timm
+
+        if self.size is not None:
+            try:
+                return timm.create_model(  # type: ignore[no-any-return]
+                    self.model, pretrained=pretrained, num_classes=0, img_size=self.size
+                )
+            except TypeError as error:
+                if "img_size" not in str(error):
+                    raise
+        return timm.create_model(self.model, pretrained=pretrained, num_classes=0)  # type: ignore[no-any-return]
+
+    def _input(self, model: Any) -> Preprocessing:  # noqa: ANN401 - timm's model
         from timm.data import resolve_model_data_config
 
         config = resolve_model_data_config(model)
-        return tuple(config["input_size"][1:]), config["mean"], config["std"]
+        _, rows, columns = config["input_size"]
+        return Preprocessing(
+            size=(rows, columns), mean=config["mean"], std=config["std"], interpolation=config["interpolation"]
+        )
 
     def _layer(self, model: Any, pixels: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401 - timm's model
         options = {"return_prefix_tokens": True} if has_class_token(model) else {}

@@ -404,7 +404,7 @@ def test_an_encoder_can_be_sent_to_a_loader_worker(encoder: Encoder, ask: Callab
     assert here.image.regions.keys.tolist() == there.image.regions.keys.tolist()
 
 
-def test_half_a_surrogate_pair_is_told_by_sample_and_turn(encoder: Encoder, ask: Callable[..., Sample]) -> None:
+def test_half_a_surrogate_pair_is_told_by_sample_and_turn(encoder: Encoder) -> None:
     message = r"^sample 's': turn 2: holds half of a surrogate pair, '\\ud83d' at character 3$"
 
     with pytest.raises(DataError, match=message):

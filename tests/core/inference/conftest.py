@@ -9,8 +9,6 @@ import torch
 from rich.console import Console
 
 from remgcl import Engine, Job, Recipe, RunFolder
-from remgcl.core.data.encode import Encoder
-from remgcl.core.inference.loaded import LoadedModel
 from remgcl.core.recipe.recipe import PARTS
 
 Read = Callable[..., Recipe]
@@ -42,16 +40,3 @@ def make_run(tmp_path: Path, engine: Engine, read: Read) -> Callable[..., RunFol
         return run
 
     return make
-
-
-@pytest.fixture
-def asked_model(build_model: Callable[..., torch.nn.Module], encoder: Encoder, read: Read) -> LoadedModel:
-    """A small model of bytes with random weights, whose answers depend on image and question."""
-    return LoadedModel(
-        name="small",
-        recipe=read(),
-        stage="tune",
-        model=build_model().eval(),  # type: ignore[arg-type] - the fixture's model
-        encoder=encoder,
-        context=256,
-    )

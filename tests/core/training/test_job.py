@@ -15,9 +15,10 @@ from rich.console import Console
 from safetensors.torch import save_file
 from torch import nn
 
-from remgcl import Engine, Job, Recipe, RunError, RunFolder, Sample, Samples, TextFilter
+from remgcl import Engine, FaultsError, Job, Recipe, RunError, RunFolder, Sample, Samples, TextFilter
 from remgcl.core.model.objective import LANGUAGE
 from remgcl.core.model.saved import saved_parts
+from remgcl.core.planning.plan import make_plan
 from remgcl.core.recipe.recipe import PARTS, Validation
 from remgcl.plugins.backbones.tiny import TinyBackbone
 from remgcl.plugins.datasets import Synthetic
@@ -69,6 +70,12 @@ class FirstOnly(TextFilter):
         """Make the function."""
         assert tokenizer.is_fast
         return lambda ids: np.arange(len(ids)) == 0
+
+
+@pytest.fixture
+def read(engine: Engine, file: Path) -> Read:
+    """Read the small recipe of the core's tests, with overrides; those of the loop have another."""
+    return lambda *overrides: engine.read(file, overrides)
 
 
 @pytest.fixture
@@ -248,6 +255,46 @@ def test_the_parts_that_learn_are_those_that_the_stage_names(read: Read, make_jo
     for part in PARTS:
         learns = {parameter.requires_grad for parameter in model.get_submodule(part).parameters()}
         assert learns == {part in train}
+
+
+@frozen(kw_only=True)
+class HalfFrozenTower(TinyTower):
+    """A tower that freezes its stages, and all of itself where that is asked for."""
+
+    whole: bool = False
+
+    def build(self, *, pretrained: bool = True) -> nn.Module:
+        """Make the tower and freeze some of it."""
+        built = super().build(pretrained=pretrained)
+        (built if self.whole else built.get_submodule("stages")).requires_grad_(requires_grad=False)
+        return built
+
+
+def test_what_a_part_freezes_stays_frozen_in_the_stage_that_trains_it(read: Read, make_job: MakeJob) -> None:
+    tower = HalfFrozenTower(size=(32, 32), channels=(4, 8), strides=((4, 4), (4, 4)))
+    recipe = evolve(read('stages.tune.train=["vision_tower", "projector"]'), vision_tower=tower)
+    model = evolve(make_job(recipe, "tune"), start=None).build_model()
+    learning = {name for name, each in model.named_parameters() if each.requires_grad}
+    assert {name for name in learning if name.startswith("vision_tower")} == {
+        "vision_tower.norm.weight",
+        "vision_tower.norm.bias",
+        "vision_tower.place",
+    }
+    plan = make_plan(recipe, "a.toml")
+    assert plan.learnable["vision_tower"] == sum(
+        each.numel() for name, each in model.vision_tower.named_parameters() if f"vision_tower.{name}" in learning
+    )
+    assert plan.learnable["vision_tower"] < plan.parameters["vision_tower"]
+
+
+def test_a_stage_in_which_nothing_learns_is_refused(read: Read, make_job: MakeJob) -> None:
+    tower = HalfFrozenTower(size=(32, 32), channels=(4, 8), strides=((4, 4), (4, 4)), whole=True)
+    recipe = evolve(read('stages.tune.train=["vision_tower"]'), vision_tower=tower)
+    what = "stages.tune.train: nothing learns; all parameters of 'vision_tower' are frozen"
+    with pytest.raises(RunError, match=rf"^{what}$"):
+        evolve(make_job(recipe, "tune"), start=None).build_model()
+    with pytest.raises(FaultsError, match=rf"^a.toml: {what}$"):
+        make_plan(recipe, "a.toml")
 
 
 @pytest.mark.parametrize(("asked", "times"), [("false", 1), ("true", 2)])

@@ -54,7 +54,7 @@ def test_terms_are_means_over_what_the_batches_since_the_last_log_step_count(pro
     _log(progress, 3)
     progress.add({"language": _term(5.0, 7.0), "global": _term(4.0, 1.0)}, 4)
     _log(progress, 4)
-    assert progress.logged == [{"language": 1.75, "global": 0.0}, {"language": 5.0, "global": 4.0}]
+    assert progress.logged == [{"language": 1.75, "global": None}, {"language": 5.0, "global": 4.0}]
     assert progress.samples == 16
 
 
@@ -201,3 +201,17 @@ def test_on_a_terminal_a_bar_shows_steps_and_terms(read: Callable[..., Recipe], 
     bar.on_train_end(None, None, None)
     assert "20/40" in told.getvalue()
     assert "language 1.250" in told.getvalue()
+
+
+def test_a_loss_without_pairs_is_a_dash_and_is_told_once(progress: Progress, tmp_path: Path) -> None:
+    for step in (1, 4):
+        seen = {**_term(0.0, 4.0), "pairs": torch.tensor(0.0), "retrieval@1": torch.tensor(0.0)}
+        progress.add({"language": _term(1.0), "global": seen}, 4)
+        _log(progress, step)
+    lines = [json.loads(line) for line in (tmp_path / "first" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["terms"]["global"] for line in lines] == [
+        {"loss": None, "weight": 0.5, "pairs": 0.0, "retrieval@1": None}
+    ] * 2
+    printed = progress._job.console.file.getvalue()  # type: ignore[attr-defined]
+    assert "language 1.000  global -  " in printed
+    assert printed.count("loss 'global' saw no pair up to step 1, so it trains nothing") == 1

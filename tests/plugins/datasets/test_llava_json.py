@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 import pickle
 import re
 from collections.abc import Callable, Sequence
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from remgcl import LARGEST_IMAGE, Census, DataError, FaultsError, Region, Turn
+from remgcl import LARGEST_IMAGE, Census, DataError, FaultsError, ImageFolder, Region, Turn
+from remgcl.core.files.verified import contents_read
 from remgcl.plugins.datasets import LlavaJson
 
 Make = Callable[..., dict[str, Any]]
@@ -53,6 +55,35 @@ def test_texts_and_images_are_mixed_and_told_apart(dataset: Write, record: Make)
     assert samples.modality_lengths() == [4, -3, -1]
     assert [sample.image is None for sample in samples] == [False, True, True]
     assert [sample.id for sample in samples] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("unreadable", ["stop", "skip"])
+def test_images_are_decoded_by_the_census_where_contents_are_asked_for(
+    dataset: Write, record: Make, unreadable: str
+) -> None:
+    data = dataset(
+        [record("<image>", "b", image="red.png"), record("<image>", "b", id="cut", image="cut.png")],
+        unreadable=unreadable,
+    )
+    assert data.census().notes == ()
+    with contents_read():
+        if unreadable == "skip":
+            (note,) = data.census().notes
+            assert note.startswith(f"{data.path}: image 'cut.png': is broken; ")
+            assert note.endswith(": samples of such images will be skipped")
+        else:
+            with pytest.raises(FaultsError, match=r"records\.json: record cut: image 'cut\.png': is broken; "):
+                data.census()
+
+
+def test_a_second_census_opens_no_image_again(
+    dataset: Write, record: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.utime(folder / "red.png", (0, 0))
+    data = dataset([record("<image>", "b", image="red.png"), record("a", "b")])
+    first = data.census()
+    monkeypatch.setattr(ImageFolder, "open", None)
+    assert data.census() == first
 
 
 @pytest.mark.parametrize("count", [1, 1999, 2000, 4001])

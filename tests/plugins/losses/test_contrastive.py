@@ -299,7 +299,9 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 
 @each_kind
 def test_right_pairs_that_point_one_way_find_each_other(features: Make, kind: type[ContrastiveLoss]) -> None:
-    told = kind().diagnose(_aligned(features))
+    made = _aligned(features)
+    told = dict(kind().diagnose(made))
+    assert told.pop("pairs") == len(made.regions.text if kind is RefinedLocal else made.patches)
     assert {name: value.item() for name, value in told.items()} == pytest.approx(
         {"retrieval@1": 1, "cosine": 1, "negative_cosine": 0}, abs=1e-6
     )
@@ -317,7 +319,7 @@ def test_collapse_is_told_and_a_tie_is_no_hit(features: Make, kind: type[Contras
         regions=evolve(made.regions, text=one.expand(5, 8), patch_weights=made.regions.patch_weights.to(dtype)),
     )
     told = kind().diagnose(collapsed)
-    assert {name: value.item() for name, value in told.items()} == pytest.approx(
+    assert {name: value.item() for name, value in told.items() if name != "pairs"} == pytest.approx(
         {"retrieval@1": 0, "cosine": 1, "negative_cosine": 1}, abs=0.01
     )
 
@@ -364,12 +366,17 @@ def test_only_negatives_compete(features: Make, kind: type[ContrastiveLoss]) -> 
     alone = kind().diagnose(evolve(made, patch_mask=mask, regions=evolve(made.regions, patch_weights=weights)))
     assert alone["retrieval@1"] == 1
     assert alone["negative_cosine"] == 0
+    assert alone["pairs"] == 0, "one pair has nothing to be told from"
+    pulled = kind(objective="alignment")
+    lone = evolve(made, patch_mask=mask, regions=evolve(made.regions, patch_weights=weights))
+    assert pulled.diagnose(lone)["pairs"] == 1, "alignment needs no wrong pairs"
 
 
 @each_kind
 @pytest.mark.parametrize("nothing", NOTHING.values(), ids=NOTHING)
 def test_of_nothing_zeros_are_told(features: Make, kind: type[ContrastiveLoss], nothing: dict[str, Any]) -> None:
     assert {name: value.item() for name, value in kind().diagnose(features(**nothing)).items()} == {
+        "pairs": 0,
         "retrieval@1": 0,
         "cosine": 0,
         "negative_cosine": 0,

@@ -100,6 +100,56 @@ def test_colours_are_read_beside_the_weights_or_are_those_of_the_family(copy: Pa
         tower.spec()
 
 
+def test_the_processor_file_of_transformers_5_counts_too(copy: Path, family: SimpleNamespace) -> None:
+    own = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6], "resample": 2, "size": {"shortest_edge": 30}}
+    (copy / "processor_config.json").write_text(json.dumps({"image_processor": own, "processor_class": "Any"}))
+    spec = family.part(weights=str(copy)).spec()
+    assert (spec.mean, spec.std, spec.interpolation) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bilinear")
+
+
+def test_a_size_that_the_tower_does_not_take_is_refused_unless_the_recipe_chooses(
+    copy: Path, family: SimpleNamespace
+) -> None:
+    (copy / "preprocessor_config.json").write_text('{"size": {"height": 58, "width": 58}}')
+    with pytest.raises(
+        WeightsError,
+        match=r"preprocessor_config.json: size: 58 x 58 is not that of config.json; there is image_size 30; choose",
+    ):
+        family.part(weights=str(copy)).spec()
+    assert family.part(weights=str(copy), size=(58, 58)).spec().grid.rows == 4
+
+
+def test_the_input_can_be_set_in_the_recipe(
+    copy: Path, family: SimpleNamespace, built: Built, conforms: Callable[[VisionTower], TowerSpec]
+) -> None:
+    set_ = {"mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6), "interpolation": "box"}
+    tower = family.part(weights=str(copy), size=(58, 30), layer=-1, **set_)
+    spec = conforms(tower)
+    assert {name: getattr(spec, name) for name in set_} == set_
+    assert (spec.grid.rows, spec.grid.columns) == (4, 2)
+    pixels = torch.randn(1, 3, 58, 30)
+    full = family.full(pixel_values=pixels, output_hidden_states=True, interpolate_pos_encoding=True)
+    torch.testing.assert_close(built(tower)(pixels), full.hidden_states[-1][:, family.prefix :], rtol=0, atol=1e-5)
+    with pytest.raises(WeightsError, match=r"^size: \(8, 30\) holds no patch; a patch is 14 x 14 pixels$"):
+        family.part(weights=str(copy), size=(8, 30)).spec()
+    with pytest.raises(ValueError, match=r"must hold positive numbers only$"):
+        family.part(weights=str(copy), std=(0.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize("given", ["dinov2", "siglip2", "siglip2_vision_model", "chinese_clip", "vit", "clipseg"])
+def test_weights_of_another_family_are_refused_by_their_model_type(
+    given: str, copy: Path, family: SimpleNamespace
+) -> None:
+    """DINOv2 has all of CLIP's settings, and NaFlex all of SigLIP's: they would load, and see noise."""
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "model_type": given}))
+    for attempt in (family.part(weights=str(copy)).spec, family.part(weights=str(copy)).build):
+        with pytest.raises(
+            WeightsError, match=rf"config.json: model_type: '{given}' is no tower of this family; there"
+        ):
+            attempt()
+
+
 def test_weights_of_half_precision_become_float32(copy: Path, family: SimpleNamespace, built: Built) -> None:
     half = type(family.full).from_pretrained(copy, dtype=torch.float16)
     half.save_pretrained(copy)

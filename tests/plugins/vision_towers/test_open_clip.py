@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import open_clip
 import pytest
 import torch
 from torch import nn
@@ -148,9 +149,35 @@ def test_weights_that_are_nowhere_are_told_before_they_are_read(open_clip_names:
         tower.build()
 
 
-def test_colours_are_those_of_the_weights() -> None:
-    """Weights may be trained on other colours than OpenAI's, which are the default."""
-    random, trained = (OpenClip(model="ViT-B-16-SigLIP", pretrained=tag).spec() for tag in (None, "webli"))
-    assert random.mean == pytest.approx((0.4815, 0.4578, 0.4082), abs=1e-4)
-    assert (trained.mean, trained.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    assert (random.grid, random.width) == (trained.grid, trained.width)
+@pytest.mark.parametrize(
+    ("model", "mean", "std", "interpolation"),
+    [
+        ("ViT-B-16-SigLIP", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic"),
+        ("ViT-L-14-CLIPA", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bilinear"),
+        ("MobileCLIP-S1", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear"),
+        ("PE-Core-T-16-384", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bilinear"),
+        ("ViT-L-14", open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD, "bicubic"),
+        ("RN50", open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD, "bicubic"),
+    ],
+)
+def test_a_file_of_weights_has_the_input_of_its_architecture(
+    model: str, mean: tuple[float, ...], std: tuple[float, ...], interpolation: str
+) -> None:
+    """ViT-L-14 has weights with two kinds of colours, so that only CLIP's are left."""
+    own = OpenClip(model=model, pretrained="some.pt", layer=-1).spec()
+    assert (own.mean, own.std, own.interpolation) == (mean, std, interpolation)
+
+
+def test_the_chosen_weights_decide_where_those_of_an_architecture_differ() -> None:
+    tags = open_clip.pretrained._PRETRAINED["ViT-L-14"]
+    odd = next(tag for tag, told in tags.items() if tuple(told["mean"]) == (0.5, 0.5, 0.5))
+    assert OpenClip(model="ViT-L-14", pretrained=odd).spec().mean == (0.5, 0.5, 0.5)
+
+
+def test_the_input_can_be_set_in_the_recipe(
+    open_clip_names: dict[str, str], conforms: Callable[[VisionTower], TowerSpec]
+) -> None:
+    set_ = {"mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6), "interpolation": "box"}
+    spec = conforms(OpenClip(model=open_clip_names["vit"], size=(60, 46), **set_))
+    assert {name: getattr(spec, name) for name in set_} == set_
+    assert (spec.size, spec.grid.rows, spec.grid.columns) == ((60, 46), 4, 3)

@@ -1,0 +1,43 @@
+"""How many parameters of each part can learn, and stages in which none does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from remgcl.core.errors import Fault, listed
+from remgcl.core.parts import Backbone, Projector, VisionTower
+from remgcl.core.recipe.recipe import Recipe
+from remgcl.core.registry.culprit import foreign
+
+
+def count_part(part: VisionTower | Projector | Backbone, *widths: int) -> tuple[int, int]:
+    """Count the parameters of a part, and those that can learn.
+
+    Those of this project freeze nothing, so no module of theirs is built.
+
+    Args:
+        part: The part.
+        *widths: Widths Dv and D, for a projector.
+    """
+    if foreign(part) or (isinstance(part, Backbone) and part.lora):
+        return part.counts(*widths)
+    return (part.parameters(*widths),) * 2
+
+
+def idle_stages(name: str, recipe: Recipe, counts: Mapping[str, tuple[int, int] | None]) -> list[Fault]:
+    """Find the stages in which nothing learns.
+
+    Args:
+        name: The recipe's file.
+        recipe: The recipe.
+        counts: Parameters of each part, and those that can learn; nothing is
+            said unless all parts were counted.
+    """
+    if not counts or not all(counts.values()):
+        return []
+    learnable = {part: count[1] for part, count in counts.items() if count}
+    return [
+        Fault(name, f"stages.{key}.train", f"nothing learns; all parameters of {listed(stage.train)} are frozen")
+        for key, stage in recipe.stages.items()
+        if not any(learnable[part] for part in stage.train)
+    ]
