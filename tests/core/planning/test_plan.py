@@ -443,5 +443,5 @@ def test_tokens_without_a_row_in_the_embedding_table_are_told(read: Read, monkey
         make_plan(recipe, "r.toml", counted=False)
 
     assert str(told.value).startswith(
-        "r.toml: backbone: the tokenizer has 259 tokens and the embedding table 257 rows; 2 tokens have no row, the first"
+        "r.toml: backbone: the tokenizer has 259 tokens and the embedding table 257 rows; 2 tokens have no row, "
     )
