@@ -4,11 +4,13 @@ import atexit
 import importlib
 import os
 import shutil
+import signal
 import struct
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,30 @@ def shared() -> Path:
     if not (SHARED / "golden").is_dir():
         pytest.skip("the golden data recorded from the published code are not beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Have signals do what they do, whatever the tests inherited: a shell's background job ignores Ctrl-C."""
+    with usual(signal.SIGINT, signal.SIGTERM):
+        yield
+
+
+@pytest.fixture
+def terminal() -> Iterator[None]:
+    """Have the end of the terminal end programs, though nohup may have started the tests."""
+    with usual(signal.SIGHUP):
+        yield
+
+
+@contextmanager
+def usual(*kinds: signal.Signals) -> Iterator[None]:
+    """Give signals the handlers that Python gives them in a program that inherits none."""
+    default = {signal.SIGINT: signal.default_int_handler}
+    before = {kind: signal.signal(kind, default.get(kind, signal.SIG_DFL)) for kind in kinds}
+    yield
+    for kind, handler in before.items():
+        signal.signal(kind, handler)
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,9 @@ def mount(app: FastAPI, models: Sequence[LoadedModel], read_text: ReadText | Non
     """
     page = build(models[:SHOWN_AT_ONCE], read_text)
     auth = None if key is None else ("remgcl", key)
-    gradio.mount_gradio_app(app, page, path="/", auth=auth, theme=THEME, show_error=True, ssr_mode=False)
+    gradio.mount_gradio_app(
+        app, page, path="/", auth=auth, theme=THEME, show_error=True, ssr_mode=False, footer_links=[]
+    )
 
 
 def build(models: Sequence[LoadedModel], read_text: ReadText | None) -> gradio.Blocks:
@@ -53,15 +55,22 @@ def build(models: Sequence[LoadedModel], read_text: ReadText | None) -> gradio.B
         models: The models that answer side by side.
         read_text: Finds the text in an image; None shows no regions.
     """
+    label = "the word and the patches"
     with gradio.Blocks(title="remgcl", analytics_enabled=False, fill_width=True) as page, gradio.Row():
         with gradio.Column(scale=1):
-            image = gradio.Image(type="pil", label="Image", sources=["upload", "clipboard"], elem_id="image")
+            image = gradio.Image(
+                type="pil", label="Image", sources=["upload", "clipboard"], elem_id="image", height=320
+            )
             word = gradio.Textbox(label="Word", placeholder="How similar is it to each patch?", elem_id="word")
-            maps = [_picture(f"{model.name}: similarity of the word to the patches") for model in models]
-            regions = _picture("Text regions, and the patches that each owns") if read_text else None
+            with gradio.Row():
+                maps = [_picture(f"{model.name}: {label}", f"map-{place}") for place, model in enumerate(models)]
+            regions = _picture("Text regions, and the patches that each owns", "regions") if read_text else None
         with gradio.Column(scale=2):
             with gradio.Row():
-                chats = [gradio.Chatbot(label=model.name, height=480) for model in models]
+                chats = [
+                    gradio.Chatbot(label=model.name, height=480, elem_id=f"chat-{place}")
+                    for place, model in enumerate(models)
+                ]
             said = gradio.Textbox(label="Message", placeholder="Ask", elem_id="message", submit_btn=True)
             temperature = gradio.Slider(0, 2, value=0, step=0.1, label="Temperature; 0 takes the most probable token")
             reset = gradio.Button("Begin anew")
@@ -75,8 +84,8 @@ def build(models: Sequence[LoadedModel], read_text: ReadText | None) -> gradio.B
     return made
 
 
-def _picture(label: str) -> gradio.Image:
-    return gradio.Image(label=label, interactive=False, format="png")
+def _picture(label: str, name: str) -> gradio.Image:
+    return gradio.Image(label=label, elem_id=name, interactive=False, format="png")
 
 
 def _answers(models: Sequence[LoadedModel]) -> Callable[..., Iterator[list[Any]]]:

@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +20,7 @@ from remgcl import RunError, Task
 from remgcl.plugins.executors.queued import Queued
 from remgcl.plugins.executors.ray import Ray
 from remgcl.plugins.executors.supervised import Supervised
+from remgcl.plugins.executors.watcher import Watcher
 
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # Ray reads it when it is imported: no word on the terminal
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
@@ -29,7 +30,10 @@ import ray
 from ray import exceptions
 
 TICK = 1.0
-"""Seconds between two looks at the cluster."""
+"""Seconds that a look waits for tasks to end."""
+
+PAUSE = 0.05
+"""Seconds between two looks, so that a cluster without tasks costs next to nothing."""
 
 REACHED = 10.0
 """Seconds in which a cluster must answer."""
@@ -102,7 +106,7 @@ class _Queued(Queued):
         return now - self.since > LOST
 
 
-class RayTasks:
+class RayTasks(Watcher):
     """Tasks, watched until they end."""
 
     def __init__(self, settings: Ray) -> None:
@@ -113,9 +117,8 @@ class RayTasks:
         """
         self._settings = settings
         self._queued: dict[Any, _Queued] = {}
-        self._ended = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, daemon=True)
-        self._watcher.start()
+        self._cancelled: dict[bool, set[Any]] = {False: set(), True: set()}
+        super().__init__()
 
     def submit(self, task: Task) -> Future[int]:
         """Queue a task; it fails at once if no machine is large enough.
@@ -138,43 +141,42 @@ class RayTasks:
         queued.on_cancel(lambda: ray.cancel(ref))
         return queued.future
 
-    def stop(self) -> None:
-        """Have all keep a checkpoint and end; kill what does not."""
-        self._ended.set()
-        for force, wait in ((False, self._settings.patience + MARGIN), (True, MARGIN)):
-            try:
-                self._watcher.join()
-                left = list(self._queued)
-                for ref in left:
-                    ray.cancel(ref, force=force)
-                if left:
-                    ray.wait(left, num_returns=len(left), timeout=wait)
-            except KeyboardInterrupt:  # a second Ctrl-C: no more patience
-                continue
+    @property
+    def pause(self) -> float:
+        """Seconds between two looks; a look waits by itself for tasks that end."""
+        return PAUSE
+
+    def ways(self) -> Iterator[tuple[Callable[[], None], float]]:
+        """Interrupt the tasks, then kill their processes."""
+        yield lambda: self._cancel(force=False), self._settings.patience + MARGIN
+        yield lambda: self._cancel(force=True), MARGIN
+
+    def abandon(self) -> None:
+        """Settle what Ray did not end."""
         for ref in list(self._queued):
             self._settle(ref)
 
-    def _watch(self) -> None:
-        while not self._ended.is_set():
-            refs = list(self._queued)
-            if not refs:
-                self._ended.wait(TICK)
-                continue
-            try:
-                self._look(refs)
-            except Exception as error:  # noqa: BLE001 - whatever Ray says when its head is gone, nobody may wait for ever
-                for ref in list(self._queued):
-                    self._queued.pop(ref).fail(f"is not known any more to Ray; {_first_line(error)}")
-
-    def _look(self, refs: list[Any]) -> None:
+    def look(self, *, stopping: bool = False) -> int:
         """Wait a moment for tasks to end, and look at those that do not."""
-        for ref in ray.wait(refs, timeout=TICK)[0]:
-            self._settle(ref)
-        nodes = _nodes()
-        for ref, queued in list(self._queued.items()):
-            if queued.look(nodes):
-                ray.cancel(ref)
-                self._queued.pop(ref).fail(_too_large(queued.demand, nodes))
+        refs = list(self._queued)
+        try:
+            for ref in ray.wait(refs, timeout=TICK)[0] if refs else ():
+                self._settle(ref)
+            nodes = _nodes() if self._queued and not stopping else []
+            for ref, queued in list(self._queued.items()) if not stopping else ():
+                if queued.look(nodes):
+                    ray.cancel(ref)
+                    self._queued.pop(ref).fail(_too_large(queued.demand, nodes))
+        except Exception as error:  # noqa: BLE001 - whatever Ray says when its head is gone, nobody may wait for ever
+            for ref in list(self._queued):
+                self._queued.pop(ref).fail(f"is not known any more to Ray; {_first_line(error)}")
+        return len(self._queued)
+
+    def _cancel(self, *, force: bool) -> None:
+        """Cancel each task once: an interrupted one that is interrupted again would end without a checkpoint."""
+        for ref in self._queued.keys() - self._cancelled[force]:
+            self._cancelled[force].add(ref)
+            ray.cancel(ref, force=force)
 
     def _settle(self, ref: Any) -> None:  # noqa: ANN401 - Ray's
         """Answer the future of a task that has ended."""

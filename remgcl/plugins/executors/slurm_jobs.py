@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from remgcl import Task
 from remgcl.plugins.executors.queued import Queued
 from remgcl.plugins.executors.slurm import Slurm
 from remgcl.plugins.executors.slurm_attempt import STOP, Attempt
+from remgcl.plugins.executors.watcher import Watcher
 
 POLL = 5.0
 """Seconds between two looks at the queue."""
@@ -94,7 +94,7 @@ class _Job(Queued):
         return True
 
 
-class SlurmJobs:
+class SlurmJobs(Watcher):
     """Jobs, watched until they end."""
 
     def __init__(self, settings: Slurm) -> None:
@@ -105,9 +105,7 @@ class SlurmJobs:
         """
         self._settings = settings
         self._jobs: dict[str, _Job] = {}
-        self._ended = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, daemon=True)
-        self._watcher.start()
+        super().__init__()
 
     def submit(self, task: Task) -> Future[int]:
         """Queue a job, or watch the one that a command that was killed left; it fails at once if Slurm refuses it.
@@ -142,27 +140,23 @@ class SlurmJobs:
         executor.update_parameters(**{name: value for name, value in wanted.items() if value is not None})
         return executor.submit(Attempt(task, settings.patience))
 
-    def stop(self) -> None:
-        """Have all jobs keep a checkpoint and end; cancel those that do not."""
-        self._ended.set()
-        for ask, wait in ((_ask, self._settings.patience + MARGIN), (_scancel, MARGIN)):
-            end = time.monotonic() + wait
-            try:
-                self._watcher.join()
-                while self._look(stopping=True) and time.monotonic() < end:
-                    ask(self._jobs)
-                    time.sleep(POLL)
-            except KeyboardInterrupt:  # a second Ctrl-C: no more patience
-                continue
+    @property
+    def pause(self) -> float:
+        """Seconds between two looks at the queue."""
+        return POLL
+
+    def ways(self) -> Iterator[tuple[Callable[[], None], float]]:
+        """Signal the jobs, then cancel them."""
+        yield lambda: _ask(self._jobs), self._settings.patience + MARGIN
+        yield lambda: _scancel(self._jobs), MARGIN
+
+    def abandon(self) -> None:
+        """Give up jobs that Slurm does not end."""
         for name, job in self._jobs.items():
             job.fail(f"does not end; job {name} was cancelled")
 
-    def _watch(self) -> None:
-        while not self._ended.wait(POLL):
-            self._look()
-
-    def _look(self, *, stopping: bool = False) -> int:
-        """Look at the queue, and answer the futures of jobs that ended; give how many are left."""
+    def look(self, *, stopping: bool = False) -> int:
+        """Look at the queue, and settle the futures of jobs that ended."""
         states = _states() if self._jobs else {}
         if states is not None:
             for name, job in list(self._jobs.items()):

@@ -191,6 +191,7 @@ def test_a_stage_whose_record_cannot_be_used_fails_alone(grids: Grids, damage: s
     assert record.read_text() == damage
 
 
+@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_grid_goes_on_with_the_same_command(grids: Grids, kind: signal.Signals) -> None:
     before = signal.getsignal(kind)

@@ -18,14 +18,11 @@ Serve = Callable[..., str]
 
 
 @contextmanager
-def running(server: Server, dress: Callable[[Any], None] | None = None) -> Iterator[str]:
+def running(server: Server) -> Iterator[str]:
     """Run a server; give its address."""
     import uvicorn
 
-    app = server.app()
-    if dress is not None:
-        dress(app)
-    web = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=5))
+    web = uvicorn.Server(uvicorn.Config(server.app(), port=0, log_level="warning", timeout_graceful_shutdown=5))
     thread = Thread(target=web.run, daemon=True)
     thread.start()
     while not web.started:
