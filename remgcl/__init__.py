@@ -25,6 +25,7 @@ from remgcl.core.evaluation.picture import draw
 from remgcl.core.features import Features, Regions
 from remgcl.core.files.extras import verify_installed
 from remgcl.core.files.images import LARGEST_IMAGE, ImageFolder
+from remgcl.core.files.tensors import StoredTensor, read_file, read_folder, short, stored, write_file
 from remgcl.core.files.weights import read_json, reading_weights, verify_weights
 from remgcl.core.inference.load import load
 from remgcl.core.model.gradients import GradientNorms
@@ -35,6 +36,8 @@ from remgcl.core.parts import (
     Census,
     Dataset,
     Executor,
+    ExportedModel,
+    Format,
     Interpolation,
     Layout,
     Lora,
@@ -42,6 +45,8 @@ from remgcl.core.parts import (
     OcrEngine,
     PatchGrid,
     Projector,
+    Published,
+    PublishedPart,
     Runner,
     Samples,
     Submit,
@@ -71,9 +76,11 @@ __all__ = [
     "Dataset",
     "Engine",
     "Executor",
+    "ExportedModel",
     "Fault",
     "FaultsError",
     "Features",
+    "Format",
     "GradientNorms",
     "ImageFolder",
     "Interpolation",
@@ -87,6 +94,8 @@ __all__ = [
     "PluginError",
     "Point",
     "Projector",
+    "Published",
+    "PublishedPart",
     "Recipe",
     "RecipeError",
     "Region",
@@ -100,6 +109,7 @@ __all__ = [
     "Samples",
     "Stage",
     "StageFolder",
+    "StoredTensor",
     "Submit",
     "Task",
     "Template",
@@ -117,12 +127,17 @@ __all__ = [
     "hookimpl",
     "listed",
     "load",
+    "read_file",
+    "read_folder",
     "read_json",
     "reading_weights",
+    "short",
+    "stored",
     "token_spans",
     "verify_installed",
     "verify_weights",
     "without_half_pairs",
+    "write_file",
 ]
 
 _RENAMED = {"Grid": "PatchGrid"}

@@ -13,7 +13,22 @@ from typing import Annotated
 
 import typer
 
-from remgcl.cli import answer, ask, chat, check, grid, inspect, new_plugin, ocr, parts, run, schema, serve
+from remgcl.cli import (
+    answer,
+    ask,
+    chat,
+    check,
+    export,
+    grid,
+    import_,
+    inspect,
+    new_plugin,
+    ocr,
+    parts,
+    run,
+    schema,
+    serve,
+)
 
 app = typer.Typer(
     name="remgcl",
@@ -42,6 +57,8 @@ app.command("answer")(answer.answer)
 app.command("ask")(ask.ask)
 app.command("chat")(chat.chat)
 app.command("check")(check.check)
+app.command("export")(export.export)
+app.command("import")(import_.import_)
 app.command("inspect")(inspect.inspect)
 app.add_typer(grid.app, name="grid")
 app.command("ocr")(ocr.ocr)

@@ -155,6 +155,11 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
         "Cancelled": {"a cancelled task never runs": "tasks ran that were cancelled before: [0, 1, 2, 3]; ask set_"},
         "Kills": {"tasks are stopped and waited for at the end": "was not told to stop at the end; send SIGTERM"},
     },
+    "formats": {
+        "Greedy": {"it does not take what is no model": "detect: takes 'empty', which holds no model; look for what"},
+        "Crashes": {"what is no model is refused with a clear error": "read: raises KeyError("},
+        "Invents": {"what is no model is refused with a clear error": "read: makes a model of 'empty'; raise Weights"},
+    },
 }
 """What each broken part fails, by kind and class: the check as a sentence, and a piece of what it says."""
 

@@ -163,6 +163,8 @@ def _example(entry: Registered) -> str:
     if entry.kind == "ocr_engines":  # no recipe holds them
         command = f"remgcl ocr IMAGES --out CACHE --engine {entry.name}"
         return " ".join([command, *(f"--engine-set {name}={value}" for name, value in settings.items())])
+    if entry.kind == "formats":
+        return f"remgcl import SOURCE --format {entry.name} --out RUN"
     table = TABLES.get(entry.kind, entry.kind.removesuffix("s"))
     own = table.endswith(".")
     use = [] if own else [f'{USE} = "{entry.name}"']

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
 from remgcl.core.engine import Engine
 from remgcl.core.errors import Hint, RequestError
+from remgcl.core.exchange.importing import import_model, understand
+from remgcl.core.exchange.source import formats_of
 from remgcl.core.inference.loaded import LoadedModel
 from remgcl.core.inference.source import Source, from_run, is_run, nothing
 from remgcl.core.model.assembly import Assembly
 from remgcl.core.parts import Template
+from remgcl.core.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +38,8 @@ def load(  # noqa: PLR0913 - all that can be chosen
     """Load a model that can be asked.
 
     Args:
-        what: A run folder, a stage's folder, or a checkpoint of an interrupted stage.
+        what: A run folder, a stage's folder, a checkpoint of an interrupted stage, or a folder or hub id in a
+            published format, which is imported to a temporary folder first.
         stage: The stage of a run; the last one that has a model by default.
         template: A template in place of the stage's, or its name.
         device: Where it runs; a GPU if there is one.
@@ -44,7 +50,29 @@ def load(  # noqa: PLR0913 - all that can be chosen
         RemgclError: There is no such model, or it cannot be read; nothing is ever filled with random weights instead.
     """
     engine = engine or Engine.installed()
-    source = find(what, engine, stage)
+    with ExitStack() as stack:
+        source = _found(what, engine, stage, stack)
+        return _built(source, engine, template=template, device=device, dtype=dtype)
+
+
+def _found(what: str | Path, engine: Engine, stage: str | None, stack: ExitStack) -> Source:
+    """Find a run, or import a published model to a folder that is deleted once the model is built."""
+    path = Path(what)
+    published = (
+        path.exists() and not is_run(path) and any(known.detect(path) for _, known in formats_of(engine.registry))
+    )
+    hub = not path.exists() and str(what).count("/") == 1 and not str(what).startswith(("/", ".", "~"))
+    if not published and not hub:
+        return find(what, engine, stage)
+    out = RunFolder(Path(stack.enter_context(TemporaryDirectory(prefix="remgcl-"))) / path.name)
+    import_model(understand(what, engine.registry), out, engine.registry)
+    return from_run(out.path, engine.read, stage)
+
+
+def _built(
+    source: Source, engine: Engine, *, template: str | Template | None, device: str | None, dtype: str | None
+) -> LoadedModel:
+    """Build what was found."""
     assembly = Assembly(recipe=source.recipe, stage=source.stage)
     chosen = _template(template, engine)
     place, kind = _device(device), _dtype(dtype)

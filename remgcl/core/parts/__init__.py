@@ -10,6 +10,7 @@ other heavy library: such imports belong inside `build` and its like.
 from remgcl.core.parts.backbone import Backbone, BackboneSpec
 from remgcl.core.parts.dataset import Census, Dataset, Samples
 from remgcl.core.parts.executor import Executor, Submit, Task
+from remgcl.core.parts.format import ExportedModel, Format, Published, PublishedPart
 from remgcl.core.parts.lora import Lora
 from remgcl.core.parts.loss import Loss
 from remgcl.core.parts.ocr_engine import OcrEngine
@@ -27,6 +28,8 @@ __all__ = [
     "Census",
     "Dataset",
     "Executor",
+    "ExportedModel",
+    "Format",
     "Interpolation",
     "Layout",
     "Lora",
@@ -36,6 +39,8 @@ __all__ = [
     "PatchGrid",
     "Pretrained",
     "Projector",
+    "Published",
+    "PublishedPart",
     "Resampling",
     "Runner",
     "Samples",

@@ -15,6 +15,7 @@ from remgcl.core.files.extras import missing
 from remgcl.core.ocr.cache import OcrCache, Origin, content_of
 from remgcl.core.parts import BackboneSpec, Census, Dataset, Layout, Pretrained, TowerSpec
 from remgcl.core.parts.within import parts_in
+from remgcl.core.planning.backbones import try_backbone_of
 from remgcl.core.planning.estimate import Estimate, Sizes, lengths_of, make_estimate
 from remgcl.core.planning.learning import count_part, idle_stages
 from remgcl.core.planning.pairs import Blind, blind_losses
@@ -169,6 +170,7 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
     if tower and backbone:
         attempt("backbone", partial(once, ("tokenizer", parts[1]), partial(verify_tokenizer, parts[1], backbone)))
         try_out(recipe, tower, backbone, attempt, counted=counted)
+        try_backbone_of(recipe, backbone, attempt, once)
     censuses: Censuses = []
     for key, stage in recipe.stages.items():
         _take_censuses(key, stage, censuses, lambda path, data: attempt(path, partial(once, data, data.census)))

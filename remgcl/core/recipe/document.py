@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from attrs import Factory, define
 
 from remgcl.core.errors import Fault, RecipeError
-from remgcl.core.recipe.paths import fill
+from remgcl.core.recipe.paths import fill, here
 
 Table: TypeAlias = dict[str, Any]
 Key: TypeAlias = tuple[str, ...]
@@ -164,7 +164,7 @@ def load(path: Path) -> Document:
     """
     document = Document(str(path))
     for file, table in reversed(_chain(path)):
-        document.overlay(table, str(file))
+        document.overlay(here(table, file.parent), str(file))
     return document
 
 

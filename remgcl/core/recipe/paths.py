@@ -1,7 +1,8 @@
 """The table `[paths]` of a recipe: texts that are given once and filled in wherever they are named.
 
 ``{paths.data}`` in any text stands for the text `data` of that table, in the
-table itself too. All other braces stay as they are.
+table itself too. ``{paths.here}`` stands for the folder of the file that it is
+written in. All other braces stay as they are.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from remgcl.core.errors import Hint
@@ -19,6 +21,24 @@ KeyFault: TypeAlias = tuple[tuple[str, ...], str]
 PATHS = "paths"
 
 _NAMED = re.compile(r"\{paths\.([^{}]*)\}")
+
+
+HERE = "{paths.here}"
+"""Stands for the folder of the file it is written in."""
+
+
+def here(value: Any, folder: Path) -> Any:  # noqa: ANN401 - any TOML value
+    """Fill the folder of a file into all its texts.
+
+    Args:
+        value: What the file holds: nested tables and lists.
+        folder: The folder.
+    """
+    if isinstance(value, Mapping):
+        return {name: here(below, folder) for name, below in value.items()}
+    if isinstance(value, list):
+        return [here(below, folder) for below in value]
+    return value.replace(HERE, str(folder)) if isinstance(value, str) else value
 
 
 def fill(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[KeyFault]]:

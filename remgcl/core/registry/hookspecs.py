@@ -16,6 +16,7 @@ from remgcl.core.parts import (
     Backbone,
     Dataset,
     Executor,
+    Format,
     Loss,
     OcrEngine,
     Projector,
@@ -84,3 +85,8 @@ def remgcl_register_runners() -> Mapping[str, type[Runner]]:  # type: ignore[emp
 @hookspec
 def remgcl_register_executors() -> Mapping[str, type[Executor]]:  # type: ignore[empty-body]
     """Name executors: where the stages of a grid are trained."""
+
+
+@hookspec
+def remgcl_register_formats() -> Mapping[str, type[Format]]:  # type: ignore[empty-body]
+    """Name formats: models in published layouts, read and written."""

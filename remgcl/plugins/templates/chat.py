@@ -17,6 +17,9 @@ MARK = "\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}image\N{MATHEMATICAL RIGHT WHI
 THOUGHT = "</think>"
 """Ends what templates take out of an answer, or write anew."""
 
+TODAY = re.compile(r"""strftime_now\(\s*(?P<quote>['"])(?P<form>.*?)(?P=quote)\s*\)""")
+"""How a template asks for today's date."""
+
 Messages = Sequence[Mapping[str, str]]
 
 
@@ -80,19 +83,23 @@ class Chat(Template):
                 list(messages),
                 tokenize=False,
                 add_generation_prompt=messages[-1]["role"] == "user",
-                strftime_now=self._today,
+                chat_template=self._dated(tokenizer.get_chat_template()),
             )
         except TemplateError as error:
             raise WeightsError(f"template 'chat': the tokenizer's template refuses the conversation; {error}") from None
         return text
 
-    def _today(self, form: str) -> str:
+    def _dated(self, template: str) -> str:
+        """Write the date that is set wherever a template asks for today's."""
+        if not TODAY.search(template):
+            return template
         if self.date is None:
             raise WeightsError(
                 "template 'chat': the tokenizer's template writes today's date, so that texts would change from day to "
                 "day; give one: date = '2024-07-26'"
             )
-        return date.fromisoformat(self.date).strftime(form)
+        day = date.fromisoformat(self.date)
+        return TODAY.sub(lambda asked: repr(day.strftime(asked["form"])), template)
 
     def _start(self, messages: Messages, place: int, whole: str, tokenizer: Any) -> int:  # noqa: ANN401 - as above
         """Find where an answer is learned from: the end of its prompt."""

@@ -30,6 +30,7 @@ def test_there_is_a_hook_for_each_kind_of_part() -> None:
         "remgcl_register_losses",
         "remgcl_register_runners",
         "remgcl_register_executors",
+        "remgcl_register_formats",
     }
 
 
