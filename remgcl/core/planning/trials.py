@@ -50,7 +50,7 @@ def try_out(recipe: Recipe, tower: TowerSpec, backbone: BackboneSpec, attempt: A
     if recipe.text_filter is not None and foreign(recipe.text_filter):
         attempt("text_filter", partial(_try_filter, recipe.text_filter, recipe))
     for key, stage in recipe.stages.items():
-        if foreign(stage.template):
+        if foreign(stage.template) or stage.template.tried:
             attempt(f"stages.{key}.template", partial(_try_template, stage.template, recipe))
 
 

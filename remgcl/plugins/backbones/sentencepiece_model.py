@@ -62,7 +62,7 @@ def _follow(backend: Any, own: Any, *, legacy: bool) -> None:  # noqa: ANN401 - 
     from sentencepiece import sentencepiece_model_pb2
     from tokenizers import Regex, normalizers, pre_tokenizers
 
-    model = sentencepiece_model_pb2.ModelProto.FromString(own.serialized_model_proto())
+    model = sentencepiece_model_pb2.ModelProto.FromString(own.serialized_model_proto())  # type: ignore[attr-defined]
     spec = model.normalizer_spec
     if not (spec.add_dummy_prefix and spec.escape_whitespaces):
         return

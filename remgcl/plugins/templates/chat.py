@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import field, frozen
 
@@ -42,6 +42,7 @@ class Chat(Template):
             are refused without it, as the text would change from day to day.
     """
 
+    tried: ClassVar[bool] = True
     date: str | None = field(default=None, validator=_is_date)
 
     def render(self, turns: Sequence[Turn], tokenizer: Any) -> tuple[Piece, ...]:  # noqa: ANN401 - as in the contract
