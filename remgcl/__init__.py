@@ -5,6 +5,8 @@ This is the public API: all that a plugin may import.
 
 from typing import TYPE_CHECKING
 
+from remgcl.core.data.surrogates import half_pair, without_half_pairs
+from remgcl.core.data.tokens import token_spans
 from remgcl.core.engine import Engine
 from remgcl.core.errors import (
     DataError,
@@ -135,6 +137,7 @@ __all__ = [
     "draw",
     "exact_match",
     "gather",
+    "half_pair",
     "hookimpl",
     "listed",
     "load",
@@ -146,8 +149,10 @@ __all__ = [
     "reading_weights",
     "short",
     "stored",
+    "token_spans",
     "verify_installed",
     "verify_weights",
+    "without_half_pairs",
     "write_file",
 ]
 

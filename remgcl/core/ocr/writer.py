@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import asdict, frozen
 
+from remgcl.core.data.surrogates import without_half_pairs
 from remgcl.core.errors import RunError
 from remgcl.core.files.images import digest
 from remgcl.core.files.whole import as_json, locked, write, writing
@@ -51,7 +52,7 @@ def packed(row: Row) -> pa.RecordBatch:
 
     regions = [
         {
-            "text": region.text,
+            "text": without_half_pairs(region.text),
             "quad": [part for corner in region.quad for part in corner],
             "confidence": region.confidence,
         }
@@ -140,4 +141,4 @@ class OcrWriter:
 
 def _printable(name: str) -> str:
     """Make a text of a name that may hold bytes of no text."""
-    return name.encode("utf-8", "replace").decode()
+    return without_half_pairs(name)

@@ -29,7 +29,7 @@ def outcome(
         after: The same samples answered after it.
     """
     first, last = progress.logged[0], progress.logged[-1]
-    record = {
+    record: dict[str, Any] = {
         "terms": {name: {"first": first[name], "last": last[name]} for name in last},
         "samples": progress.samples,
         "seconds": progress.seconds,
@@ -37,6 +37,7 @@ def outcome(
         "left_out": dict(counts),
     }
     if after:
+        record["left_out"]["held-out prompts shortened"] = sum(each.cut > 0 for each in after)
         record["exact_match"] = {"held_out": len(after), "before": before, "after": exact_match(after)}
     return record
 

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal
 from attrs import field, frozen
 from attrs.validators import gt
 
-from remgcl import LARGEST_IMAGE, Census, DataError, Dataset, Fault, FaultsError, ImageFolder, Sample, read_regular
+from remgcl import (
+    LARGEST_IMAGE,
+    Census,
+    DataError,
+    Dataset,
+    Fault,
+    FaultsError,
+    ImageFolder,
+    Sample,
+    read_regular,
+    without_half_pairs,
+)
 from remgcl.plugins.datasets.record import faults_of, regions_of, turns_of, words_of
 
 if TYPE_CHECKING:
@@ -163,7 +174,7 @@ class LlavaSamples:
             place = (index + skipped) % len(self)
             record = self._records[place]
             self._verify(place)
-            name = str(record.get("id", place))
+            name = _name(record, place)
             try:
                 image, content = self._image(record)
             except DataError as error:
@@ -189,9 +200,9 @@ class LlavaSamples:
         return self._dataset.folder.load(record["image"]) if "image" in record else (None, "")
 
 
-def _name(record: object, place: int) -> object:
-    """Name a record by its id, or else by its place."""
-    return record.get("id", place) if isinstance(record, dict) else place
+def _name(record: object, place: int) -> str:
+    """Name a record in messages, by what UTF-8 can hold."""
+    return without_half_pairs(str(record.get("id", place) if isinstance(record, dict) else place))
 
 
 def _length(record: dict[str, Any]) -> int:
