@@ -5,6 +5,8 @@ This is the public API: all that a plugin may import.
 
 from typing import TYPE_CHECKING
 
+from remgcl.core.data.surrogates import half_pair, without_half_pairs
+from remgcl.core.data.tokens import token_spans
 from remgcl.core.engine import Engine
 from remgcl.core.errors import (
     DataError,
@@ -23,31 +25,44 @@ from remgcl.core.evaluation.picture import draw
 from remgcl.core.features import Features, Regions
 from remgcl.core.files.extras import verify_installed
 from remgcl.core.files.images import LARGEST_IMAGE, ImageFolder
+from remgcl.core.files.regular import read_regular
+from remgcl.core.files.tensors import StoredTensor, read_file, read_folder, short, stored, write_file
 from remgcl.core.files.weights import read_json, reading_weights, verify_weights
 from remgcl.core.inference.load import load
 from remgcl.core.model.gradients import GradientNorms
 from remgcl.core.model.ranks import gather
 from remgcl.core.parts import (
+    Answer,
     Backbone,
     BackboneSpec,
     Census,
     Dataset,
     Executor,
+    ExportedModel,
+    Format,
     Interpolation,
     Layout,
     Lora,
     Loss,
+    Metric,
     OcrEngine,
     PatchGrid,
     Projector,
+    Published,
+    PublishedPart,
     Runner,
     Samples,
+    Score,
     Submit,
     Task,
     Template,
     TextFilter,
     TowerSpec,
+    TrackedStage,
+    Tracker,
+    Tracking,
     VisionTower,
+    mean,
 )
 from remgcl.core.processes import cores
 from remgcl.core.recipe.recipe import Recipe, Stage
@@ -60,6 +75,7 @@ from remgcl.core.training.job import Job
 __all__ = [
     "COUNTS",
     "LARGEST_IMAGE",
+    "Answer",
     "Answered",
     "Backbone",
     "BackboneSpec",
@@ -69,9 +85,11 @@ __all__ = [
     "Dataset",
     "Engine",
     "Executor",
+    "ExportedModel",
     "Fault",
     "FaultsError",
     "Features",
+    "Format",
     "GradientNorms",
     "ImageFolder",
     "Interpolation",
@@ -79,12 +97,15 @@ __all__ = [
     "Layout",
     "Lora",
     "Loss",
+    "Metric",
     "OcrEngine",
     "PatchGrid",
     "Piece",
     "PluginError",
     "Point",
     "Projector",
+    "Published",
+    "PublishedPart",
     "Recipe",
     "RecipeError",
     "Region",
@@ -96,13 +117,18 @@ __all__ = [
     "Runner",
     "Sample",
     "Samples",
+    "Score",
     "Stage",
     "StageFolder",
+    "StoredTensor",
     "Submit",
     "Task",
     "Template",
     "TextFilter",
     "TowerSpec",
+    "TrackedStage",
+    "Tracker",
+    "Tracking",
     "Turn",
     "VisionTower",
     "WeightsError",
@@ -111,13 +137,23 @@ __all__ = [
     "draw",
     "exact_match",
     "gather",
+    "half_pair",
     "hookimpl",
     "listed",
     "load",
+    "mean",
+    "read_file",
+    "read_folder",
     "read_json",
+    "read_regular",
     "reading_weights",
+    "short",
+    "stored",
+    "token_spans",
     "verify_installed",
     "verify_weights",
+    "without_half_pairs",
+    "write_file",
 ]
 
 _RENAMED = {"Grid": "PatchGrid"}

@@ -121,7 +121,9 @@ def shard(objective: nn.Module, mesh: DeviceMesh) -> None:
     learned: Any = objective.learned
     for unit in (*layers, model, *learned.values()):
         fully_shard(unit, mesh=mesh, ignored_params=scalars)
-        register_fsdp_forward_method(unit, "generate" if unit is model else "forward")
+    for unit, name in ((model, "generate"), *((loss, "diagnose") for loss in learned.values())):
+        if hasattr(unit, name):
+            register_fsdp_forward_method(unit, name)  # gathers parameters as `forward` does
 
 
 def trainer() -> type[StageTrainer]:  # noqa: C901 - the methods of a class
@@ -201,9 +203,11 @@ def trainer() -> type[StageTrainer]:  # noqa: C901 - the methods of a class
                     whole[id(sharded)] = nn.Parameter(full, requires_grad=sharded.requires_grad)
             for module, name, sharded in places:
                 setattr(module, name, whole[id(sharded)])
-            yield
-            for module, name, sharded in places:
-                setattr(module, name, sharded)
+            try:
+                yield
+            finally:
+                for module, name, sharded in places:
+                    setattr(module, name, sharded)
 
         def _state(self) -> dict[str, Any]:
             """Return what the ranks hold shards of."""

@@ -13,7 +13,24 @@ from typing import Annotated
 
 import typer
 
-from remgcl.cli import answer, ask, chat, check, grid, inspect, new_plugin, ocr, parts, run, schema, serve
+from remgcl.cli import (
+    answer,
+    ask,
+    chat,
+    check,
+    export,
+    grid,
+    import_,
+    inspect,
+    new_plugin,
+    ocr,
+    output,
+    parts,
+    run,
+    schema,
+    score,
+    serve,
+)
 
 app = typer.Typer(
     name="remgcl",
@@ -42,10 +59,13 @@ app.command("answer")(answer.answer)
 app.command("ask")(ask.ask)
 app.command("chat")(chat.chat)
 app.command("check")(check.check)
+app.command("export")(export.export)
+app.command("import")(import_.import_)
 app.command("inspect")(inspect.inspect)
 app.add_typer(grid.app, name="grid")
 app.command("ocr")(ocr.ocr)
 app.command("parts")(parts.parts)
+app.command("score")(score.score)
 app.command("schema")(schema.schema)
 app.command("serve")(serve.serve)
 app.command("new-plugin")(new_plugin.new_plugin)
@@ -60,8 +80,18 @@ def main() -> None:
     from remgcl.core.registry.culprit import culprit
 
     warnings.simplefilter("ignore", FutureWarning)  # what libraries tell their own developers
+    output.readable()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in output.AWAY or error.filename is not None:
+            raise
+        output.lose(sys.stdout)
+        typer.secho(f"error: the output cannot be written; {str(error.strerror).lower()}", fg="red", err=True)
+        sys.exit(2)
     except RemgclError as error:
         told = "\n".join(filter(None, [str(error), culprit(error)]))
         typer.secho(f"error: {told}".replace("\n", "\nerror: "), fg="red", err=True)

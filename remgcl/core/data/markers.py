@@ -27,6 +27,15 @@ def teach(tokenizer: Any) -> Any:  # noqa: ANN401 - transformers' tokenizers are
     return tokenizer
 
 
+def knows(tokenizer: Any) -> bool:  # noqa: ANN401 - transformers' tokenizers are untyped
+    """Tell whether a tokenizer knows both tokens.
+
+    Args:
+        tokenizer: The backbone's tokenizer.
+    """
+    return {START, END} <= {*tokenizer.get_added_vocab()}
+
+
 def make_room(backbone: Any, tokenizer: Any) -> nn.Module:  # noqa: ANN401 - transformers' models are untyped
     """Give both tokens a row in the input and output embeddings: the mean of all others, as LLaVA does.
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
 from remgcl.core.engine import Engine
 from remgcl.core.errors import Hint, RequestError
+from remgcl.core.exchange.importing import Wanted, import_model, understand
+from remgcl.core.exchange.source import formats_of
 from remgcl.core.inference.loaded import LoadedModel
 from remgcl.core.inference.source import Source, from_run, is_run, nothing
 from remgcl.core.model.assembly import Assembly
 from remgcl.core.parts import Template
+from remgcl.core.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +31,8 @@ def load(  # noqa: PLR0913 - all that can be chosen
     *,
     stage: str | None = None,
     template: str | Template | None = None,
+    base: str | None = None,
+    tower: str | None = None,
     device: str | None = None,
     dtype: str | None = None,
     engine: Engine | None = None,
@@ -33,9 +40,12 @@ def load(  # noqa: PLR0913 - all that can be chosen
     """Load a model that can be asked.
 
     Args:
-        what: A run folder, a stage's folder, or a checkpoint of an interrupted stage.
+        what: A run folder, a stage's folder, a checkpoint of an interrupted stage, or a folder or hub id in a
+            published format, which is imported to a temporary folder first.
         stage: The stage of a run; the last one that has a model by default.
         template: A template in place of the stage's, or its name.
+        base: The model that a published LoRA or projector was trained on top of.
+        tower: The vision tower of a published model, where the one that it names cannot be found.
         device: Where it runs; a GPU if there is one.
         dtype: `float32`, `bfloat16` or `float16`; on a CPU float32, on a GPU the stage's precision.
         engine: The plugins to use; all that are installed by default.
@@ -44,7 +54,32 @@ def load(  # noqa: PLR0913 - all that can be chosen
         RemgclError: There is no such model, or it cannot be read; nothing is ever filled with random weights instead.
     """
     engine = engine or Engine.installed()
-    source = find(what, engine, stage)
+    with ExitStack() as stack:
+        named = template if isinstance(template, str) else None
+        source = _found(what, engine, stage, Wanted(base=base, tower=tower, template=named), stack)
+        return _built(source, engine, template=template, device=device, dtype=dtype)
+
+
+def _found(what: str | Path, engine: Engine, stage: str | None, wanted: Wanted, stack: ExitStack) -> Source:
+    """Find a run, or import a published model to a folder that is deleted once the model is built."""
+    path = Path(what)
+    published = (
+        path.exists() and not is_run(path) and any(known.detect(path) for _, known in formats_of(engine.registry))
+    )
+    hub = not path.exists() and str(what).count("/") == 1 and not str(what).startswith(("/", ".", "~"))
+    if not published and not hub:
+        return find(what, engine, stage)
+    out = RunFolder(Path(stack.enter_context(TemporaryDirectory(prefix="remgcl-"))) / path.name)
+    understood = understand(what, engine.registry, wanted)
+    import_model(understood, out, engine.registry, wanted)
+    provenance = {"source": str(what), "format": understood.format, "notes": list(understood.published.notes)}
+    return evolve(from_run(out.path, engine.read, stage), provenance=provenance)
+
+
+def _built(
+    source: Source, engine: Engine, *, template: str | Template | None, device: str | None, dtype: str | None
+) -> LoadedModel:
+    """Build what was found."""
     assembly = Assembly(recipe=source.recipe, stage=source.stage)
     chosen = _template(template, engine)
     place, kind = _device(device), _dtype(dtype)

@@ -63,6 +63,14 @@ class Assembly:
         backbone = self.recipe.backbone
         return teach(backbone.build_tokenizer()) if backbone.image_markers else backbone.build_tokenizer()
 
+    @property
+    def _marked(self) -> bool:
+        """Whether the image markers are new: a tokenizer that knows them comes with a model that learned them."""
+        from remgcl.core.data.markers import knows
+
+        backbone = self.recipe.backbone
+        return backbone.image_markers and not knows(backbone.build_tokenizer())
+
     @cached_property
     def encoder(self) -> Encoder:
         """Encodes samples into examples."""
@@ -119,7 +127,7 @@ class Assembly:
         whole = "backbone" in saved and "backbone" not in self.saved_in_part
         built = backbone.build(pretrained=not whole)
         verify_width(built, backbone)
-        if backbone.image_markers:
+        if self._marked:
             built = make_room(built, self.tokenizer)
         model = Model(
             tower.build(pretrained="vision_tower" not in saved),

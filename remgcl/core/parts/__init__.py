@@ -10,39 +10,53 @@ other heavy library: such imports belong inside `build` and its like.
 from remgcl.core.parts.backbone import Backbone, BackboneSpec
 from remgcl.core.parts.dataset import Census, Dataset, Samples
 from remgcl.core.parts.executor import Executor, Submit, Task
+from remgcl.core.parts.format import ExportedModel, Format, Published, PublishedPart
 from remgcl.core.parts.lora import Lora
 from remgcl.core.parts.loss import Loss
+from remgcl.core.parts.metric import Answer, Metric, Score, mean
 from remgcl.core.parts.ocr_engine import OcrEngine
 from remgcl.core.parts.part import Part, Pretrained
 from remgcl.core.parts.projector import Projector
 from remgcl.core.parts.runner import Layout, Runner
 from remgcl.core.parts.template import Template
 from remgcl.core.parts.text_filter import TextFilter
+from remgcl.core.parts.tracker import TrackedStage, Tracker, Tracking
 from remgcl.core.parts.vision_tower import Aspect, Interpolation, PatchGrid, Resampling, TowerSpec, VisionTower
 
 __all__ = [
+    "Answer",
     "Aspect",
     "Backbone",
     "BackboneSpec",
     "Census",
     "Dataset",
     "Executor",
+    "ExportedModel",
+    "Format",
     "Interpolation",
     "Layout",
     "Lora",
     "Loss",
+    "Metric",
     "OcrEngine",
     "Part",
     "PatchGrid",
     "Pretrained",
     "Projector",
+    "Published",
+    "PublishedPart",
     "Resampling",
     "Runner",
     "Samples",
+    "Score",
     "Submit",
     "Task",
     "Template",
     "TextFilter",
     "TowerSpec",
+    "TrackedStage",
+    "Tracker",
+    "Tracking",
     "VisionTower",
+    "mean",
 ]

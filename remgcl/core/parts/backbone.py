@@ -109,6 +109,14 @@ class Backbone(Pretrained):
             return self.lora.counts(lambda: self.build(pretrained=False))
         return super().counts()
 
+    def build_miniature(self) -> nn.Module | None:
+        """Make a small random model of the class that `build` makes, for `check` to try; None if there is none."""
+        return None
+
+    def learns_positions(self) -> bool:
+        """Whether each position has a learned embedding, so that no text can be longer than `max_length`."""
+        return False
+
     @abstractmethod
     @returns(
         "a causal language model of transformers: a torch module with get_input_embeddings and get_output_embeddings",

@@ -1,7 +1,8 @@
 """The table `[paths]` of a recipe: texts that are given once and filled in wherever they are named.
 
 ``{paths.data}`` in any text stands for the text `data` of that table, in the
-table itself too. All other braces stay as they are.
+table itself too. ``{paths.here}`` stands for the folder of the file that it is
+written in. All other braces stay as they are.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from remgcl.core.errors import Hint
@@ -18,7 +20,28 @@ KeyFault: TypeAlias = tuple[tuple[str, ...], str]
 
 PATHS = "paths"
 
+LONGEST = 100_000
+"""Most characters of a text with its paths filled in."""
+
 _NAMED = re.compile(r"\{paths\.([^{}]*)\}")
+
+
+HERE = "{paths.here}"
+"""Stands for the folder of the file it is written in."""
+
+
+def here(value: Any, folder: Path) -> Any:  # noqa: ANN401 - any TOML value
+    """Fill the folder of a file into all its texts.
+
+    Args:
+        value: What the file holds: nested tables and lists.
+        folder: The folder.
+    """
+    if isinstance(value, Mapping):
+        return {name: here(below, folder) for name, below in value.items()}
+    if isinstance(value, list):
+        return [here(below, folder) for below in value]
+    return value.replace(HERE, str(folder)) if isinstance(value, str) else value
 
 
 def fill(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[KeyFault]]:
@@ -47,7 +70,11 @@ def fill(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[KeyFault]]:
             return [written(below, (*key, str(place))) for place, below in enumerate(value)]
         if not isinstance(value, str):
             return value
-        unknown = [name for name in _NAMED.findall(value) if name not in given]
+        used = _NAMED.findall(value)
+        if len(value) + sum(len(known.get(name, "")) for name in used) > LONGEST:
+            faults.append((key, f"becomes longer than {LONGEST:,} characters"))
+            return ""
+        unknown = [name for name in used if name not in given]
         faults.extend((key, f"no path {name!r} in [paths]; {Hint(name, tuple(given))}") for name in unknown)
         return _NAMED.sub(lambda match: known.get(match[1], match[0]), value)
 

@@ -8,10 +8,15 @@ from attrs import frozen
 
 from remgcl import Backbone, BackboneSpec, WeightsError, reading_weights, verify_installed, verify_weights
 from remgcl.plugins.backbones import xformers
+from remgcl.plugins.backbones.miniature import miniature
+from remgcl.plugins.backbones.suitable import verify_suitable
 from remgcl.plugins.backbones.tokenizer import read_tokenizer
 
 if TYPE_CHECKING:
     from torch import nn
+
+OFFSET = 2
+"""Rows that a table of learned positions may have more than positions; OPT's has two."""
 
 
 @frozen(kw_only=True)
@@ -41,7 +46,7 @@ class CausalLM(Backbone):
 
     def spec(self) -> BackboneSpec:
         """Read width, vocabulary and layers from the configuration beside the weights."""
-        config = self._config()
+        config = self._config().get_text_config()
         return BackboneSpec(
             width=config.hidden_size,
             vocabulary=config.vocab_size,
@@ -51,7 +56,7 @@ class CausalLM(Backbone):
         )
 
     def verify(self) -> None:
-        """Make sure that the weights exist, and what the settings need."""
+        """Make sure that the weights exist and are of a suitable model, and what the settings need."""
         if self.attention == "flash_attention_2":
             verify_installed("flash_attn", "attention = 'flash_attention_2'", "remgcl[flash-attn]")
         if self.attention == xformers.NAME:
@@ -59,6 +64,7 @@ class CausalLM(Backbone):
         if self.quantize:
             verify_installed("bitsandbytes", f"quantize = {self.quantize}", "remgcl[qlora]")
         verify_weights(self.weights)
+        verify_suitable(self.weights, self._config())
 
     @property
     def restorable(self) -> bool:
@@ -96,6 +102,21 @@ class CausalLM(Backbone):
             )
         return model  # type: ignore[no-any-return]
 
+    def build_miniature(self) -> nn.Module | None:
+        """Make a model of the same class with two layers, and narrow ones if it is large."""
+        return miniature(self._config().get_text_config())
+
+    def learns_positions(self) -> bool:
+        """Look for a table of positions in a model without tensors."""
+        import torch
+        from torch import nn
+
+        with torch.device("meta"):
+            model: Any = self.build(pretrained=False)
+        tokens, most = model.get_input_embeddings(), self.spec().max_length or 0
+        tables = (each for each in model.modules() if isinstance(each, nn.Embedding) and each is not tokens)
+        return any(most <= table.num_embeddings <= most + OFFSET for table in tables)
+
     def _quantization(self) -> Any:  # noqa: ANN401 - transformers' configurations are untyped
         """Quantize as QLoRA does (Dettmers et al. 2023, section 3): NF4, its constants quantized too; or to int8."""
         import torch
@@ -116,5 +137,4 @@ class CausalLM(Backbone):
         from transformers import AutoConfig
 
         with reading_weights(self.weights):
-            config = AutoConfig.from_pretrained(self.weights, trust_remote_code=False)
-        return config.get_text_config()
+            return AutoConfig.from_pretrained(self.weights, trust_remote_code=False)

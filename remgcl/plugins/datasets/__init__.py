@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 from remgcl import Dataset, hookimpl
 from remgcl.plugins.datasets.llava_json import LlavaJson
+from remgcl.plugins.datasets.none import NoSamples
 from remgcl.plugins.datasets.synthetic import Synthetic
 
 
 @hookimpl
 def remgcl_register_datasets() -> Mapping[str, type[Dataset]]:
     """Name the built-in datasets."""
-    return {"llava_json": LlavaJson, "synthetic": Synthetic}
+    return {"llava_json": LlavaJson, "none": NoSamples, "synthetic": Synthetic}

@@ -38,7 +38,7 @@ def launch(runner: DeepSpeed, job: Job) -> None:
 
     _ready(runner)
     command = [*_command(runner), RANK, str(job.run.path.resolve()), job.name]
-    launch_ranks(job, command, _environment(runner, job.folder.path / "environment"), "DeepSpeed's launcher")
+    launch_ranks(job, command, _environment(runner, job.folder.path / "ranks"), "DeepSpeed's launcher")
 
 
 def _ready(runner: DeepSpeed) -> None:
@@ -117,11 +117,13 @@ def _command(runner: DeepSpeed) -> list[str]:
     return command + [f"{name}={value}" for name, value in options.items() if value is not None]
 
 
-def _environment(runner: DeepSpeed, file: Path) -> dict[str, str]:
+def _environment(runner: DeepSpeed, told: Path) -> dict[str, str]:
     """Give every process what it needs to know; DeepSpeed exports the file's variables to other machines."""
     own = dict(runner.environment)
     if runner.cpu:
         own |= {"DS_ACCELERATOR": "cpu"}
         own.setdefault("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
+    told.mkdir(parents=True, exist_ok=True)
+    file = told / "environment"
     file.write_text("".join(f"{name}={value}\n" for name, value in own.items()), encoding="utf-8")
     return {**os.environ, **own, "DS_ENV_FILE": str(file)}

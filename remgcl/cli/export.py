@@ -1,0 +1,27 @@
+"""``remgcl export``: write a run's model in a published format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remgcl.cli.asking import Run, Stage
+
+
+def export(
+    run: Run,
+    *,
+    format_: Annotated[str, typer.Option("--format", metavar="NAME", help="llava or transformers-llava.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write; it must be new or empty.")],
+    stage: Stage = None,
+) -> None:
+    """Write a model in a published format, read it back, and print the largest difference of logits."""
+    from remgcl.core.inference.export import export as write
+
+    done = write(run, format_, out, stage=stage)
+    typer.echo(f"exported {run} to {out} ({format_})")
+    typer.echo(
+        f"largest difference of logits, read back by {done.by}: {done.difference:.2g} (largest logit {done.scale:.3g})"
+    )

@@ -1,0 +1,81 @@
+"""A backbone tried on random embeddings: one step, and one generation, as training and answering run it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from remgcl.core.errors import RunError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+TOKENS, NEW = 12, 2
+"""Tokens of the prompt, and of the answer."""
+
+TOLERANCE = 1e-3
+"""Most by which logits may differ, as a share of the largest."""
+
+FAILURES = (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError)
+
+
+def try_backbone(backbone: nn.Module) -> None:
+    """Run a small language model of transformers from embeddings, where it runs from ids.
+
+    Args:
+        backbone: The model, with random weights; it is changed.
+
+    Raises:
+        RunError: It fails from embeddings, computes something else from them
+            than from the ids they stand for, or cannot generate.
+    """
+    model: Any = backbone.eval()
+    rows = model.get_input_embeddings().num_embeddings
+    ids = torch.arange(TOKENS)[None] % rows  # [1, T]
+    present = torch.ones_like(ids)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        _spread(model)
+        try:
+            with torch.no_grad():
+                due = model(input_ids=ids, attention_mask=present, use_cache=False).logits  # [1, T, V]
+        except FAILURES:
+            return  # what is wrong has nothing to do with embeddings
+        known = model.get_input_embeddings()(ids).detach()  # [1, T, D]
+        image = known.clone().normal_(std=float(known.std()))
+        got = _attempt("cannot run from embeddings", lambda: _step(model, known, present))
+        if not torch.allclose(got, due, rtol=0, atol=TOLERANCE * float(due.abs().max())):
+            raise RunError(
+                "computes other logits from embeddings than from the ids that they stand for, so it needs more than "
+                "embeddings; choose another model"
+            )
+        _attempt("cannot run from the embeddings of an image", lambda: _step(model, image, present))
+        _attempt(
+            "cannot generate from embeddings",
+            lambda: model.generate(inputs_embeds=image, attention_mask=present, max_new_tokens=NEW, do_sample=False),
+        )
+
+
+def _spread(model: nn.Module) -> None:
+    """Make weights large enough that nothing is lost in rounding: a model may begin with zeros."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(mean=0.0 if parameter.dim() > 1 else 0.5, std=0.1)
+
+
+def _step(model: Any, embeddings: Tensor, present: Tensor) -> Tensor:  # noqa: ANN401 - transformers' models are untyped
+    """Run forward and backward, as a step of training does."""
+    given = embeddings.clone().requires_grad_()
+    logits: Tensor = model(inputs_embeds=given, attention_mask=present, use_cache=False).logits
+    logits.float().logsumexp(-1).mean().backward()  # type: ignore[no-untyped-call]
+    return logits.detach()
+
+
+def _attempt(what: str, run: Any) -> Any:  # noqa: ANN401 - whatever it returns
+    try:
+        return run()
+    except FAILURES as error:
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        raise RunError(f"{what}; {first}") from error

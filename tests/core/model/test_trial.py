@@ -1,0 +1,60 @@
+"""The trial of a backbone: what fails from embeddings is told, whatever the model is called."""
+
+import re
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from remgcl import RunError
+from remgcl.core.model.trial import try_backbone
+from remgcl.plugins.backbones.tiny import TinyBackbone
+
+
+def small() -> Any:  # noqa: ANN401 - transformers' models are untyped
+    """Build a small Llama."""
+    return TinyBackbone(width=16, layers=1, heads=2, mlp=16).build()
+
+
+def test_a_model_that_needs_embeddings_alone_passes() -> None:
+    try_backbone(small())
+
+
+def test_a_model_that_looks_tokens_up_once_more_is_refused() -> None:
+    model = small()
+    forward, second = model.forward, nn.Embedding(model.config.vocab_size, 1)
+
+    def looks_up(*args: object, input_ids: Tensor | None = None, **options: Any) -> Any:  # noqa: ANN401 - as the model's
+        output = forward(*args, input_ids=input_ids, **options)
+        if input_ids is not None:
+            output.logits = output.logits + second(input_ids)
+        return output
+
+    model.forward = looks_up
+    with pytest.raises(RunError, match=r"^computes other logits from embeddings than from the ids that they stand for"):
+        try_backbone(model)
+
+
+@pytest.mark.parametrize(
+    ("method", "what"),
+    [("generate", "cannot generate from embeddings; no way"), ("forward", "cannot run from embeddings")],
+)
+def test_what_fails_from_embeddings_is_told_with_its_reason(method: str, what: str) -> None:
+    model = small()
+    own = getattr(model, method)
+
+    def fails(*args: object, inputs_embeds: Tensor | None = None, **options: Any) -> Any:  # noqa: ANN401 - as the model's
+        if inputs_embeds is not None:
+            raise ValueError("no way\nat all")
+        return own(*args, **options)
+
+    setattr(model, method, fails)
+    with pytest.raises(RunError, match=rf"^{re.escape(what)}"):
+        try_backbone(model)
+
+
+def test_a_model_that_fails_from_ids_too_is_not_judged() -> None:
+    model = small()
+    model.forward = lambda **_: 1 / torch.zeros(0)[0]
+    try_backbone(model)
