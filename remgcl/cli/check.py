@@ -49,6 +49,8 @@ def check(
     console.print(_parts(engine, read, plan))
     console.print(_stages(engine, read, plan))
     console.print(_costs(plan, tflops))
+    for note in plan.notes:
+        console.print(note, style="yellow", markup=False)
     for stage in plan.stages.values():
         for note in (*stage.train.notes, *(stage.held_out.notes if stage.held_out else ()), *stage.notes):
             console.print(note, style="yellow", markup=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from attrs import frozen
 
@@ -42,6 +42,8 @@ def _score(value: object) -> bool:
 @frozen(kw_only=True)
 class Metric(Part):
     """Score the predictions of a model as a published scorer does."""
+
+    command: ClassVar[str] = "remgcl score {name} PREDICTIONS.json"
 
     def fault(self, answer: Answer) -> str | None:
         """Say what is wrong with an item that the rule cannot score: ``<field>: <what>``, or None.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import frozen
 
@@ -31,6 +31,8 @@ def _flaw(pieces: object, turns: Sequence[Turn], *_: object, **__: object) -> st
 @frozen(kw_only=True)
 class Template(Part):
     """Write a conversation as the language model reads it."""
+
+    table: ClassVar[str] = "stages.NAME.template"
 
     @abstractmethod
     @returns("a tuple of Piece, with an image wherever a turn shows one, and something learned of every answer", _flaw)

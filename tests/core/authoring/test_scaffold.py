@@ -15,9 +15,9 @@ import pytest
 from rich.console import Console
 
 from remgcl import Engine, PluginError, RunError, RunFolder, Task
-from remgcl.core.authoring.scaffold import kind_of, package, singular, verify_name, write_package
+from remgcl.core.authoring.scaffold import kind_of, package, verify_name, write_package
 from remgcl.core.registry.loading import API, load
-from remgcl.core.registry.registry import KINDS
+from remgcl.core.registry.registry import KINDS, singular
 
 ROOT = Path(__file__).parents[3]
 
