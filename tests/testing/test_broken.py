@@ -104,7 +104,7 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
     },
     "metrics": {
         "Raises": {"it scores any text": "raises ZeroDivisionError('division by zero') for the prediction ''"},
-        "Infinite": {"it scores any text": "scores inf for ''; a finite number is due"},
+        "Infinite": {"it scores any text": "must return a number, or a label or pair; it returned inf"},
         "Counts": {"it scores the same each time": "gives another score the second time; leave chance and state out"},
         "Sums": {"its summary can be written": "has a summary that JSON cannot hold: Object of type set"},
     },
