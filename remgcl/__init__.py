@@ -5,6 +5,8 @@ This is the public API: all that a plugin may import.
 
 from typing import TYPE_CHECKING
 
+from remgcl.core.data.surrogates import half_pair, without_half_pairs
+from remgcl.core.data.tokens import token_spans
 from remgcl.core.engine import Engine
 from remgcl.core.errors import (
     DataError,
@@ -23,6 +25,7 @@ from remgcl.core.evaluation.picture import draw
 from remgcl.core.features import Features, Regions
 from remgcl.core.files.extras import verify_installed
 from remgcl.core.files.images import LARGEST_IMAGE, ImageFolder
+from remgcl.core.files.regular import read_regular
 from remgcl.core.files.tensors import StoredTensor, read_file, read_folder, short, stored, write_file
 from remgcl.core.files.weights import read_json, reading_weights, verify_weights
 from remgcl.core.inference.load import load
@@ -134,6 +137,7 @@ __all__ = [
     "draw",
     "exact_match",
     "gather",
+    "half_pair",
     "hookimpl",
     "listed",
     "load",
@@ -141,11 +145,14 @@ __all__ = [
     "read_file",
     "read_folder",
     "read_json",
+    "read_regular",
     "reading_weights",
     "short",
     "stored",
+    "token_spans",
     "verify_installed",
     "verify_weights",
+    "without_half_pairs",
     "write_file",
 ]
 

@@ -24,6 +24,7 @@ from remgcl.cli import (
     inspect,
     new_plugin,
     ocr,
+    output,
     parts,
     run,
     schema,
@@ -79,8 +80,18 @@ def main() -> None:
     from remgcl.core.registry.culprit import culprit
 
     warnings.simplefilter("ignore", FutureWarning)  # what libraries tell their own developers
+    output.readable()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in output.AWAY or error.filename is not None:
+            raise
+        output.lose(sys.stdout)
+        typer.secho(f"error: the output cannot be written; {str(error.strerror).lower()}", fg="red", err=True)
+        sys.exit(2)
     except RemgclError as error:
         told = "\n".join(filter(None, [str(error), culprit(error)]))
         typer.secho(f"error: {told}".replace("\n", "\nerror: "), fg="red", err=True)

@@ -119,7 +119,7 @@ class Engine:
         try:
             recipe = Structure(self.registry.without(off)).read(given, Recipe)
         except RecipeError as error:
-            faults += error.faults
+            faults += _without_new_stages(given, error.faults)
         if faults:
             raise RecipeError(faults)
         return recipe
@@ -239,6 +239,7 @@ class Engine:
                 folder.describe(tomli_w.dumps(self.table(recipe)), provenance())
             for key in recipe.stages:
                 if finished[key]:
+                    folder.stage(key).verify_model()
                     console.print(f"[bold]{key}[/]: finished already, in {escape(str(folder.stage(key).path))}")
                     continue
                 folder.stage(key).begin(inputs[key], restart=restart)
@@ -284,3 +285,20 @@ class Engine:
 
 def _counted(plan: Plan, stages: Iterable[str]) -> dict[str, tuple[Census, Census | None]]:
     return {key: (plan.stages[key].train, plan.stages[key].held_out) for key in stages}
+
+
+def _without_new_stages(given: document.Document, faults: Sequence[Fault]) -> list[Fault]:
+    """Say of a stage that an option began, and that lacks its data, that there is no such stage."""
+    held = given.table.get("stages")
+    stages: Mapping[str, Any] = held if isinstance(held, Mapping) else {}
+    made = {
+        name
+        for name, stage in stages.items()
+        if given.origins.get(("stages", name), "").startswith("--set ")
+        and isinstance(stage, Mapping)
+        and "data" not in stage
+    }
+    there = tuple(name for name in stages if name not in made)
+    kept = [fault for fault in faults if not any(f"{fault.key}.".startswith(f"stages.{name}.") for name in made)]
+    told = [given.fault(("stages", name), f"there is no stage {name!r}; {Hint(name, there)}") for name in sorted(made)]
+    return [*told, *kept]

@@ -30,7 +30,14 @@ def _flaw(pieces: object, turns: Sequence[Turn], *_: object, **__: object) -> st
 
 @frozen(kw_only=True)
 class Template(Part):
-    """Write a conversation as the language model reads it."""
+    """Write a conversation as the language model reads it.
+
+    Attributes:
+        tried: Whether `remgcl check` tries it on a conversation, as those of
+            third parties always are: what it writes depends on the tokenizer.
+    """
+
+    tried: ClassVar[bool] = False
 
     table: ClassVar[str] = "stages.NAME.template"
 

@@ -19,7 +19,7 @@ from remgcl.core.planning.backbones import try_backbone_of
 from remgcl.core.planning.estimate import Estimate, Sizes, lengths_of, make_estimate
 from remgcl.core.planning.learning import adapter_notes, count_part, idle_stages
 from remgcl.core.planning.pairs import Blind, blind_losses
-from remgcl.core.planning.trials import try_out
+from remgcl.core.planning.trials import try_out, verify_tokenizer
 from remgcl.core.recipe.recipe import PARTS, PartName, Recipe, Stage
 from remgcl.core.registry.culprit import culprit
 
@@ -169,6 +169,7 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
     backbone = attempt("backbone", lambda: once(parts[1], lambda: _verified(parts[1]).spec()))
     attempt("runner", lambda: recipe.runner.verify(recipe))
     if tower and backbone:
+        attempt("backbone", partial(once, ("tokenizer", parts[1]), partial(verify_tokenizer, parts[1], backbone)))
         try_out(recipe, tower, backbone, attempt, counted=counted)
         try_backbone_of(recipe, backbone, attempt, once)
     censuses: Censuses = []
