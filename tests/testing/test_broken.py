@@ -102,6 +102,12 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
         "Empty": {"every piece that is learned has a text": "one question: a learned piece has no text; leave it out"},
         "Open": {"the prompt is where training began to learn": "before the answer; let both agree"},
     },
+    "metrics": {
+        "Raises": {"it scores any text": "raises ZeroDivisionError('division by zero') for the prediction ''"},
+        "Infinite": {"it scores any text": "must return a number, or a label or pair; it returned inf"},
+        "Counts": {"it scores the same each time": "gives another score the second time; leave chance and state out"},
+        "Sums": {"its summary can be written": "has a summary that JSON cannot hold: Object of type set"},
+    },
     "text_filters": {
         "Numbers": {"it answers a mask of the tokens": "answers int64 [32] to 32 tokens; an array bool [32] is due"},
         "Writes": {"it leaves the tokens as they are": "changes the token ids; work on a copy"},
