@@ -5,6 +5,8 @@ This is the public API: all that a plugin may import.
 
 from typing import TYPE_CHECKING
 
+from remgcl.core.data.surrogates import half_pair, without_half_pairs
+from remgcl.core.data.tokens import token_spans
 from remgcl.core.engine import Engine
 from remgcl.core.errors import (
     DataError,
@@ -23,12 +25,14 @@ from remgcl.core.evaluation.picture import draw
 from remgcl.core.features import Features, Regions
 from remgcl.core.files.extras import verify_installed
 from remgcl.core.files.images import LARGEST_IMAGE, ImageFolder
+from remgcl.core.files.regular import read_regular
 from remgcl.core.files.tensors import StoredTensor, read_file, read_folder, short, stored, write_file
 from remgcl.core.files.weights import read_json, reading_weights, verify_weights
 from remgcl.core.inference.load import load
 from remgcl.core.model.gradients import GradientNorms
 from remgcl.core.model.ranks import gather
 from remgcl.core.parts import (
+    Answer,
     Backbone,
     BackboneSpec,
     Census,
@@ -40,6 +44,7 @@ from remgcl.core.parts import (
     Layout,
     Lora,
     Loss,
+    Metric,
     OcrEngine,
     PatchGrid,
     Projector,
@@ -47,12 +52,17 @@ from remgcl.core.parts import (
     PublishedPart,
     Runner,
     Samples,
+    Score,
     Submit,
     Task,
     Template,
     TextFilter,
     TowerSpec,
+    TrackedStage,
+    Tracker,
+    Tracking,
     VisionTower,
+    mean,
 )
 from remgcl.core.processes import cores
 from remgcl.core.recipe.recipe import Recipe, Stage
@@ -65,6 +75,7 @@ from remgcl.core.training.job import Job
 __all__ = [
     "COUNTS",
     "LARGEST_IMAGE",
+    "Answer",
     "Answered",
     "Backbone",
     "BackboneSpec",
@@ -86,6 +97,7 @@ __all__ = [
     "Layout",
     "Lora",
     "Loss",
+    "Metric",
     "OcrEngine",
     "PatchGrid",
     "Piece",
@@ -105,6 +117,7 @@ __all__ = [
     "Runner",
     "Sample",
     "Samples",
+    "Score",
     "Stage",
     "StageFolder",
     "StoredTensor",
@@ -113,6 +126,9 @@ __all__ = [
     "Template",
     "TextFilter",
     "TowerSpec",
+    "TrackedStage",
+    "Tracker",
+    "Tracking",
     "Turn",
     "VisionTower",
     "WeightsError",
@@ -121,17 +137,22 @@ __all__ = [
     "draw",
     "exact_match",
     "gather",
+    "half_pair",
     "hookimpl",
     "listed",
     "load",
+    "mean",
     "read_file",
     "read_folder",
     "read_json",
+    "read_regular",
     "reading_weights",
     "short",
     "stored",
+    "token_spans",
     "verify_installed",
     "verify_weights",
+    "without_half_pairs",
     "write_file",
 ]
 

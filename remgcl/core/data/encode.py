@@ -13,10 +13,12 @@ from attrs import evolve, field, frozen
 from remgcl.core.data.geometry import Placement, content_mask, patch_weights
 from remgcl.core.data.markers import mark
 from remgcl.core.data.pixels import prepare
+from remgcl.core.data.prompt import fit_prompt
+from remgcl.core.data.surrogates import half_pair
 from remgcl.core.data.tokens import IGNORED, Ids, Mask, Tokens, tokenize
 from remgcl.core.errors import DataError
 from remgcl.core.parts import Aspect, PatchGrid, Resampling, Template, TowerSpec
-from remgcl.core.samples import Region, Sample
+from remgcl.core.samples import Region, Sample, Turn
 
 
 @frozen(eq=False, kw_only=True)
@@ -115,12 +117,33 @@ class Encoder:
             sample: A conversation, with its image if it has one.
 
         Raises:
-            DataError: Image and turns disagree, or the image leaves no room for text.
+            DataError: A text holds half of a surrogate pair, image and turns
+                disagree, or the image leaves no room for text.
         """
         self._verify(sample)
-        pieces = self.template.render(sample.turns, self.tokenizer)
-        tokens = tokenize(mark(pieces) if self.image_markers else pieces, self.tokenizer)
-        tokens = tokens.fit(self.max_length, self.tower.tokens)
+        return self._example(sample, self._write(sample.turns).fit(self.max_length, self.tower.tokens))
+
+    def prompt(self, sample: Sample) -> Example:
+        """Encode a sample without its last answer, for the model to give one.
+
+        A prompt that is too long is shortened from the text of its oldest
+        turns, so that it ends where the assistant's answer begins.
+
+        Args:
+            sample: A conversation that ends with the assistant's turn.
+
+        Raises:
+            DataError: As when it is called.
+        """
+        asked = evolve(sample, turns=sample.turns[:-1])
+        self._verify(asked)
+        return self._example(asked, fit_prompt(asked.turns, self._write, self.max_length, self.tower.tokens))
+
+    def _write(self, turns: Sequence[Turn]) -> Tokens:
+        pieces = self.template.render(turns, self.tokenizer)
+        return tokenize(mark(pieces) if self.image_markers else pieces, self.tokenizer)
+
+    def _example(self, sample: Sample, tokens: Tokens) -> Example:
         kept = tokens.labels != IGNORED
         if self.keep is not None:
             kept[kept] = self.keep(tokens.labels[kept])
@@ -132,18 +155,12 @@ class Encoder:
             replaced=sample.stands_in_for,
         )
 
-    def prompt(self, sample: Sample) -> Example:
-        """Encode a sample without its last answer, for the model to give one.
-
-        Args:
-            sample: A conversation that ends with the assistant's turn.
-
-        Raises:
-            DataError: As when it is called.
-        """
-        return self(evolve(sample, turns=sample.turns[:-1]))
-
     def _verify(self, sample: Sample) -> None:
+        texts = {f"turn {at + 1}": turn.text for at, turn in enumerate(sample.turns)}
+        texts |= {f"region {at + 1}": region.text for at, region in enumerate(sample.regions)}
+        told = [f"sample {sample.id!r}: {where}: {half}" for where, text in texts.items() if (half := half_pair(text))]
+        if told:
+            raise DataError("\n".join(told))
         shown = sum(turn.image for turn in sample.turns)
         if shown != (sample.image is not None):
             has = "an image" if sample.image else "no image"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from remgcl.core.data.tokens import token_spans
 from remgcl.core.samples import Turn
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def ending_of(template: Template, tokenizer: Any) -> Ending:  # noqa: ANN401 - t
     turns = (Turn("user", "q"), Turn("assistant", "a"))
     learned = [piece for piece in template.render(turns, tokenizer) if piece.learned]
     text = learned[-1].text.strip(" ").removeprefix("a").strip(" ")
-    inside = tokenizer("a" + text, add_special_tokens=False, return_offsets_mapping=True)
-    ids = [token for token, (at, _) in zip(inside["input_ids"], inside["offset_mapping"], strict=True) if at >= 1]
+    ids = [token for token, (at, _) in token_spans("a" + text, tokenizer) if at >= 1]
     whole = len(ids) == 1
     stop = {tokenizer.eos_token_id, *(ids if whole else ())}
     return Ending(text, tuple(sorted(stop - {None})), whole)

@@ -16,10 +16,12 @@ class Answered:
     Attributes:
         sample: The sample; its last turn is the true answer.
         answer: What the model says.
+        cut: How many tokens of the prompt did not fit.
     """
 
     sample: Sample
     answer: str
+    cut: int = 0
 
     @property
     def right(self) -> bool:

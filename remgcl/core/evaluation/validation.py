@@ -32,13 +32,14 @@ def answer_all(model: Model, samples: Samples, encoder: Encoder, settings: Valid
     stop = list(ending.ids)
     for start in range(0, len(samples), settings.batch_size):
         asked = [samples[i] for i in range(start, min(start + settings.batch_size, len(samples)))]
-        batch = collate([encoder.prompt(sample) for sample in asked])
+        prompts = [encoder.prompt(sample) for sample in asked]
+        batch = collate(prompts)
         batch = {name: tensor.to(device) for name, tensor in batch.items()}  # type: ignore[assignment, attr-defined]
         ids = model.generate(
             batch, settings.max_new_tokens, eos_token_id=stop, pad_token_id=encoder.tokenizer.pad_token_id
         )
-        for sample, text in zip(asked, encoder.tokenizer.batch_decode(ids), strict=True):
-            yield Answered(sample, _clean(text, ending.text, encoder.tokenizer))
+        for sample, prompt, text in zip(asked, prompts, encoder.tokenizer.batch_decode(ids), strict=True):
+            yield Answered(sample, _clean(text, ending.text, encoder.tokenizer), prompt.tokens.cut)
 
 
 def _clean(text: str, ending: str, tokenizer: Any) -> str:  # noqa: ANN401 - transformers' tokenizers are untyped

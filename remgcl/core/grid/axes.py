@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from math import isfinite
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -131,6 +132,8 @@ def _choice(key: str, value: Any, base: Document, place: str) -> Choice:  # noqa
     """Read one value of an axis."""
     if isinstance(value, Mapping) and LABEL in value:
         return _together(value, base, place)
+    if _endless(value):
+        raise ValueFaultError(f"must be a finite number; it is {value!r}", (place,))
     path = expand(key, base)
     if holds_tables(path):
         _verify_names(value, place)
@@ -142,6 +145,8 @@ def _choice(key: str, value: Any, base: Document, place: str) -> Choice:  # noqa
 def _together(value: Mapping[str, Any], base: Document, place: str) -> Choice:
     """Read a value that sets several keys, or takes some out."""
     known = {LABEL: str, SET: Mapping, UNSET: list}
+    if _endless(value):
+        raise ValueFaultError(f"must hold finite numbers; it is {value!r}", (place,))
     for name, held in value.items():
         if not isinstance(held, known.get(name, ())):
             told = f"must have {LABEL!r}, a text, and {SET!r}, a table, or {UNSET!r}, a list of keys"
@@ -151,6 +156,15 @@ def _together(value: Mapping[str, Any], base: Document, place: str) -> Choice:
         return Choice(value[LABEL], value, settings + read_settings(dict.fromkeys(value.get(UNSET, ()), ABSENT), base))
     except ValueFaultError as error:
         raise ValueFaultError(str(error), (place, *error.key)) from None
+
+
+def _endless(value: object) -> bool:
+    """Tell whether NaN or an infinite number is in a value; NaN does not even equal itself."""
+    if isinstance(value, Mapping):
+        return any(map(_endless, value.values()))
+    if isinstance(value, list):
+        return any(map(_endless, value))
+    return isinstance(value, float) and not isfinite(value)
 
 
 def _verify_names(value: object, place: str) -> None:

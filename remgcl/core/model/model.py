@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from remgcl.core.features import Features, Regions
+from remgcl.core.model.greedy import decode_greedily
 
 if TYPE_CHECKING:
     from remgcl.core.parts import PatchGrid, TowerSpec
@@ -184,25 +185,18 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def generate(self, batch: Batch, max_new_tokens: int, **options: Any) -> Tensor:  # noqa: ANN401 - transformers' generation options
-        """Answer greedily.
+        """Answer greedily, whatever the weights' `generation_config.json` says.
 
         Args:
             batch: Prompts, padded on the left.
             max_new_tokens: Longest answer.
-            **options: Options of transformers' `generate`.
+            **options: Further arguments of `decode_greedily`.
 
         Returns:
             Ids of the answers `[B, up to max_new_tokens]`.
         """
         embeddings, _, _ = self.embed(batch)
-        ids: Tensor = self.backbone.generate(
-            inputs_embeds=embeddings,
-            attention_mask=batch["attention_mask"],
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            **options,
-        )
-        return ids
+        return decode_greedily(self.backbone, embeddings, batch["attention_mask"], max_new_tokens, **options)
 
 
 def features_of(batch: Batch, grid: PatchGrid, *, patches: Tensor, answer: Tensor, region_text: Tensor) -> Features:

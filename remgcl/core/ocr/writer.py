@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import asdict, frozen
 
+from remgcl.core.data.surrogates import without_half_pairs
 from remgcl.core.errors import RunError
 from remgcl.core.files.images import digest
-from remgcl.core.files.whole import as_json, write, writing
+from remgcl.core.files.whole import as_json, locked, write, writing
 from remgcl.core.ocr.cache import FORMAT, OcrCache, Origin, schema
 from remgcl.core.samples import Region
 
@@ -50,7 +52,7 @@ def packed(row: Row) -> pa.RecordBatch:
 
     regions = [
         {
-            "text": region.text,
+            "text": without_half_pairs(region.text),
             "quad": [part for corner in region.quad for part in corner],
             "confidence": region.confidence,
         }
@@ -60,6 +62,25 @@ def packed(row: Row) -> pa.RecordBatch:
     values = (bytes.fromhex(row.content), _printable(row.name), width, height, regions, row.error)
     columns = schema()
     return pa.RecordBatch.from_pylist([dict(zip(columns.names, values, strict=True))], schema=columns)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Make a cache's folder, and keep other processes from recognising the same images for it.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        RunError: Another process writes there, or it cannot be written.
+    """
+    with ExitStack() as stack:
+        with writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+            held = stack.enter_context(locked(path / "lock"))
+        if not held:
+            raise RunError(f"{path}: another process writes this cache; wait for its end, or name another folder")
+        yield
 
 
 class OcrWriter:
@@ -120,4 +141,4 @@ class OcrWriter:
 
 def _printable(name: str) -> str:
     """Make a text of a name that may hold bytes of no text."""
-    return name.encode("utf-8", "replace").decode()
+    return without_half_pairs(name)

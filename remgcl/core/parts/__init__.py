@@ -13,15 +13,18 @@ from remgcl.core.parts.executor import Executor, Submit, Task
 from remgcl.core.parts.format import ExportedModel, Format, Published, PublishedPart
 from remgcl.core.parts.lora import Lora
 from remgcl.core.parts.loss import Loss
+from remgcl.core.parts.metric import Answer, Metric, Score, mean
 from remgcl.core.parts.ocr_engine import OcrEngine
 from remgcl.core.parts.part import Part, Pretrained
 from remgcl.core.parts.projector import Projector
 from remgcl.core.parts.runner import Layout, Runner
 from remgcl.core.parts.template import Template
 from remgcl.core.parts.text_filter import TextFilter
+from remgcl.core.parts.tracker import TrackedStage, Tracker, Tracking
 from remgcl.core.parts.vision_tower import Aspect, Interpolation, PatchGrid, Resampling, TowerSpec, VisionTower
 
 __all__ = [
+    "Answer",
     "Aspect",
     "Backbone",
     "BackboneSpec",
@@ -34,6 +37,7 @@ __all__ = [
     "Layout",
     "Lora",
     "Loss",
+    "Metric",
     "OcrEngine",
     "Part",
     "PatchGrid",
@@ -44,10 +48,15 @@ __all__ = [
     "Resampling",
     "Runner",
     "Samples",
+    "Score",
     "Submit",
     "Task",
     "Template",
     "TextFilter",
     "TowerSpec",
+    "TrackedStage",
+    "Tracker",
+    "Tracking",
     "VisionTower",
+    "mean",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import frozen
 
@@ -30,7 +30,16 @@ def _flaw(pieces: object, turns: Sequence[Turn], *_: object, **__: object) -> st
 
 @frozen(kw_only=True)
 class Template(Part):
-    """Write a conversation as the language model reads it."""
+    """Write a conversation as the language model reads it.
+
+    Attributes:
+        tried: Whether `remgcl check` tries it on a conversation, as those of
+            third parties always are: what it writes depends on the tokenizer.
+    """
+
+    tried: ClassVar[bool] = False
+
+    table: ClassVar[str] = "stages.NAME.template"
 
     @abstractmethod
     @returns("a tuple of Piece, with an image wherever a turn shows one, and something learned of every answer", _flaw)

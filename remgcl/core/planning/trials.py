@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
-from remgcl.core.errors import Fault, FaultsError, PluginError, RemgclError
+from remgcl.core.errors import Fault, FaultsError, PluginError, RemgclError, WeightsError
 from remgcl.core.model.assembly import Assembly
-from remgcl.core.parts import BackboneSpec, Census, Dataset, Template, TextFilter, TowerSpec
+from remgcl.core.parts import Backbone, BackboneSpec, Census, Dataset, Template, TextFilter, TowerSpec
 from remgcl.core.recipe.recipe import Recipe
 from remgcl.core.registry.culprit import culprit, foreign, named
 from remgcl.core.samples import Turn
@@ -50,8 +50,27 @@ def try_out(recipe: Recipe, tower: TowerSpec, backbone: BackboneSpec, attempt: A
     if recipe.text_filter is not None and foreign(recipe.text_filter):
         attempt("text_filter", partial(_try_filter, recipe.text_filter, recipe))
     for key, stage in recipe.stages.items():
-        if foreign(stage.template):
+        if foreign(stage.template) or stage.template.tried:
             attempt(f"stages.{key}.template", partial(_try_template, stage.template, recipe))
+
+
+def verify_tokenizer(part: Backbone, spec: BackboneSpec) -> None:
+    """Make sure that every token has a row in the embedding table; markers of images get rows of their own.
+
+    Args:
+        part: The backbone.
+        spec: What it declares.
+
+    Raises:
+        WeightsError: A token has none.
+    """
+    vocabulary = part.build_tokenizer().get_vocab()
+    beyond = sorted((token for token, at in vocabulary.items() if at >= spec.vocabulary), key=vocabulary.__getitem__)
+    if beyond:
+        raise WeightsError(
+            f"the tokenizer has {len(vocabulary)} tokens and the embedding table {spec.vocabulary} rows; "
+            f"{len(beyond)} tokens have no row, the first is {beyond[0]!r}; name the tokenizer of these weights"
+        )
 
 
 def try_data(recipe: Recipe, stages: Mapping[str, tuple[Census, Census | None]], name: str, *, read: bool) -> None:

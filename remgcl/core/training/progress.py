@@ -14,7 +14,6 @@ from transformers import TrainerCallback
 
 from remgcl.core.model.gradients import GradientNorms
 from remgcl.core.training.job import Job
-from remgcl.core.training.trackers import TRACKERS, Tracker, numbers_of
 
 PAIRS = "pairs"
 """What a loss calls, in its diagnosis, the number of pairs that it compared; without any, it has no value."""
@@ -46,9 +45,8 @@ class Progress(TrainerCallback):
         self.norms: GradientNorms | None = None
         self._job = job
         self._sums: dict[str, dict[str, Tensor]] = {}
-        self._new_samples = self._printed = self._step = 0
+        self._new_samples = self._printed = self._step = self._lines = 0
         self._begun = 0.0
-        self._trackers: list[Tracker] = []
         self._bar = Bar(
             TextColumn(f"[bold]{job.name}"),
             BarColumn(),
@@ -88,6 +86,7 @@ class Progress(TrainerCallback):
             "sums": {name: dict(sums) for name, sums in self._sums.items()},
             "new_samples": self._new_samples,
             "printed": self._printed,
+            "lines": self._lines,
         }
 
     def resume(self, state: Mapping[str, Any]) -> None:
@@ -100,14 +99,15 @@ class Progress(TrainerCallback):
         self.samples, self.seconds = state["samples"], state["seconds"]
         self._sums = {name: dict(sums) for name, sums in state["sums"].items()}
         self._new_samples, self._printed = state["new_samples"], state["printed"]
-        self._step = state["step"]
+        self._step, self._lines = state["step"], state.get("lines", 0)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
-        """Start the clock, the trackers and the bar; forget what an interrupted training logged after this step."""
+        """Start the clock, the listeners and the bar; forget what an interrupted training logged after this step."""
         del args, control
         if state.is_world_process_zero:
-            self._job.folder.rewind(self._step)
-            self._trackers = [TRACKERS[name](self._job, state.global_step) for name in self._job.recipe.runner.trackers]
+            if damage := self._job.folder.rewind(self._step, self._lines):
+                self._job.console.print(damage, style="yellow", markup=False)
+            self._job.listeners.stage_begins(state.global_step)
         self._begun = time.monotonic() - self.seconds
         self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
         self._bar.start()
@@ -139,13 +139,13 @@ class Progress(TrainerCallback):
         if state.is_world_process_zero:
             self._job.folder.log(line)
             self._warn(state, terms)
-        for tracker in self._trackers:
-            tracker.add(state.global_step, dict(numbers_of(line)))
+            self._job.listeners.step_logged(state.global_step, line)
         losses = {name: term["loss"] for name, term in terms.items()}
         shown = [*(f"{name} {written(value, 3)}" for name, value in losses.items()), f"{speed:.0f} samples/s"]
         self._show(state, "  ".join(shown))
         self.logged.append(losses)
         self._step = state.global_step
+        self._lines += 1
         self.samples += self._new_samples
         self.seconds = now
         state.log_history.clear()  # the file of metrics holds it
@@ -192,11 +192,9 @@ class Progress(TrainerCallback):
         return terms
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
-        """Take the bar down, and close the trackers."""
+        """Take the bar down."""
         del args, state, control
         self._bar.stop()
-        for tracker in self._trackers:
-            tracker.close()
 
     def _warn(self, state: Any, terms: Mapping[str, Mapping[str, float | None]]) -> None:  # noqa: ANN401 - the state of transformers
         """Say once of each loss that it had nothing to compare since the last log line."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from remgcl import read_json, reading_weights
+from remgcl.plugins.backbones.sentencepiece_model import read_sentencepiece
 
 
 def read_tokenizer(name: str) -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped
@@ -17,22 +19,26 @@ def read_tokenizer(name: str) -> Any:  # noqa: ANN401 - transformers' tokenizers
         WeightsError: There is none that can be read.
     """
     with reading_weights(name):
-        tokenizer = _class(name).from_pretrained(name, trust_remote_code=False)
+        tokenizer = _read(name)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
     return tokenizer
 
 
-def _class(name: str) -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped
-    """Choose the class that reads a tokenizer.
+def _read(name: str) -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped
+    """Read the files as they are, whatever class the model's type names.
 
-    Where there is only a SentencePiece model, its class decides how text
-    becomes pieces. `AutoTokenizer` goes by the model's type first, and loses
-    Llama's leading space beside a configuration of LLaVA's original format.
+    `AutoTokenizer` builds the class of the model's type anew, with that class's
+    normalizer and pre-tokenizer in place of those of `tokenizer.json`.
     """
-    import transformers
+    from transformers import AutoTokenizer, TokenizersBackend
 
     told = read_json(name, "tokenizer_config.json") or {}
-    if read_json(name, "tokenizer.json") is None:
-        return getattr(transformers, str(told.get("tokenizer_class")), transformers.AutoTokenizer)
-    return transformers.AutoTokenizer
+    if "auto_map" in told:
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)  # it refuses to run the code
+    if read_json(name, "tokenizer.json") is not None:
+        return TokenizersBackend.from_pretrained(name, trust_remote_code=False)
+    model = Path(name) / "tokenizer.model"
+    if model.is_file():
+        return read_sentencepiece(name, model, str(told.get("tokenizer_class")))
+    return AutoTokenizer.from_pretrained(name, trust_remote_code=False)

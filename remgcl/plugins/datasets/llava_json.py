@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal
 from attrs import field, frozen
 from attrs.validators import gt
 
-from remgcl import LARGEST_IMAGE, Census, DataError, Dataset, Fault, FaultsError, ImageFolder, Sample
+from remgcl import (
+    LARGEST_IMAGE,
+    Census,
+    DataError,
+    Dataset,
+    Fault,
+    FaultsError,
+    ImageFolder,
+    Sample,
+    read_regular,
+    without_half_pairs,
+)
 from remgcl.plugins.datasets.record import faults_of, regions_of, turns_of, words_of
 
 if TYPE_CHECKING:
@@ -102,17 +113,21 @@ class LlavaJson(Dataset):
     def _read(self) -> tuple[list[dict[str, Any]], str]:
         """Read the list of records and the digest of its file."""
         try:
-            raw = Path(self.path).read_bytes()
+            raw = read_regular(Path(self.path))
             held = json.loads(raw)
+        except RecursionError:
+            raise DataError(f"{self.path}: is no list of records; its lists and objects lie too deep") from None
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read; {(error.strerror or str(error)).lower()}") from None
         except ValueError as error:
             raise DataError(f"{self.path}: is not JSON; {error}") from None
+        keys = [key for key, value in held.items() if isinstance(value, list)] if isinstance(held, dict) else []
         if self.key is not None:
             held = held.get(self.key) if isinstance(held, dict) else None
         if not isinstance(held, list):
             where = f"{self.path}: {self.key}" if self.key is not None else self.path
-            raise DataError(f"{where}: must be a list of records; it is {type(held).__name__}")
+            hint = f"; its key {keys[0]!r} holds one: set key = {keys[0]!r}" if keys else ""
+            raise DataError(f"{where}: must be a list of records; it is {type(held).__name__}{hint}")
         if not held:
             raise DataError(f"{self.path}: holds no record")
         return held, hashlib.sha256(raw).hexdigest()
@@ -159,7 +174,7 @@ class LlavaSamples:
             place = (index + skipped) % len(self)
             record = self._records[place]
             self._verify(place)
-            name = str(record.get("id", place))
+            name = _name(record, place)
             try:
                 image, content = self._image(record)
             except DataError as error:
@@ -185,9 +200,9 @@ class LlavaSamples:
         return self._dataset.folder.load(record["image"]) if "image" in record else (None, "")
 
 
-def _name(record: object, place: int) -> object:
-    """Name a record by its id, or else by its place."""
-    return record.get("id", place) if isinstance(record, dict) else place
+def _name(record: object, place: int) -> str:
+    """Name a record in messages, by what UTF-8 can hold."""
+    return without_half_pairs(str(record.get("id", place) if isinstance(record, dict) else place))
 
 
 def _length(record: dict[str, Any]) -> int:

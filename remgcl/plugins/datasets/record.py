@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from sys import float_info
 from typing import Any, Literal
 
-from remgcl import Point, Region, Turn
+from remgcl import Point, Region, Turn, half_pair
 
 MARKER = "<image>"
 """Where the image goes, in a human's turn (LLaVA, `llava/constants.py`)."""
@@ -85,6 +85,9 @@ def _from_human(said: list[dict[str, str]]) -> list[dict[str, str]]:
 
 def _conversation_faults(said: list[Any], *, image: bool) -> Iterator[str]:
     for place, turn in enumerate(said):
+        if isinstance(turn, dict) and isinstance(turn.get("value"), str) and (half := half_pair(turn["value"])):
+            yield f"conversations[{place}]: value: {half}"
+            return
         if not isinstance(turn, dict) or turn.get("from") not in [*ROLES] or not isinstance(turn.get("value"), str):
             yield f"conversations[{place}]: must have 'from' ('human' or 'gpt') and 'value' (a text); it is {turn!r}"
             return
@@ -107,6 +110,8 @@ def _region_faults(record: dict[str, Any]) -> Iterator[str]:
     for place, region in enumerate(regions):
         if not isinstance(region, dict) or not isinstance(region.get("text"), str) or not _is_quad(region.get("quad")):
             yield f"regions[{place}]: must have 'text' and 'quad' (four corners [x, y]); it is {region!r}"
+        elif half := half_pair(region["text"]):
+            yield f"regions[{place}]: text: {half}"
         elif not _is_number(region.get("confidence", 1.0)) or not 0 <= region.get("confidence", 1.0) <= 1:
             yield f"regions[{place}]: confidence: must be a number from 0 to 1; it is {region['confidence']!r}"
 

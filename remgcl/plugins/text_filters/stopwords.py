@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
-from remgcl import DataError, TextFilter
+from remgcl import DataError, TextFilter, token_spans
 
 ENGLISH = Path(__file__).with_name("english.json")
 """REMGCL's list: punctuation, openers of sentences, and English stop words."""
@@ -136,6 +136,4 @@ def _lines(text: str) -> list[str]:
 
 def _encode(word: str, before: str, tokenizer: Any) -> list[int]:  # noqa: ANN401 - as in the contract
     """Give the tokens that cover a word where it stands behind a text that no tokenizer joins with it."""
-    encoding = tokenizer(before + word, add_special_tokens=False, return_offsets_mapping=True)
-    pairs = zip(encoding["input_ids"], encoding["offset_mapping"], strict=True)
-    return [token for token, (_, end) in pairs if end > len(before)]
+    return [token for token, (_, end) in token_spans(before + word, tokenizer) if end > len(before)]

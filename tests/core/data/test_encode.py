@@ -402,3 +402,30 @@ def test_an_encoder_can_be_sent_to_a_loader_worker(encoder: Encoder, ask: Callab
     assert there.image is not None
     assert (here.image.pixels == there.image.pixels).all()
     assert here.image.regions.keys.tolist() == there.image.regions.keys.tolist()
+
+
+def test_half_a_surrogate_pair_is_told_by_sample_and_turn(encoder: Encoder) -> None:
+    message = r"^sample 's': turn 2: holds half of a surrogate pair, '\\ud83d' at character 3$"
+
+    with pytest.raises(DataError, match=message):
+        encoder(Sample("s", (Turn("user", "q"), Turn("assistant", "ok \ud83d"))))
+
+
+def test_half_a_surrogate_pair_is_told_by_region(encoder: Encoder, ask: Callable[..., Sample]) -> None:
+    sample = evolve(ask(), regions=(Region("x\udc00", CORNERS),))
+
+    with pytest.raises(DataError, match=r"region 1: holds half of a surrogate pair, '\\udc00' at character 1$"):
+        encoder(sample)
+
+
+def test_a_prompt_that_is_too_long_keeps_its_question_and_the_mark(
+    encoder: Encoder, bytewise: PreTrainedTokenizerBase
+) -> None:
+    said = (Turn("user", "one? " * 20), Turn("assistant", "1"), Turn("user", "two?"), Turn("assistant", "2"))
+    whole = encoder.prompt(Sample("s", said)).tokens
+
+    prompt = evolve(encoder, max_length=40).prompt(Sample("s", said)).tokens
+
+    assert bytewise.decode(prompt.ids).endswith("USER: two? ASSISTANT:")
+    assert len(prompt.ids) <= 40
+    assert prompt.cut == len(whole.ids) - len(prompt.ids)

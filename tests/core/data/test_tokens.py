@@ -144,13 +144,14 @@ def test_no_character_of_a_conversation_is_lost(
 def test_what_is_learned_are_the_answers_in_llamas_tokens_too(
     llama: PreTrainedTokenizerBase, template: str, said: list[tuple[str, str]]
 ) -> None:
-    """A decoder of SentencePiece drops the one space that it takes for a word's start."""
+    """A decoder of SentencePiece drops one space; in front of a text, that is the one it put there."""
     tokens = tokenize(TEMPLATES[template].render(turns_of(said), llama), llama)
 
     space = " " if template in {"v1", "llama_2"} else ""
     written = [f"{space}{answer}{ENDINGS[template]}" for _, answer in said]
     runs = ["".join(written)] if template == "plain" else written  # nothing stands between the answers there
-    assert [llama.decode(run) for run in learned_runs(tokens)] == [run.removeprefix(" ") for run in runs]
+    due = runs if template == "plain" else [run.removeprefix(" ") for run in runs]  # an answer begins a text there
+    assert [llama.decode(run) for run in learned_runs(tokens)] == due
 
 
 def words(*vocabulary: str, begin: str | None = None) -> PreTrainedTokenizerFast:
@@ -278,3 +279,54 @@ def test_without_an_image_all_the_length_is_for_text() -> None:
 
     assert tokens.fit(9, 1000) is tokens
     assert tokens.fit(4, 1000).ids.tolist() == [0, 1, 2, 3]
+
+
+def spaced(*, trim: bool) -> PreTrainedTokenizerFast:
+    """Make a tokenizer of bytes with a token of two spaces, as GPT-NeoX has; its offsets may leave spaces out."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+
+    known = ["<|endoftext|>", *sorted(pre_tokenizers.ByteLevel.alphabet()), "\u0120\u0120"]
+    vocabulary = {token: place for place, token in enumerate(known)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[("\u0120", "\u0120")]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    last = processors.TemplateProcessing(single="$A", special_tokens=[])
+    tokenizer.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=trim), last])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>", pad_token="<|endoftext|>")  # noqa: S106 - no password
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.text("ab \n\t.", min_size=1, max_size=20))
+@example("Qty  Price\n  1   2.50")
+def test_white_space_of_an_answer_is_learned_whatever_offsets_the_tokenizer_gives(answer: str) -> None:
+    pieces = V1(system="").render((Turn("user", "q"), Turn("assistant", answer)), spaced(trim=True))
+
+    plain, trimmed = (tokenize(pieces, spaced(trim=trim)) for trim in (False, True))
+
+    assert trimmed.ids.tolist() == plain.ids.tolist()
+    assert trimmed.labels.tolist() == plain.labels.tolist()
+    learned = spaced(trim=False).decode(trimmed.labels[trimmed.labels != IGNORED])
+    assert learned == f" {answer}<|endoftext|>"
+
+
+def test_a_token_that_the_tokenizer_puts_behind_a_text_is_not_put_in_front() -> None:
+    from tokenizers import processors
+
+    tokenizer = words("a")
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A <s>", special_tokens=[("<s>", 1)]
+    )
+
+    assert tokenize([Piece("a")], tokenizer).ids.tolist() == [2]
+
+
+def test_all_tokens_that_the_tokenizer_puts_before_a_text_come_first_once() -> None:
+    from tokenizers import processors
+
+    tokenizer = words("a", "gmask")
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="gmask <s> $A", special_tokens=[("<s>", 1), ("gmask", 3)]
+    )
+
+    assert tokenize([Piece("a")], tokenizer).ids.tolist() == [3, 1, 2]
+    assert tokenize([Piece("gmask <s> a")], tokenizer).ids.tolist() == [3, 1, 2]

@@ -160,7 +160,7 @@ def test_a_tokenizer_that_ends_no_sequence_stops_generation_at_nothing(
     [(batch, _, options)] = model.asked
     assert found == ["a stop"]
     assert options == {"eos_token_id": [], "pad_token_id": 0}
-    assert build_model().eval().answer(batch, 3, **options).shape == (1, 3)  # which generation understands
+    assert build_model().eval().generate(batch, 3, **options).shape == (1, 3)  # which generation understands
 
 
 # -- what is asked, and what comes back

@@ -128,3 +128,14 @@ def test_all_faults_of_axes_are_told_at_once(axes: Read) -> None:
     with pytest.raises(RecipeError) as raised:
         axes({"epoch": [1], "projector.use": "q*"})
     assert len(raised.value.faults) == 2
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [0.1, float("nan")], {"weight": float("nan")}])
+def test_numbers_on_an_axis_are_finite(value: object, axes: Read) -> None:
+    with pytest.raises(RecipeError, match=r"^g.toml: axes.learning_rate.1: must be a finite number; it is .*(nan|inf)"):
+        axes({"learning_rate": [1e-3, value]})
+
+
+def test_numbers_of_several_keys_are_finite(axes: Read) -> None:
+    with pytest.raises(RecipeError, match=r"axes.tuning.0: must hold finite numbers; it is .*nan"):
+        axes({"tuning": [{"label": "a", "set": {"learning_rate": float("nan")}}]})

@@ -432,3 +432,16 @@ def test_a_cache_that_is_missing_or_broken_is_a_fault_of_its_key(
         f"a.toml: stages.pretrain.ocr: {tmp_path}/none: is no OCR cache; "
         "there is no about.json, which remgcl ocr writes"
     )
+
+
+def test_tokens_without_a_row_in_the_embedding_table_are_told(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = read()
+    spec = type(recipe.backbone).spec
+    monkeypatch.setattr(type(recipe.backbone), "spec", lambda self: evolve(spec(self), vocabulary=257))
+
+    with pytest.raises(FaultsError) as told:
+        make_plan(recipe, "r.toml", counted=False)
+
+    assert str(told.value).startswith(
+        "r.toml: backbone: the tokenizer has 259 tokens and the embedding table 257 rows; 2 tokens have no row, "
+    )

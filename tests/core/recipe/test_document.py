@@ -390,3 +390,10 @@ def test_paths_are_not_filled_in_by_loading_alone(write: Write) -> None:
     assert held.table["b"] == "{paths.data}/x"
     fill_paths(held)
     assert held.table == {"b": "/d/x"}
+
+
+def test_a_byte_order_mark_is_no_part_of_a_recipe(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_bytes(b"\xef\xbb\xbfseed = 3\n")
+    (tmp_path / "r.toml").write_bytes(b'\xef\xbb\xbfextends = "base.toml"\nname = "t"\n')
+
+    assert read(tmp_path / "r.toml").table == {"name": "t", "seed": 3}

@@ -68,3 +68,13 @@ def test_a_folder_in_llavas_original_format_gives_llamas_tokens(shared: Path) ->
     tokenizer = read_tokenizer(str(shared / "golden" / "p16" / "llava-tiny"))
     assert tokenizer("KFC")["input_ids"] == [1, 476, 8610]
     assert tokenizer.pad_token_id == 0
+
+
+def test_tokenizer_json_counts_whatever_class_the_model_names(folder: Path, bytewise: PreTrainedTokenizerBase) -> None:
+    """Llama's class would write a space before the text, as a piece that the file does not have."""
+    _set(folder, tokenizer_class="LlamaTokenizer")
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama"}))
+
+    read = read_tokenizer(str(folder))
+
+    assert read("two  spaces\n x").input_ids == bytewise("two  spaces\n x").input_ids

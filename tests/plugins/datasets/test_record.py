@@ -209,3 +209,14 @@ def test_whatever_json_holds_is_judged_and_what_has_no_fault_is_read(held: objec
         assert sum(turn.image for turn in read) == ("image" in held)
         assert len(regions_of(held)) == len(held.get("regions", ()))
         assert words_of(held) >= 0
+
+
+def test_half_a_surrogate_pair_is_told_by_its_place(record: Make) -> None:
+    quad = [[0, 0], [1, 0], [1, 1], [0, 1]]
+
+    assert list(faults_of(record("q", "ok \ud83d no"))) == [
+        r"conversations[1]: value: holds half of a surrogate pair, '\ud83d' at character 3"
+    ]
+    assert list(faults_of(record("q", "a", regions=[{"text": "x\udc00", "quad": quad}]))) == [
+        r"regions[0]: text: holds half of a surrogate pair, '\udc00' at character 1"
+    ]

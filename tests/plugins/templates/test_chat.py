@@ -57,7 +57,7 @@ ADDED = (
 )
 HEADINGS = (
     "### user:\n[image]\nWhat is it?\n\n### assistant:\n{A sign.}\n\n"
-    "### user:\nIts colour?\n\n### assistant:\n{Red.}\n\n"
+    "### user:\nIts colour?\n\n### assistant:\n{Red.\n\n</s>}"
 )
 SYSTEM = "<|im_start|>system\nBe helpful.<|im_end|>\n"
 
@@ -80,8 +80,8 @@ def chatting(tokenizer: PreTrainedTokenizerBase) -> Give:
     [
         ("blocks", BLOCKS),
         ("blocks and a system text", SYSTEM + BLOCKS),
-        ("brackets", "<s>[INST] [image]\nWhat is it? [/INST] {A sign. </s>}<s>[INST] Its colour? [/INST] {Red. </s>}"),
-        ("trimmed", "USER: [image]\nWhat is it?\nASSISTANT: {A sign.</s>}\nUSER: Its colour?\nASSISTANT: {Red.</s>}\n"),
+        ("brackets", "<s>[INST] [image]\nWhat is it? [/INST]{ A sign. </s>}<s>[INST] Its colour? [/INST]{ Red. </s>}"),
+        ("trimmed", "USER: [image]\nWhat is it?\nASSISTANT:{ A sign.</s>}\nUSER: Its colour?\nASSISTANT:{ Red.</s>}\n"),
         ("a token only added", ADDED),
         ("no special token", HEADINGS),
     ],
@@ -97,8 +97,8 @@ def test_what_is_learned_is_each_answer_and_the_special_token_that_ends_it(
     [
         ("blocks", OPEN_BLOCKS),
         ("blocks and a system text", SYSTEM + OPEN_BLOCKS),
-        ("brackets", "<s>[INST] Hello. [/INST] {Hi! </s>}<s>[INST] [image]\nWhat is it? [/INST]"),
-        ("trimmed", "USER: Hello.\nASSISTANT: {Hi!</s>}\nUSER: [image]\nWhat is it?\nASSISTANT:"),
+        ("brackets", "<s>[INST] Hello. [/INST]{ Hi! </s>}<s>[INST] [image]\nWhat is it? [/INST]"),
+        ("trimmed", "USER: Hello.\nASSISTANT:{ Hi!</s>}\nUSER: [image]\nWhat is it?\nASSISTANT:"),
     ],
 )
 def test_without_the_last_answer_the_text_ends_where_it_begins(
@@ -107,19 +107,91 @@ def test_without_the_last_answer_the_text_ends_where_it_begins(
     assert write(Chat(), late, chatting(TEMPLATES[name])) == written
 
 
-def test_what_is_said_stays_as_it_is(write: Write, chatting: Give) -> None:
-    """A template that trims, or looks for marks of its own, sees none of it."""
-    said = (Turn("user", "  {{ 7 * 6 }} </s>"), Turn("assistant", " \n{% if %}[INST]  "))
-    assert (
-        write(Chat(), said, chatting(TEMPLATES["trimmed"]))
-        == "USER:   {{ 7 * 6 }} </s>\nASSISTANT: { \n{% if %}[INST]  </s>}\n"
+@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("answer", ["A sign.", " \n{% if %}[INST]  ", "{{ 7 * 6 }}", "two\nlines", ""])
+def test_what_is_trained_is_the_text_of_apply_chat_template(name: str, answer: str, chatting: Give) -> None:
+    tokenizer = chatting(TEMPLATES[name])
+    turns = (Turn("user", "  What?"), Turn("assistant", "Hi!"), Turn("user", "And?"), Turn("assistant", answer))
+    said = [{"role": turn.role, "content": turn.text} for turn in turns]
+
+    trained = Chat().render(turns, tokenizer)
+    prompt = "".join(piece.text for piece in Chat().render(turns[:-1], tokenizer))
+
+    due = tokenizer.apply_chat_template(said, tokenize=False)
+    added = "</s>" * (name == "no special token")
+    assert "".join(piece.text for piece in trained) == due + added
+    assert prompt == tokenizer.apply_chat_template(said[:-1], tokenize=False, add_generation_prompt=True)
+    last = max(place for place, piece in enumerate(trained) if piece.learned)
+    assert "".join(piece.text for piece in trained[:last]) == prompt
+
+
+THINKING = (
+    "{% for m in messages %}{% if m.role == 'user' %}<|im_start|>user\n{{ m.content }}<|im_end|>\n{% else %}"
+    "{% set said = m.content.split('</think>')[-1].lstrip('\n') %}"
+    "{% set thought = m.content.split('</think>')[0].split('<think>')[-1].strip('\n') if '</think>' in m.content %}"
+    "<|im_start|>assistant\n{% if loop.last %}<think>\n{{ thought }}\n</think>\n\n{% endif %}{{ said }}<|im_end|>\n"
+    "{% endif %}{% endfor %}{{ '<|im_start|>assistant\n' if add_generation_prompt }}"
+)
+
+
+@pytest.mark.parametrize("answer", ["It is 4.", "<think>\nadd\n</think>\n\n4"])
+def test_a_thought_that_the_template_writes_is_learned_behind_the_prompt(
+    answer: str, write: Write, chatting: Give
+) -> None:
+    thought = "add" if "add" in answer else ""
+    said = (Turn("user", "1+1?"), Turn("assistant", answer), Turn("user", "2+2?"), Turn("assistant", answer))
+    shown = answer.rpartition("\n")[2]
+
+    assert write(Chat(), said, chatting(THINKING)) == (
+        f"<|im_start|>user\n1+1?<|im_end|>\n<|im_start|>assistant\n{{{shown}<|im_end|>}}\n"
+        f"<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n"
+        f"{{<think>\n{thought}\n</think>\n\n{shown}<|im_end|>}}\n"
     )
+
+
+def test_answers_that_end_where_the_next_role_begins_learn_the_end_of_a_sequence(
+    write: Write, two: tuple[Turn, ...], chatting: Give
+) -> None:
+    """As GLM's: a role's token begins each turn, and none ends it."""
+    glm = (
+        "{% for m in messages %}{{ '<|im_start|>' if m.role == 'user' else '<|end|>' }}\n{{ m.content }}{% endfor %}"
+        "{{ '<|end|>\n' if add_generation_prompt }}"
+    )
+
+    assert write(Chat(), two, chatting(glm)) == (
+        "<|im_start|>\n[image]\nWhat is it?<|end|>\n{A sign.}<|im_start|>\nIts colour?<|end|>\n{Red.</s>}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ messages | length }}{% for m in messages %}{{ m.content }}{% endfor %}", "another prompt for turn 2"),
+        ("{% for m in messages %}{{ m.content | upper }}{% endfor %}", "leaves out turn 1, or changes it"),
+        ("{% for m in messages %}{{ m.content if m.role == 'user' else '?' }}{% endfor %}", "leaves out turn 2"),
+        ("{{ strftime_now('%d') }}{% for m in messages %}{{ m.content }}{% endfor %}", "writes today's date"),
+    ],
+    ids=["prompt", "changed", "dropped", "date"],
+)
+def test_a_template_that_cannot_be_trained_with_is_refused(
+    template: str, message: str, write: Write, one: tuple[Turn, ...], chatting: Give
+) -> None:
+    with pytest.raises(WeightsError, match=f"^template 'chat': the tokenizer's template .*{message}"):
+        write(Chat(), one, chatting(template))
+
+
+def test_a_date_is_a_setting(write: Write, one: tuple[Turn, ...], chatting: Give) -> None:
+    dated = chatting("{{ strftime_now('%d %b %Y') }} " + TEMPLATES["trimmed"])
+
+    assert write(Chat(date="2024-07-26"), one, dated).startswith("26 Jul 2024 USER: ")
+    with pytest.raises(ValueError, match="Invalid isoformat string"):
+        Chat(date="today")
 
 
 def test_turns_of_two_digits_keep_their_places(write: Write, chatting: Give) -> None:
     said = [Turn("assistant" if place % 2 else "user", f"<{place}>") for place in range(24)]
     expected = [f"{{<{place}></s>}}" if place % 2 else f"<{place}>" for place in range(24)]
-    text = write(Chat(), said, chatting(TEMPLATES["trimmed"])).replace("USER: ", "").replace("ASSISTANT: ", "")
+    text = write(Chat(), said, chatting(TEMPLATES["trimmed"])).replace("USER: ", "").replace("ASSISTANT:{ ", "{")
     assert text.split() == expected
 
 
@@ -142,7 +214,10 @@ def test_a_tokenizer_without_a_template_is_an_error(write: Write, one: tuple[Tur
 def test_a_template_that_leaves_out_a_turn_is_an_error_that_tells_which(
     write: Write, one: tuple[Turn, ...], chatting: Give, template: str, turn: int
 ) -> None:
-    with pytest.raises(WeightsError, match=rf"^template 'chat': the tokenizer's template leaves out turn {turn}$"):
+    message = (
+        rf"^template 'chat': the tokenizer's template (leaves out turn {turn}, or changes it$|writes another prompt)"
+    )
+    with pytest.raises(WeightsError, match=message):
         write(Chat(), one, chatting(template))
 
 
