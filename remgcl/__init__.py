@@ -54,6 +54,9 @@ from remgcl.core.parts import (
     Template,
     TextFilter,
     TowerSpec,
+    TrackedStage,
+    Tracker,
+    Tracking,
     VisionTower,
 )
 from remgcl.core.processes import cores
@@ -115,6 +118,9 @@ __all__ = [
     "Template",
     "TextFilter",
     "TowerSpec",
+    "TrackedStage",
+    "Tracker",
+    "Tracking",
     "Turn",
     "VisionTower",
     "WeightsError",

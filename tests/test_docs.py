@@ -25,7 +25,7 @@ GRIDS = (ROOT / "docs" / "grids.md").read_text()
 PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "examples").rglob("*.md")),
 ]
 
@@ -168,7 +168,8 @@ def test_every_part_is_named_in_the_changelog(engine: Engine) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_promise_of_the_conformance_kit_is_documented(kind: str) -> None:
-    page = " ".join((ROOT / "docs" / "testing.md").read_text().split())
+    pages = [ROOT / "docs" / "testing.md", *sorted((ROOT / "docs" / "kinds").glob(f"{kind}.md"))]
+    page = " ".join(" ".join(each.read_text() for each in pages).split())
     promises = docs_of(import_module(f"remgcl.testing.{kind}").Checks).keys() - docs_of(PartChecks).keys()
     told = docs_of(import_module(f"remgcl.testing.{kind}").Checks)
     assert [name for name in sorted(promises) if " ".join(told[name].split()) not in page] == []

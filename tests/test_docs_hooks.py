@@ -17,7 +17,9 @@ from remgcl.core.registry.registry import KINDS
 from remgcl.testing.checks import PartChecks
 from remgcl.testing.tokenizer import bytewise
 
-TEXT = (Path(__file__).parents[1] / "docs" / "hooks.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = [DOCS / "hooks.md", *sorted((DOCS / "kinds").glob("*.md"))]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 HOOKS: dict[str, Callable[[], Any]] = {
     name: hook for name, hook in vars(hookspecs).items() if name.startswith(hookspecs.PREFIX)
 }
@@ -46,8 +48,8 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
     return make
 
 
-def test_every_hook_is_documented_in_the_order_of_the_code_and_no_other() -> None:
-    assert list(SECTIONS) == list(HOOKS)
+def test_every_hook_is_documented_and_no_other() -> None:
+    assert {name for name in SECTIONS if name.startswith(hookspecs.PROJECT)} == set(HOOKS)
 
 
 @each_hook

@@ -170,7 +170,7 @@ def test_sigterm_saves_and_the_same_command_goes_on_to_the_same_bits(runs: Runs)
         started.terminate()
         out, err = started.communicate()
     assert started.returncode == 2, (out, err)
-    told = re.search(r"error: rank 0, 1: stage 'remgcl': interrupted at step (\d+); run it again to go on", err)
+    told = re.search(r"error: rank 0, 1: stage 'remgcl': interrupted at step (\d+); run it again to resume", err)
     assert told, err
     code, out, err = runs.run("stopped")
     assert code == 0, err

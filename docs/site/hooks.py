@@ -20,6 +20,16 @@ def on_files(files: Files, config: Any) -> Files:  # noqa: ANN401 - MkDocs' conf
     return files
 
 
+def on_nav(nav: Any, files: Files, **_: object) -> Any:  # noqa: ANN401 - MkDocs' navigation
+    """List the page of each kind under the section that extends remgcl, so that a new kind needs no entry."""
+    (section,) = (item for item in nav.items if item.title == "Extend")
+    pages = [file.page for file in files.documentation_pages() if file.src_uri.startswith("kinds/")]
+    section.children += pages
+    for page in pages:
+        page.parent = section
+    return nav
+
+
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Name files outside the documentation instead of linking to them; raise if one is not there."""
 

@@ -68,12 +68,12 @@ def main(site: Path, pictures: Path | None) -> int:
         pictures: Where to put a picture of each page, if anywhere.
     """
     wrong = 0
-    pages = sorted(path for path in site.glob("*.html") if path.name != "404.html")
+    pages = sorted(path for path in site.rglob("*.html") if path.name != "404.html")
     with served(site) as root, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for path in pages:
             page = browser.new_page(viewport={"width": 1280, "height": 1600})
-            found = faults(page, f"{root}/{path.name}")
+            found = faults(page, f"{root}/{path.relative_to(site).as_posix()}")
             if pictures:
                 pictures.mkdir(parents=True, exist_ok=True)
                 page.screenshot(path=pictures / f"{path.stem}.png")

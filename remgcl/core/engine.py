@@ -31,6 +31,7 @@ from remgcl.core.runs.provenance import provenance
 from remgcl.core.training.job import Job
 
 if TYPE_CHECKING:
+    from pluggy import PluginManager
     from rich.console import Console
 
 
@@ -48,10 +49,12 @@ class Engine:
     Attributes:
         registry: All parts.
         broken: Why a plugin could not be loaded, by its name.
+        hooks: Knows the plugins that listen to trainings.
     """
 
     registry: Registry
     broken: Mapping[str, str] = field(factory=dict)
+    hooks: PluginManager | None = None
 
     @classmethod
     def installed(cls) -> Engine:
@@ -63,7 +66,7 @@ class Engine:
             PluginError: A plugin breaks a rule.
         """
         loaded = plugins.load()
-        return cls(Registry(loaded.manager, {**loaded.broken, **loaded.off}), loaded.broken)
+        return cls(Registry(loaded.manager, {**loaded.broken, **loaded.off}), loaded.broken, loaded.manager)
 
     @classmethod
     def of(cls, given: Sequence[object] | Mapping[str, object]) -> Engine:
@@ -90,7 +93,7 @@ class Engine:
 
     @classmethod
     def _of(cls, manager: pluggy.PluginManager) -> Engine:
-        return cls(Registry(manager))
+        return cls(Registry(manager), hooks=manager)
 
     def read(self, path: Path, overrides: Sequence[str] = ()) -> Recipe:
         """Read a recipe.
@@ -265,6 +268,7 @@ class Engine:
             start=folder.stage(after) if after else None,
             inputs=record["inputs"],
             console=console,
+            hooks=self.hooks,
         )
 
 

@@ -16,13 +16,10 @@ from remgcl.core.files.extras import missing
 from remgcl.core.recipe.document import USE
 from remgcl.core.recipe.schema import BOUNDS, bounds, described
 from remgcl.core.registry import hookspecs
-from remgcl.core.registry.registry import Registered, Registry
+from remgcl.core.registry.registry import Registered, Registry, singular
 
 SIGNS = {name: sign for sign, name in BOUNDS.items()}
 """How a bound of a schema is written for people."""
-
-TABLES = {"losses": "stages.NAME.losses.", "datasets": "stages.NAME.data", "templates": "stages.NAME.template"}
-"""Where a recipe holds parts of a kind, where it is not a table of its own; with a dot, a table for each part."""
 
 
 @frozen(kw_only=True)
@@ -160,12 +157,11 @@ def _example(entry: Registered) -> str:
         for name, default in fields.items()
         if default is attrs.NOTHING or isinstance(default, bool | int | float | str)
     }
-    if entry.kind == "ocr_engines":  # no recipe holds them
-        command = f"remgcl ocr IMAGES --out CACHE --engine {entry.name}"
-        return " ".join([command, *(f"--engine-set {name}={value}" for name, value in settings.items())])
-    if entry.kind == "formats":
-        return f"remgcl import SOURCE --format {entry.name} --out RUN"
-    table = TABLES.get(entry.kind, entry.kind.removesuffix("s"))
+    if entry.part.command:
+        command = entry.part.command.format(name=entry.name)
+        option = entry.part.setting
+        return " ".join([command, *(f"{option} {name}={value}" for name, value in settings.items() if option)])
+    table = entry.part.table or singular(entry.kind)
     own = table.endswith(".")
     use = [] if own else [f'{USE} = "{entry.name}"']
     lines = [f"[{table}{entry.name if own else ''}]", *use, *(f"{name} = {value}" for name, value in settings.items())]

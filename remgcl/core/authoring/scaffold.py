@@ -12,22 +12,13 @@ from remgcl.core.errors import Hint, PluginError, RunError
 from remgcl.core.files.whole import writing
 from remgcl.core.registry import hookspecs
 from remgcl.core.registry import loading as plugins
-from remgcl.core.registry.registry import KINDS, Registry
+from remgcl.core.registry.registry import KINDS, Registry, singular
 
 NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 """What can name a part, a distribution and a module."""
 
 TEMPLATES = resources.files(hookspecs.PROJECT) / "scaffold"
 """The templates: `KIND.py.jinja` for the module of each kind, and one for each other file."""
-
-
-def singular(kind: str) -> str:
-    """Name one part of a kind: ``losses`` to ``loss``.
-
-    Args:
-        kind: A key of `KINDS`.
-    """
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", KINDS[kind].__name__).lower()
 
 
 def kind_of(given: str) -> str:
@@ -100,12 +91,24 @@ def package(name: str, kind: str) -> dict[Path, str]:
         "name": name,
         "kind": kind,
         "noun": singular(kind).replace("_", " "),
-        "table": {"templates": "stages.NAME.template", "datasets": "stages.NAME.data"}.get(kind, singular(kind)),
+        "table": (KINDS[kind].table or singular(kind)).strip("[]"),
+        "use": _use(name, kind),
         "module": module,
         "cls": _class(underscored, _read(f"{kind}.py")),
         "version": version(hookspecs.PROJECT),
     }
     return {path: environment.get_template(template).render(facts) for path, template in wanted.items()}
+
+
+def _use(name: str, kind: str) -> str:
+    """Write how the recipe uses the part, where its template knows no place for the kind."""
+    contract = KINDS[kind]
+    if f'kind == "{kind}"' in _read("recipe.toml"):
+        return ""
+    if contract.command:
+        return f"# {contract.command.format(name=name)}"
+    table = (contract.table or singular(kind)).replace("NAME", "train")
+    return f"[{table}{name}]" if table.endswith(".") else f'[{table}]\nuse = "{name}"'
 
 
 def write_package(files: dict[Path, str], folder: Path) -> None:

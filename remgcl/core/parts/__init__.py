@@ -19,6 +19,7 @@ from remgcl.core.parts.projector import Projector
 from remgcl.core.parts.runner import Layout, Runner
 from remgcl.core.parts.template import Template
 from remgcl.core.parts.text_filter import TextFilter
+from remgcl.core.parts.tracker import TrackedStage, Tracker, Tracking
 from remgcl.core.parts.vision_tower import Aspect, Interpolation, PatchGrid, Resampling, TowerSpec, VisionTower
 
 __all__ = [
@@ -49,5 +50,8 @@ __all__ = [
     "Template",
     "TextFilter",
     "TowerSpec",
+    "TrackedStage",
+    "Tracker",
+    "Tracking",
     "VisionTower",
 ]

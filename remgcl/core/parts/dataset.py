@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from attrs import frozen
 
@@ -83,6 +83,8 @@ def _census_flaw(census: object) -> str | None:
 @frozen(kw_only=True)
 class Dataset(Part):
     """Conversations about images."""
+
+    table: ClassVar[str] = "stages.NAME.data"
 
     @abstractmethod
     @returns(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import field, frozen
 
@@ -75,6 +75,8 @@ class ExportedModel:
 @frozen(kw_only=True)
 class Format(Part):
     """Read and write models in a published layout."""
+
+    command: ClassVar[str] = "remgcl import SOURCE --format {name} --out RUN"
 
     @abstractmethod
     def detect(self, source: Path) -> bool:

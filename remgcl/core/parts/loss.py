@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from math import cos, pi
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, le
@@ -29,6 +29,8 @@ class Loss(Part):
         text_layer: Layer of the language model whose states are the text side;
             0 is its input embeddings, -1 its last layer.
     """
+
+    table: ClassVar[str] = "stages.NAME.losses."
 
     weight: float = field(default=1.0, validator=ge(0))
     schedule: Literal["constant", "linear", "cosine"] = "constant"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
 
@@ -23,6 +23,9 @@ class OcrEngine(Part):
 
     Many processes run one engine each, so an engine should keep to one thread.
     """
+
+    command: ClassVar[str] = "remgcl ocr IMAGES --out CACHE --engine {name}"
+    setting: ClassVar[str] = "--engine-set"
 
     @property
     @abstractmethod

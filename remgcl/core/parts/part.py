@@ -27,6 +27,16 @@ class Part(ABC):  # noqa: B024 - each kind has its own abstract methods
 
     requires: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
+    table: ClassVar[str] = ""
+    """The table of a recipe that holds a part of the kind, such as ``stages.NAME.data``; with a dot at its end, a table
+    for each part; in brackets of its own, a list of tables. Empty: one that is called like a part of the kind."""
+
+    command: ClassVar[str] = ""
+    """The command that takes a part of the kind by its ``{name}``, where no recipe holds one."""
+
+    setting: ClassVar[str] = ""
+    """The option of the command that takes ``KEY=VALUE`` of a part."""
+
 
 @frozen(kw_only=True)
 class Pretrained(Part):

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Literal
+from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
-from remgcl.core.files.extras import missing, verify_installed
 from remgcl.core.parts.part import Part
 from remgcl.core.parts.promise import instance, is_a, returns, whole
-
-if TYPE_CHECKING:
-    from remgcl.core.recipe.recipe import Recipe
-    from remgcl.core.training.job import Job
+from remgcl.core.parts.tracker import Tracker
 
 
 @frozen(kw_only=True)
@@ -43,35 +39,22 @@ def _is_state(kinds: object) -> bool:
     return isinstance(kinds, tuple | list) and {*kinds} <= {"weights", "gradients", "optimizer"}
 
 
-def _there_by_default() -> tuple[Literal["tensorboard", "wandb"], ...]:
-    return () if any(missing({"tensorboard": ""})) else ("tensorboard",)
-
-
 @frozen(kw_only=True)
 class Runner(Part):
     """Train the stages of a recipe on some machine.
 
     Attributes:
-        trackers: Where a training can be watched, each by the extra of its
-            name; TensorBoard by default, where that is installed.
+        trackers: Where a training can be watched; each is the name of a tracker
+            or a table of one.
     """
 
-    trackers: tuple[Literal["tensorboard", "wandb"], ...] = field(factory=_there_by_default)
+    trackers: tuple[Tracker, ...] = ()
 
-    def verify_trackers(self) -> None:
-        """Make sure that the libraries of the trackers are there.
-
-        Raises:
-            RunError: One is not; the error says how to install it.
-        """
-        for name in self.trackers:
-            verify_installed(name, f"tracker {name!r}", f"remgcl[{name}]")
-
-    def verify(self, recipe: Recipe) -> None:
+    def verify(self, recipe: Any) -> None:  # noqa: ANN401 - a `remgcl.Recipe`, which lies above the contracts
         """Make sure of what the settings name, without starting anything.
 
         Args:
-            recipe: The recipe that it will run.
+            recipe: The `remgcl.Recipe` that it will run.
 
         Raises:
             RemgclError: A file is missing, or contradicts the recipe.
@@ -95,7 +78,7 @@ class Runner(Part):
         return Layout()
 
     @abstractmethod
-    def run(self, job: Job) -> None:
+    def run(self, job: Any) -> None:  # noqa: ANN401 - a `remgcl.Job`, which lies above the contracts
         """Train one stage and save its model.
 
         What it hands to `job.finish` as results is its own. The reports of
@@ -104,7 +87,7 @@ class Runner(Part):
         `last`; and the numbers `seconds`, `samples` and `samples_per_second`.
 
         Args:
-            job: The stage: its model, objective, data and folder.
+            job: The stage as a `remgcl.Job`: its model, objective, data and folder.
 
         Raises:
             RunError: The stage cannot be finished.

@@ -39,6 +39,8 @@ class Template(Part):
 
     tried: ClassVar[bool] = False
 
+    table: ClassVar[str] = "stages.NAME.template"
+
     @abstractmethod
     @returns("a tuple of Piece, with an image wherever a turn shows one, and something learned of every answer", _flaw)
     def render(self, turns: Sequence[Turn], tokenizer: Any) -> tuple[Piece, ...]:  # noqa: ANN401 - transformers' tokenizers are untyped

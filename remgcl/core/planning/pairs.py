@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 from attrs import field, frozen
 
-from remgcl.core.model.probe import needs
 from remgcl.core.ocr.cache import with_regions
 from remgcl.core.parts import BackboneSpec, Census, TowerSpec
 from remgcl.core.recipe.recipe import Recipe, Stage
@@ -40,6 +39,8 @@ def blind_losses(recipe: Recipe, tower: TowerSpec, backbone: BackboneSpec, train
     Raises:
         DataError: A sample cannot be read.
     """
+    from remgcl.core.model.probe import needs
+
     processes = recipe.runner.layout().processes
     faults: list[tuple[str, str]] = []
     notes: dict[str, tuple[str, ...]] = {}

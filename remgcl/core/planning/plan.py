@@ -166,7 +166,6 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
     tower = attempt("vision_tower", lambda: once(parts[0], lambda: _verified(parts[0]).spec()))
     backbone = attempt("backbone", lambda: once(parts[1], lambda: _verified(parts[1]).spec()))
     attempt("runner", lambda: recipe.runner.verify(recipe))
-    attempt("runner.trackers", recipe.runner.verify_trackers)
     if tower and backbone:
         attempt("backbone", partial(once, ("tokenizer", parts[1]), partial(verify_tokenizer, parts[1], backbone)))
         try_out(recipe, tower, backbone, attempt, counted=counted)

@@ -9,6 +9,8 @@ annotation is the contract they must meet.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pluggy
 
@@ -23,6 +25,8 @@ from remgcl.core.parts import (
     Runner,
     Template,
     TextFilter,
+    TrackedStage,
+    Tracker,
     VisionTower,
 )
 
@@ -90,3 +94,32 @@ def remgcl_register_executors() -> Mapping[str, type[Executor]]:  # type: ignore
 @hookspec
 def remgcl_register_formats() -> Mapping[str, type[Format]]:  # type: ignore[empty-body]
     """Name formats: models in published layouts, read and written."""
+
+
+@hookspec
+def remgcl_register_trackers() -> Mapping[str, type[Tracker]]:  # type: ignore[empty-body]
+    """Name trackers: where a training can be watched."""
+
+
+# Listening hooks. They are called in the first process of a training; whatever one raises is printed with the
+# plugin's name, and the training continues without it.
+
+
+@hookspec
+def remgcl_stage_begins(stage: TrackedStage, step: int) -> None:
+    """Listen to the begin of a stage, or to its resumption from an optimizer step above 0."""
+
+
+@hookspec
+def remgcl_step_logged(stage: TrackedStage, step: int, line: Mapping[str, Any]) -> None:
+    """Listen to a log step: its line of ``metrics.jsonl``."""
+
+
+@hookspec
+def remgcl_checkpoint_saved(stage: TrackedStage, step: int, folder: Path) -> None:
+    """Listen to a checkpoint that was written and sealed in a folder."""
+
+
+@hookspec
+def remgcl_stage_ends(stage: TrackedStage, results: Mapping[str, Any] | None) -> None:
+    """Listen to the end of a stage: its results, or None if it was interrupted or failed."""

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from remgcl.core.errors import Hint, PluginError, listed
 from remgcl.core.registry import hookspecs
+from remgcl.core.registry.moved import new_place
 
 _log = logging.getLogger("remgcl")
 
@@ -70,7 +71,7 @@ def load(points: Iterable[EntryPoint] | None = None) -> Loaded:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a plugin may raise anything while it is imported, SystemExit too
-            broken[name] = f"plugin {name!r} of {origin(point)}: cannot be imported; {error!r}"
+            broken[name] = f"plugin {name!r} of {origin(point)}: cannot be imported; {error!r}{new_place(error)}"
             _log.warning("%s; it is left out", broken[name])
             continue
         made_for = getattr(plugins[name], "REMGCL_API", API)
@@ -107,7 +108,7 @@ def manage(plugins: Mapping[str, object]) -> pluggy.PluginManager:
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    known = tuple(name for name in vars(hookspecs) if name.startswith(hookspecs.PREFIX))
+    known = tuple(name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_"))
     for name, plugin in plugins.items():
         try:
             manager.register(plugin, name)
@@ -131,7 +132,7 @@ def manage(plugins: Mapping[str, object]) -> pluggy.PluginManager:
 
 def _unmarked(manager: pluggy.PluginManager, plugin: object) -> list[str]:
     """Name the functions that are called like a hook and lack its mark."""
-    named = [name for name in dir(plugin) if name.startswith(hookspecs.PREFIX)]
+    named = [name for name in dir(plugin) if name.startswith(f"{hookspecs.PROJECT}_")]
     return [name for name in named if manager.parse_hookimpl_opts(plugin, name) is None]
 
 

@@ -36,6 +36,15 @@ KINDS: Mapping[str, type[Part]] = _kinds()
 """The contract of each kind of part, by the kind's name."""
 
 
+def singular(kind: str) -> str:
+    """Name one part of a kind: ``losses`` to ``loss``.
+
+    Args:
+        kind: A key of `KINDS`.
+    """
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", KINDS[kind].__name__).lower()
+
+
 @frozen
 class Registered:
     """A part that a recipe can name.

@@ -18,11 +18,13 @@ from remgcl.core.files.whole import writing
 from remgcl.core.model.assembly import Assembly
 from remgcl.core.model.saved import load_part, save_part, save_parts, saved_parts
 from remgcl.core.ocr.cache import with_regions
+from remgcl.core.parts import TrackedStage
 from remgcl.core.recipe.recipe import PARTS, Recipe, Stage
 from remgcl.core.registry.culprit import foreign, named
 from remgcl.core.runs.folder import RunFolder, StageFolder
 
 if TYPE_CHECKING:
+    from pluggy import PluginManager
     from rich.console import Console
 
     from remgcl.core.data.collate import Collator
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from remgcl.core.model.model import Model
     from remgcl.core.model.objective import Objective
     from remgcl.core.parts import Dataset, Samples, TowerSpec
+    from remgcl.core.training.listeners import Listeners
 
 
 class Examples:
@@ -83,6 +86,7 @@ class Job:
         start: The folder of the stage it starts from, if any.
         inputs: What the stage is made of, as tables.
         console: Where to tell how it goes.
+        hooks: Knows the plugins that listen to trainings.
     """
 
     recipe: Recipe
@@ -91,6 +95,21 @@ class Job:
     start: StageFolder | None
     inputs: Mapping[str, Any]
     console: Console
+    hooks: PluginManager | None = None
+
+    @cached_property
+    def listeners(self) -> Listeners:
+        """Everyone who follows this training."""
+        from remgcl.core.training.listeners import Listeners
+
+        stage = TrackedStage(
+            run=self.recipe.name,
+            stage=self.name,
+            folder=self.folder.path,
+            id=self.folder.checkpoints.run,
+            inputs=self.inputs,
+        )
+        return Listeners(stage, self.recipe.runner.trackers, self.hooks, self.console)
 
     @property
     def folder(self) -> StageFolder:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from rich.markup import escape
 from torch import nn
@@ -40,20 +41,26 @@ def train(job: Job, build: Callable[[Job, nn.Module], StageTrainer]) -> None:
     learns = sum(parameter.numel() for parameter in objective.parameters() if parameter.requires_grad)
     told = f"{len(trainer.train_dataset):,} samples, {learns:,} parameters learn, {trainer.where}"
     job.console.print(f"[bold]{job.name}[/]: {told}")
+    record: Mapping[str, Any] | None = None
     try:
         with Interrupts() as interrupts:
             trainer.add_callback(interrupts)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if interrupts.caught:
+            raise RunError(
+                f"stage {job.name!r}: interrupted at step {trainer.state.global_step}; run it again to resume"
+            )
+        after, counts = job.validate(model), trainer.counts
+        with trainer.whole_parameters():
+            if trainer.is_world_process_zero():
+                record = outcome(trainer.progress, counts, trainer.answered_before, after)
+                job.finish(objective, record)
+                tell(job, record, after)
     except RemgclError as error:
         _, of_worker, told = str(error).rpartition(f"{type(error).__name__}: ")
         if not of_worker:
             raise
         raise type(error)(told.strip()) from error  # it came with the worker's traceback in its text
-    if interrupts.caught:
-        raise RunError(f"stage {job.name!r}: interrupted at step {trainer.state.global_step}; run it again to go on")
-    after, counts = job.validate(model), trainer.counts
-    with trainer.whole_parameters():
+    finally:
         if trainer.is_world_process_zero():
-            record = outcome(trainer.progress, counts, trainer.answered_before, after)
-            job.finish(objective, record)
-            tell(job, record, after)
+            job.listeners.stage_ends(record)

@@ -14,7 +14,6 @@ from transformers import TrainerCallback
 
 from remgcl.core.model.gradients import GradientNorms
 from remgcl.core.training.job import Job
-from remgcl.core.training.trackers import TRACKERS, Tracker, numbers_of
 
 PAIRS = "pairs"
 """What a loss calls, in its diagnosis, the number of pairs that it compared; without any, it has no value."""
@@ -48,7 +47,6 @@ class Progress(TrainerCallback):
         self._sums: dict[str, dict[str, Tensor]] = {}
         self._new_samples = self._printed = self._step = 0
         self._begun = 0.0
-        self._trackers: list[Tracker] = []
         self._bar = Bar(
             TextColumn(f"[bold]{job.name}"),
             BarColumn(),
@@ -103,11 +101,11 @@ class Progress(TrainerCallback):
         self._step = state["step"]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
-        """Start the clock, the trackers and the bar; forget what an interrupted training logged after this step."""
+        """Start the clock, the listeners and the bar; forget what an interrupted training logged after this step."""
         del args, control
         if state.is_world_process_zero:
             self._job.folder.rewind(self._step)
-            self._trackers = [TRACKERS[name](self._job, state.global_step) for name in self._job.recipe.runner.trackers]
+            self._job.listeners.stage_begins(state.global_step)
         self._begun = time.monotonic() - self.seconds
         self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
         self._bar.start()
@@ -139,8 +137,7 @@ class Progress(TrainerCallback):
         if state.is_world_process_zero:
             self._job.folder.log(line)
             self._warn(state, terms)
-        for tracker in self._trackers:
-            tracker.add(state.global_step, dict(numbers_of(line)))
+            self._job.listeners.step_logged(state.global_step, line)
         losses = {name: term["loss"] for name, term in terms.items()}
         shown = [*(f"{name} {written(value, 3)}" for name, value in losses.items()), f"{speed:.0f} samples/s"]
         self._show(state, "  ".join(shown))
@@ -192,11 +189,9 @@ class Progress(TrainerCallback):
         return terms
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
-        """Take the bar down, and close the trackers."""
+        """Take the bar down."""
         del args, state, control
         self._bar.stop()
-        for tracker in self._trackers:
-            tracker.close()
 
     def _warn(self, state: Any, terms: Mapping[str, Mapping[str, float | None]]) -> None:  # noqa: ANN401 - the state of transformers
         """Say once of each loss that it had nothing to compare since the last log line."""

@@ -183,7 +183,9 @@ class StageTrainer(Trainer):
             self._fill(checkpoints.part)
             self.accelerator.wait_for_everyone()
             if self.is_world_process_zero():
-                checkpoints.commit(self.state.global_step, self.job.stage.save_total_limit)
+                step = self.state.global_step
+                checkpoints.commit(step, self.job.stage.save_total_limit)
+                self.job.listeners.checkpoint_saved(step, checkpoints.at(step))
             self.accelerator.wait_for_everyone()
 
     def _fill(self, folder: Path) -> None:

@@ -197,7 +197,7 @@ def test_an_interrupted_grid_goes_on_with_the_same_command(grids: Grids, kind: s
     before = signal.getsignal(kind)
     executor = grids.prepare("").plan.grid.file.executor
     executor.before["tune+global"] = lambda: signal.raise_signal(kind)
-    with pytest.raises(RunError, match=r"^grid 'g': interrupted; run it again to go on$"):
+    with pytest.raises(RunError, match=r"^grid 'g': interrupted; run it again to resume$"):
         grids.run(LOSSES)
     assert signal.getsignal(kind) is before
     assert executor.ran == ["pretrain", "tune"]

@@ -53,7 +53,7 @@ def test_a_training_that_is_asked_to_end_saves_says_so_and_goes_on(
     folder, how = ended
     stopped, again = how[kind]
     assert stopped["code"] == 2, stopped["told"]
-    assert "error: stage 'first': interrupted at step 4; run it again to go on" in stopped["told"]
+    assert "error: stage 'first': interrupted at step 4; run it again to resume" in stopped["told"]
     assert "Traceback" not in stopped["told"]
     assert again["code"] == 0, again["told"]
     assert "first: goes on from step 4" in again["told"]

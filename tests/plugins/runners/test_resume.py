@@ -303,7 +303,7 @@ def test_a_training_that_is_asked_to_end_in_its_last_step_ends_well_when_it_is_r
 
     asked: list[bool] = []
     monkeypatch.setattr(StageTrainer, "training_step", ask)
-    with pytest.raises(RunError, match=r"stage 'tune': interrupted at step 6; run it again to go on"):
+    with pytest.raises(RunError, match=r"stage 'tune': interrupted at step 6; run it again to resume"):
         training.run("last")
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     training.run("last")

@@ -14,9 +14,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from remgcl import Engine, FaultsError, Recipe, RunError
 from remgcl.core.training import loop
-from remgcl.core.training.trackers import numbers_of
+from remgcl.core.training.listeners import numbers_of
 
 Run = Callable[..., str]
+
+TENSORBOARD = 'runner.trackers=["tensorboard"]'
 
 
 def _told(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -67,7 +69,7 @@ def test_every_number_of_a_line_has_a_name() -> None:
 
 
 def test_tensorboard_holds_every_number_of_the_metrics(run: Run, tmp_path: Path) -> None:
-    run("stages.first.gradient_share_steps=2")
+    run("stages.first.gradient_share_steps=2", TENSORBOARD)
     told = _told(tmp_path / "run/first/tensorboard")
     lines = _metrics(tmp_path / "run/first")
     assert {"global/loss", "global/weight", "global/gradient_share", "global/cosine"} <= told.keys()
@@ -81,7 +83,7 @@ def test_a_training_that_goes_on_tells_no_step_twice(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: int
 ) -> None:
     """Interrupted at step 3, it goes on from step 2, or from the start where nothing was saved."""
-    settings = (f"stages.first.save_steps={saved}", "stages.first.logging_steps=1")
+    settings = (f"stages.first.save_steps={saved}", "stages.first.logging_steps=1", TENSORBOARD)
     original = loop.StageTrainer.compute_loss
 
     def failing(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the original
@@ -100,7 +102,7 @@ def test_a_training_that_goes_on_tells_no_step_twice(
 
 
 def test_without_trackers_nothing_is_written_for_them(run: Run, tmp_path: Path) -> None:
-    run("runner.trackers=[]")
+    run()
     assert not (tmp_path / "run/first/tensorboard").exists()
 
 
@@ -119,19 +121,23 @@ def test_a_tracker_that_is_not_installed_is_an_error_that_says_how_to_install_it
     from remgcl.core.files import extras
 
     monkeypatch.setattr(extras, "find_spec", lambda _: None)
-    with pytest.raises(FaultsError) as caught:
+    with pytest.raises(FaultsError, match=r"runner\.trackers\.0.*tensorboard.*pip install 'remgcl\[tensorboard\]'"):
+        engine.check(read('runner.trackers=["tensorboard"]'), "small.toml")
+    with pytest.raises(FaultsError, match=r"runner\.trackers\.1.*wandb.*pip install 'remgcl\[wandb\]'"):
         engine.check(read('runner.trackers=["tensorboard", "wandb"]'), "small.toml")
-    assert str(caught.value) == (
-        "small.toml: runner.trackers: tracker 'tensorboard': needs tensorboard, which is not installed; "
-        "install it with: pip install 'remgcl[tensorboard]'"
+
+
+def test_a_tracker_has_a_table_of_its_own_settings(run: Run, tmp_path: Path, wandb: list[Any]) -> None:
+    run(
+        'runner.trackers=[{use="wandb", project="signs", tags=["a"], mode="offline"}, {use="tensorboard", folder="tb"}]'
     )
-    with pytest.raises(FaultsError, match=r"tracker 'wandb': .*pip install 'remgcl\[wandb\]'"):
-        engine.check(read('runner.trackers=["wandb"]'), "small.toml")
+    assert (wandb[0]["project"], wandb[0]["tags"], wandb[0]["mode"]) == ("signs", ("a",), "offline")
+    assert (tmp_path / "run" / "first" / "tb").exists()
 
 
 def test_trackers_change_nothing_that_a_finished_stage_is_judged_by(run: Run) -> None:
     run()
-    assert "second: finished already" in run("runner.trackers=[]")
+    assert "second: finished already" in run(TENSORBOARD)
 
 
 def test_checking_a_recipe_imports_neither_trackers_nor_adapters() -> None:
