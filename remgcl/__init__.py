@@ -25,12 +25,14 @@ from remgcl.core.evaluation.picture import draw
 from remgcl.core.features import Features, Regions
 from remgcl.core.files.extras import verify_installed
 from remgcl.core.files.images import LARGEST_IMAGE, ImageFolder
+from remgcl.core.files.regular import read_regular
 from remgcl.core.files.tensors import StoredTensor, read_file, read_folder, short, stored, write_file
 from remgcl.core.files.weights import read_json, reading_weights, verify_weights
 from remgcl.core.inference.load import load
 from remgcl.core.model.gradients import GradientNorms
 from remgcl.core.model.ranks import gather
 from remgcl.core.parts import (
+    Answer,
     Backbone,
     BackboneSpec,
     Census,
@@ -42,6 +44,7 @@ from remgcl.core.parts import (
     Layout,
     Lora,
     Loss,
+    Metric,
     OcrEngine,
     PatchGrid,
     Projector,
@@ -49,6 +52,7 @@ from remgcl.core.parts import (
     PublishedPart,
     Runner,
     Samples,
+    Score,
     Submit,
     Task,
     Template,
@@ -58,6 +62,7 @@ from remgcl.core.parts import (
     Tracker,
     Tracking,
     VisionTower,
+    mean,
 )
 from remgcl.core.processes import cores
 from remgcl.core.recipe.recipe import Recipe, Stage
@@ -70,6 +75,7 @@ from remgcl.core.training.job import Job
 __all__ = [
     "COUNTS",
     "LARGEST_IMAGE",
+    "Answer",
     "Answered",
     "Backbone",
     "BackboneSpec",
@@ -91,6 +97,7 @@ __all__ = [
     "Layout",
     "Lora",
     "Loss",
+    "Metric",
     "OcrEngine",
     "PatchGrid",
     "Piece",
@@ -110,6 +117,7 @@ __all__ = [
     "Runner",
     "Sample",
     "Samples",
+    "Score",
     "Stage",
     "StageFolder",
     "StoredTensor",
@@ -133,9 +141,11 @@ __all__ = [
     "hookimpl",
     "listed",
     "load",
+    "mean",
     "read_file",
     "read_folder",
     "read_json",
+    "read_regular",
     "reading_weights",
     "short",
     "stored",

@@ -28,14 +28,21 @@ settings.register_profile("ci", deadline=None, derandomize=True)  # what lands m
 settings.load_profile("ci" if "CI" in os.environ else "patient")
 
 SHARED = Path(__file__).parents[2] / "shared"
+RECORDED = Path(__file__).parent / "data" / "golden"
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of golden data and images; tests that need it skip where it is absent."""
+    """The folder of all golden data and images; tests that need more than is shipped skip where it is absent."""
     if not (SHARED / "golden").is_dir():
-        pytest.skip("the golden data recorded from the published code are not beside this checkout")
+        pytest.skip("Llama's tokenizer and the images of the recordings are not ours to ship, nor beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Path:
+    """What was recorded from the published code and is ours to ship; its README says what there is."""
+    return RECORDED
 
 
 @pytest.fixture(scope="session", autouse=True)

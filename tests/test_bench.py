@@ -137,10 +137,10 @@ def test_without_a_gpu_the_large_setting_says_so(
     assert "there is no GPU; --small runs on the CPU" in capsys.readouterr().err
 
 
-def test_the_naive_filter_is_the_published_one(shared: Path) -> None:
+def test_the_naive_filter_is_the_published_one(recorded: Path) -> None:
     """Even where that misses words."""
-    words = [entry["llama_ids"] for entry in json.loads((shared / "golden" / "stopwords_list.json").read_text())]
-    recorded = json.loads((shared / "golden" / "p14" / "stopwords.json").read_text())
+    words = [entry["llama_ids"] for entry in json.loads((recorded / "stopwords_list.json").read_text())]
+    recorded = json.loads((recorded / "p14" / "stopwords.json").read_text())
     labels, used = torch.tensor(recorded["labels"]), torch.tensor(recorded["used"], dtype=torch.bool)
     supervised = labels >= 0
     assert not torch.equal(used, torch.tensor(recorded["exact"], dtype=torch.bool))

@@ -24,9 +24,11 @@ from remgcl.cli import (
     inspect,
     new_plugin,
     ocr,
+    output,
     parts,
     run,
     schema,
+    score,
     serve,
 )
 
@@ -63,6 +65,7 @@ app.command("inspect")(inspect.inspect)
 app.add_typer(grid.app, name="grid")
 app.command("ocr")(ocr.ocr)
 app.command("parts")(parts.parts)
+app.command("score")(score.score)
 app.command("schema")(schema.schema)
 app.command("serve")(serve.serve)
 app.command("new-plugin")(new_plugin.new_plugin)
@@ -77,8 +80,18 @@ def main() -> None:
     from remgcl.core.registry.culprit import culprit
 
     warnings.simplefilter("ignore", FutureWarning)  # what libraries tell their own developers
+    output.readable()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in output.AWAY or error.filename is not None:
+            raise
+        output.lose(sys.stdout)
+        typer.secho(f"error: the output cannot be written; {str(error.strerror).lower()}", fg="red", err=True)
+        sys.exit(2)
     except RemgclError as error:
         told = "\n".join(filter(None, [str(error), culprit(error)]))
         typer.secho(f"error: {told}".replace("\n", "\nerror: "), fg="red", err=True)

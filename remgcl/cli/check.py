@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from attrs import asdict
 
+from remgcl.cli import output
 from remgcl.cli.options import Overrides, RecipeFile
 from remgcl.core.planning.estimate import A100, TOKENS_A_WORD, USED
 
@@ -37,18 +38,18 @@ def check(
     Nothing is trained and nothing is written, but which images need not be
     opened again as long as their files do not change.
     """
-    from rich.console import Console
-
     from remgcl import Engine
 
     engine = Engine.installed()
     read = engine.read(recipe, overrides)
     plan = engine.check(read, str(recipe), contents=contents)
-    console = Console(soft_wrap=True, highlight=False)
+    console = output.console()
     console.print(f"[bold]{read.name}[/], seed {read.seed}, run by {engine.registry.entry(read.runner).name}")
     console.print(_parts(engine, read, plan))
     console.print(_stages(engine, read, plan))
     console.print(_costs(plan, tflops))
+    for note in plan.notes:
+        console.print(note, style="yellow", markup=False)
     for stage in plan.stages.values():
         for note in (*stage.train.notes, *(stage.held_out.notes if stage.held_out else ()), *stage.notes):
             console.print(note, style="yellow", markup=False)
@@ -141,7 +142,7 @@ def _facts(engine: Engine, stage: Stage, plan: StagePlan, layout: Layout) -> dic
         "regions": _regions(plan),
         "losses": "\n".join(["language x 1", *losses]),
         "samples a step": _taken(stage, layout),
-        "steps": f"{plan.steps:,} ({stage.epochs:g} epochs)",
+        "steps": f"{plan.steps:,} ({stage.epochs:g} epoch{'s' * (stage.epochs != 1)})",
         "learning rate": f"{stage.learning_rate:g}, {stage.schedule}",
     }
 

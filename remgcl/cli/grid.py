@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from remgcl.cli import output
 from remgcl.cli.options import Overrides
+from remgcl.cli.options import folder as folder_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +21,7 @@ app = typer.Typer(help="Train a recipe varied along axes, and compare what comes
 
 GridFile: TypeAlias = Annotated[Path, typer.Argument(metavar="GRID", help="The grid, a TOML file.")]
 Folder: TypeAlias = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Where the grid goes; runs/NAME by default.")
+    Path | None, typer.Option(parser=folder_of, metavar="FOLDER", help="Where the grid goes; runs/NAME by default.")
 ]
 
 
@@ -39,8 +41,6 @@ def run(
     fails does not stop the others; the same command goes on where it was
     interrupted, and tries again what failed.
     """
-    from rich.console import Console
-
     from remgcl import Engine
     from remgcl.cli import grid_table
     from remgcl.core.grid.folder import GridFolder
@@ -50,14 +50,14 @@ def run(
     engine = Engine.installed()
     plan = plan_grid(engine, read_grid(engine, grid, overrides))
     runs = Run.of(engine, plan, GridFolder(folder or Path("runs") / plan.grid.file.name))
-    console = Console(soft_wrap=True, highlight=False)
+    console = output.console()
     if dry_run:
         console.print(grid_table.cells(runs.progress))
         console.print(grid_table.stages(runs.progress))
         console.print(grid_table.summary(runs.progress), markup=False)
         return
     console.print(grid_table.summary(runs.progress), markup=False)
-    complete = _shown(runs, Console(highlight=False))
+    complete = _shown(runs, output.console(soft_wrap=False))
     rows = runs.progress.rows()
     for row in rows:
         if row.error is not None:
@@ -75,8 +75,6 @@ def report(grid: GridFile, folder: Folder = None) -> None:
 
     It may still be running: cells that are not finished are named.
     """
-    from rich.console import Console
-
     from remgcl import Engine, verify_installed
     from remgcl.cli import grid_table
     from remgcl.core.grid.collect import collect
@@ -90,7 +88,7 @@ def report(grid: GridFile, folder: Folder = None) -> None:
         folder = Path("runs") / read_file(grid, Engine.installed().registry).name
     results = collect(folder)
     content = content_of(results)
-    console = Console(soft_wrap=True, highlight=False)
+    console = output.console()
     for table in content.tables:
         console.print(grid_table.found(table))
     for told in (*content.findings, *content.left_out, *map(str, write_report(results, folder / "report"))):
@@ -104,7 +102,7 @@ def _shown(run: Run, console: Console) -> bool:
     from remgcl.cli import grid_table
 
     if not console.is_terminal:
-        return run.run(_Lines(console).tell)
+        return run.run(_Lines(console, run.plan.grid.file.metrics[0]).tell)
     with Live(console=console, auto_refresh=False) as live:
         return run.run(lambda rows: live.update(grid_table.live(rows, run.plan, console.height), refresh=True))
 
@@ -112,17 +110,20 @@ def _shown(run: Run, console: Console) -> bool:
 class _Lines:
     """Prints a line whenever the state of cells changes."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, metric: str = "") -> None:
+        self._console, self._metric = console, metric
         self._known: dict[tuple[str, int], str] = {}
 
     def tell(self, rows: list[Row]) -> None:
         changed: dict[str, list[str]] = {}
         for row in rows:
-            told = f"{row.stage} {row.state}" + (f" {row.metric:.4g}" if row.metric is not None else "")
+            told = f"{row.stage} {row.state}" + (f", {self._metric} {row.metric:.4g}" if row.metric is not None else "")
             if row.state != "waiting" and self._known.get((row.label, row.seed)) != told:
                 changed.setdefault(f"seed {row.seed}: {told}", []).append(row.label)
                 self._known[row.label, row.seed] = told
+        done = sum(row.state == "finished" for row in rows)
+        left = max((row.left for row in rows if row.left is not None), default=None)
+        end = f"{done}/{len(rows)} finished" + ("" if left is None else f", {left:.0f} s left of what runs")
         for told, labels in changed.items():
             more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
-            self._console.print(f"{labels[0]}{more}, {told}", markup=False, soft_wrap=True)
+            self._console.print(f"{labels[0]}{more}, {told} ({end})", markup=False, soft_wrap=True)

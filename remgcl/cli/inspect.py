@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from remgcl.cli.options import Overrides, RecipeFile
+from remgcl.cli.options import folder as folder_of
 
 
 def inspect(
@@ -18,7 +19,8 @@ def inspect(
     ] = None,
     sample: Annotated[int, typer.Option(metavar="N", help="The sample's index in the data.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(metavar="PICTURE.png", help="Where to; inspect-STAGE-N.png by default.")
+        Path | None,
+        typer.Option(parser=folder_of, metavar="PICTURE.png", help="Where to; inspect-STAGE-N.png by default."),
     ] = None,
 ) -> None:
     """Draw what the model gets of one sample: pixels, patches, text regions and tokens.

@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from remgcl.cli.options import folder as folder_of
+
 
 def new_plugin(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The part's name in recipes, such as hard-negative.")],
     kind: Annotated[str, typer.Option(metavar="KIND", help="The kind of part, such as loss or vision_tower.")],
     folder: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where to; remgcl-NAME by default. It must be new.")
+        Path | None,
+        typer.Option(parser=folder_of, metavar="FOLDER", help="Where to; remgcl-NAME by default. It must be new."),
     ] = None,
 ) -> None:
     """Write a package with a working part: module, test, recipe and README.

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from remgcl.cli import output
 from remgcl.cli.options import Overrides
+from remgcl.cli.options import folder as folder_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from remgcl import Engine, cores
+    from remgcl import Engine
     from remgcl.core.ocr.sources import Source
 
 T = TypeVar("T")
@@ -34,10 +39,12 @@ def ocr(  # noqa: PLR0913 - options of a command
         typer.Argument(metavar="SOURCE", help="An image, a folder of images, or a recipe, for its data."),
     ],
     *,
-    out: Annotated[Path, typer.Option(metavar="CACHE", help="The folder of the cache; it is made, or gone on with.")],
+    out: Annotated[
+        Path, typer.Option(parser=folder_of, metavar="CACHE", help="The folder of the cache; made, or added to.")
+    ],
     engine: Annotated[
         str, typer.Option(metavar="NAME", help="The OCR engine, such as remgcl parts ocr_engines lists.")
-    ],
+    ] = "rapidocr",
     workers: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Processes; one a processor by default.")
     ] = None,
@@ -48,22 +55,21 @@ def ocr(  # noqa: PLR0913 - options of a command
 
     What the cache holds already is not recognised again.
     """
-    from rich.console import Console
-
-    from remgcl import Engine
+    from remgcl import Engine, cores
     from remgcl.core.ocr.recognise import recognise
-    from remgcl.core.ocr.writer import OcrWriter
+    from remgcl.core.ocr.writer import OcrWriter, alone
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = output.console()
     installed = Engine.installed()
     chosen, origin = installed.ocr_engine(engine, settings)
-    report = recognise(
-        _sources(installed, source, overrides),
-        chosen,
-        OcrWriter(out, origin),
-        workers=workers or len(cores()),
-        told=lambda name, total, results: _shown(console, name, total, results),
-    )
+    with alone(out), _interruptible(out):
+        report = recognise(
+            _sources(installed, source, overrides),
+            chosen,
+            OcrWriter(out, origin),
+            workers=workers or len(cores()),
+            told=lambda name, total, results: _shown(console, name, total, results),
+        )
     for what in report.unreadable:
         console.print(f"unreadable: {what}", style="yellow", markup=False)
     speed = f", {report.recognised / report.seconds:.2f} images/s" if report.recognised else ""
@@ -73,6 +79,24 @@ def ocr(  # noqa: PLR0913 - options of a command
         f"{len(report.unreadable):,} unreadable; {report.regions:,} regions{speed}",
         markup=False,
     )
+
+
+@contextmanager
+def _interruptible(out: Path) -> Iterator[None]:
+    """End at Ctrl-C, at SIGTERM and when the terminal is closed, with what was recognised, and say how to resume."""
+    from remgcl import RunError
+
+    kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    caught = [kind for kind in kinds if signal.getsignal(kind) is not signal.SIG_IGN]
+    main = threading.current_thread() is threading.main_thread()
+    before = {kind: signal.signal(kind, signal.default_int_handler) for kind in caught} if main else {}
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise RunError(f"{out}: interrupted; what was recognised is kept: run the command again to resume") from None
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
 
 
 def _sources(engine: Engine, source: Path, overrides: list[str]) -> list[Source]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
-from attrs import field, frozen
+from attrs import field, frozen, make_class
 
 from remgcl.core.authoring.inspection import Inspection, inspect
 from remgcl.core.errors import Fault, Hint, PluginError, RecipeError, RunError
@@ -25,7 +25,7 @@ from remgcl.core.recipe.recipe import Recipe
 from remgcl.core.recipe.structure import Structure
 from remgcl.core.registry import loading as plugins
 from remgcl.core.registry.culprit import named
-from remgcl.core.registry.registry import Registry
+from remgcl.core.registry.registry import KINDS, Registry
 from remgcl.core.runs.folder import RunFolder
 from remgcl.core.runs.provenance import provenance
 from remgcl.core.training.job import Job
@@ -33,13 +33,6 @@ from remgcl.core.training.job import Job
 if TYPE_CHECKING:
     from pluggy import PluginManager
     from rich.console import Console
-
-
-@frozen
-class _Ocr:
-    """The table of an OCR engine, which stands in no recipe."""
-
-    engine: OcrEngine
 
 
 @frozen
@@ -126,7 +119,7 @@ class Engine:
         try:
             recipe = Structure(self.registry.without(off)).read(given, Recipe)
         except RecipeError as error:
-            faults += error.faults
+            faults += _without_new_stages(given, error.faults)
         if faults:
             raise RecipeError(faults)
         return recipe
@@ -146,15 +139,32 @@ class Engine:
                 needs is not installed.
             RemgclError: It does not know its settings.
         """
-        given = document.Document("--engine", {"engine": {document.USE: name}})
-        document.override(given, settings, "--engine-set", ("engine",))
-        structure = Structure(self.registry)
-        engine = structure.read(given, _Ocr).engine
-        faults = [given.fault(("engine",), what) for what in missing(engine.requires)]
+        engine: OcrEngine = self.part("ocr_engines", name, settings, "--engine-set")
+        table = Structure(self.registry).write(engine)
+        fields = {key: value for key, value in table.items() if key != document.USE}
+        return engine, Origin(engine=self.registry.entry(engine).name, version=engine.version, settings=fields)
+
+    def part(self, kind: str, name: str, settings: Sequence[str] = (), option: str = "--set") -> Any:  # noqa: ANN401 - of any kind
+        """Choose a part that stands in no recipe.
+
+        Args:
+            kind: A kind, such as ``metrics``.
+            name: The name of the part.
+            settings: ``key=value`` each, its fields.
+            option: The command line option that gave them, for errors.
+
+        Raises:
+            RecipeError: All faults of the name and the settings, or what it
+                needs is not installed.
+        """
+        key = kind.removesuffix("s")
+        given = document.Document("", {key: {document.USE: name}})
+        document.override(given, settings, option, (key,))
+        part = getattr(Structure(self.registry).read(given, make_class("Chosen", {key: field(type=KINDS[kind])})), key)
+        faults = [given.fault((key,), what) for what in missing(part.requires)]
         if faults:
             raise RecipeError(faults)
-        fields = {key: value for key, value in structure.write(engine).items() if key != document.USE}
-        return engine, Origin(engine=self.registry.entry(engine).name, version=engine.version, settings=fields)
+        return part
 
     def table(self, recipe: Recipe) -> dict[str, Any]:
         """Write a recipe as tables, with all defaults.
@@ -229,6 +239,7 @@ class Engine:
                 folder.describe(tomli_w.dumps(self.table(recipe)), provenance())
             for key in recipe.stages:
                 if finished[key]:
+                    folder.stage(key).verify_model()
                     console.print(f"[bold]{key}[/]: finished already, in {escape(str(folder.stage(key).path))}")
                     continue
                 folder.stage(key).begin(inputs[key], restart=restart)
@@ -274,3 +285,20 @@ class Engine:
 
 def _counted(plan: Plan, stages: Iterable[str]) -> dict[str, tuple[Census, Census | None]]:
     return {key: (plan.stages[key].train, plan.stages[key].held_out) for key in stages}
+
+
+def _without_new_stages(given: document.Document, faults: Sequence[Fault]) -> list[Fault]:
+    """Say of a stage that an option began, and that lacks its data, that there is no such stage."""
+    held = given.table.get("stages")
+    stages: Mapping[str, Any] = held if isinstance(held, Mapping) else {}
+    made = {
+        name
+        for name, stage in stages.items()
+        if given.origins.get(("stages", name), "").startswith("--set ")
+        and isinstance(stage, Mapping)
+        and "data" not in stage
+    }
+    there = tuple(name for name in stages if name not in made)
+    kept = [fault for fault in faults if not any(f"{fault.key}.".startswith(f"stages.{name}.") for name in made)]
+    told = [given.fault(("stages", name), f"there is no stage {name!r}; {Hint(name, there)}") for name in sorted(made)]
+    return [*told, *kept]

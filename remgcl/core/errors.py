@@ -109,9 +109,10 @@ class Hint:
 
     def __str__(self) -> str:
         """Offer the nearest name, or list what there is."""
-        near = get_close_matches(self.name, self.known, n=1)
+        tails = {name.rpartition(".")[2]: name for name in self.known}
+        near = get_close_matches(self.name, self.known, n=1) or get_close_matches(self.name, tails, n=1)
         if near:
-            return f"did you mean {near[0]!r}?"
+            return f"did you mean {tails.get(near[0], near[0])!r}?"
         return f"there is {listed(sorted(self.known))}"
 
 

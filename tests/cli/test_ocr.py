@@ -100,3 +100,33 @@ def test_no_image_leaves_no_cache(call: Call, tmp_path: Path) -> None:
     assert ended.code == 2
     assert ended.err.startswith(f"error: {tmp_path}/lost: there is no such file or folder; images end in ")
     assert not (tmp_path / "out").exists()
+
+
+def test_two_do_not_recognise_the_same_images_for_one_cache(call: Call, folder: Path, tmp_path: Path) -> None:
+    from remgcl.core.ocr.writer import alone
+
+    with alone(tmp_path / "out"):
+        ended = call(folder)
+    assert ended.code == 2
+    assert "another process writes this cache; wait for its end, or name another folder" in ended.err
+    assert call(folder).code == 0
+
+
+def test_an_interruption_says_that_the_command_resumes(
+    call: Call, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("remgcl.core.ocr.recognise.recognise", interrupted)
+    ended = call(folder)
+    assert (ended.code, ended.err) == (
+        2,
+        f"error: {tmp_path / 'out'}: interrupted; what was recognised is kept: run the command again to resume\n",
+    )
+
+
+def test_rapidocr_is_the_default_engine(remgcl: Call, folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("rapidocr")
+    assert remgcl("ocr", folder, f"--out={tmp_path / 'out'}").code == 0
+    assert OcrCache.open(tmp_path / "out").origin.engine == "rapidocr"

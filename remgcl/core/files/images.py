@@ -14,6 +14,7 @@ from attrs import frozen
 
 from remgcl.core.errors import DataError
 from remgcl.core.files.decoding import Decoding, display
+from remgcl.core.files.regular import read_regular, verify_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 LARGEST_IMAGE = 13377**2
 """Largest image, padded to a square, in pixels; of a larger square, Pillow takes the header for a bomb."""
+
+LARGEST_FILE = 2**30
+"""Most bytes of an image's file."""
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 """Formats of Pillow that are opened; others have no place in a dataset."""
@@ -55,7 +59,12 @@ class ImageFolder:
         Raises:
             DataError: It is not there, leaves the folder, is too large or is no image.
         """
-        return self._opened(name, self.locate(name))
+        path = self.locate(name)
+        try:
+            verify_regular(path)
+        except (OSError, ValueError) as error:
+            raise self._unread(name, error) from None
+        return self._opened(name, path)
 
     def verify(self, names: Iterable[str]) -> Verdict:
         """Find what is wrong with many images, by all cores, and open none again whose file has not changed.
@@ -82,7 +91,7 @@ class ImageFolder:
         """
         path = self.locate(name)
         try:
-            raw = path.read_bytes()
+            raw = read_regular(path, LARGEST_FILE)
         except OSError as error:
             raise self._unread(name, error) from None
         image, special = self._decoded(name, raw)

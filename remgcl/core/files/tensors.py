@@ -223,13 +223,16 @@ def _pickle(file: Path) -> dict[str, StoredTensor]:
 
 def _unpickled(file: Path) -> Mapping[str, Tensor]:
     """Read a pickle of tensors, mapped where its layout allows."""
+    import warnings
     from pickle import UnpicklingError
     from zipfile import is_zipfile
 
     import torch
 
     try:
-        held = torch.load(file, map_location="cpu", weights_only=True, mmap=is_zipfile(file))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of unusual protocols, which are read or refused anyway
+            held = torch.load(file, map_location="cpu", weights_only=True, mmap=is_zipfile(file))
     except UnpicklingError as error:
         if "Unsupported" in str(error) or "GLOBAL" in str(error) or "Weights only load failed" in str(error):
             raise WeightsError(

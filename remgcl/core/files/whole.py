@@ -11,6 +11,7 @@ from time import sleep
 from typing import IO, Any
 
 from remgcl.core.errors import RunError
+from remgcl.core.files.regular import read_regular
 
 PAUSE = 0.1
 """Seconds between two tries to lock a file."""
@@ -122,10 +123,10 @@ def read(path: Path) -> dict[str, Any] | None:
         RunError: It cannot be read, or is something else.
     """
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = json.loads(read_regular(path).decode())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: cannot be read; {error}") from None
     if not isinstance(held, dict):
         raise RunError(f"{path}: is not a JSON object")
@@ -138,4 +139,5 @@ def as_json(value: Mapping[str, Any]) -> bytes:
     Args:
         value: The table.
     """
-    return (json.dumps(value, indent=2, default=str) + "\n").encode()
+    told = json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n"
+    return told.encode(errors="backslashreplace")  # a lone surrogate becomes its escape in JSON

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from remgcl.core.engine import Engine
 from remgcl.core.errors import Hint, RequestError
-from remgcl.core.exchange.importing import import_model, understand
+from remgcl.core.exchange.importing import Wanted, import_model, understand
 from remgcl.core.exchange.source import formats_of
 from remgcl.core.inference.loaded import LoadedModel
 from remgcl.core.inference.source import Source, from_run, is_run, nothing
@@ -31,6 +31,8 @@ def load(  # noqa: PLR0913 - all that can be chosen
     *,
     stage: str | None = None,
     template: str | Template | None = None,
+    base: str | None = None,
+    tower: str | None = None,
     device: str | None = None,
     dtype: str | None = None,
     engine: Engine | None = None,
@@ -42,6 +44,8 @@ def load(  # noqa: PLR0913 - all that can be chosen
             published format, which is imported to a temporary folder first.
         stage: The stage of a run; the last one that has a model by default.
         template: A template in place of the stage's, or its name.
+        base: The model that a published LoRA or projector was trained on top of.
+        tower: The vision tower of a published model, where the one that it names cannot be found.
         device: Where it runs; a GPU if there is one.
         dtype: `float32`, `bfloat16` or `float16`; on a CPU float32, on a GPU the stage's precision.
         engine: The plugins to use; all that are installed by default.
@@ -51,11 +55,12 @@ def load(  # noqa: PLR0913 - all that can be chosen
     """
     engine = engine or Engine.installed()
     with ExitStack() as stack:
-        source = _found(what, engine, stage, stack)
+        named = template if isinstance(template, str) else None
+        source = _found(what, engine, stage, Wanted(base=base, tower=tower, template=named), stack)
         return _built(source, engine, template=template, device=device, dtype=dtype)
 
 
-def _found(what: str | Path, engine: Engine, stage: str | None, stack: ExitStack) -> Source:
+def _found(what: str | Path, engine: Engine, stage: str | None, wanted: Wanted, stack: ExitStack) -> Source:
     """Find a run, or import a published model to a folder that is deleted once the model is built."""
     path = Path(what)
     published = (
@@ -65,8 +70,10 @@ def _found(what: str | Path, engine: Engine, stage: str | None, stack: ExitStack
     if not published and not hub:
         return find(what, engine, stage)
     out = RunFolder(Path(stack.enter_context(TemporaryDirectory(prefix="remgcl-"))) / path.name)
-    import_model(understand(what, engine.registry), out, engine.registry)
-    return from_run(out.path, engine.read, stage)
+    understood = understand(what, engine.registry, wanted)
+    import_model(understood, out, engine.registry, wanted)
+    provenance = {"source": str(what), "format": understood.format, "notes": list(understood.published.notes)}
+    return evolve(from_run(out.path, engine.read, stage), provenance=provenance)
 
 
 def _built(

@@ -22,6 +22,7 @@ from attrs import asdict, define, evolve, field, frozen
 
 from remgcl.core.errors import RunError
 from remgcl.core.files.images import digest, pixel_digest
+from remgcl.core.files.regular import verify_regular
 from remgcl.core.files.whole import as_json, read
 from remgcl.core.samples import Region, Sample
 
@@ -249,6 +250,7 @@ def _origin(path: Path) -> Origin:
 def _verify(shard: Path) -> None:
     """Compare a file with the digest that is its name."""
     try:
+        verify_regular(shard)
         with shard.open("rb") as file:
             found = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError as error:

@@ -116,6 +116,7 @@ def files_of(path: Path) -> list[Source]:
     files = (file for file in path.rglob("*") if file.suffix.lower() in kinds and file.is_file())
     names = tuple(sorted(str(file.relative_to(path)) for file in files))
     if not names:
-        what = "holds no image" if path.is_dir() else "there is no such file or folder"
+        there = "is neither a file nor a folder" if path.exists() else "there is no such file or folder"
+        what = "holds no image" if path.is_dir() else there
         raise DataError(f"{path}: {what}; images end in {', '.join(sorted(kinds))}")
     return [FileSource(ImageFolder(path=path), names)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from attrs import asdict, frozen
 from remgcl.core.data.surrogates import without_half_pairs
 from remgcl.core.errors import RunError
 from remgcl.core.files.images import digest
-from remgcl.core.files.whole import as_json, write, writing
+from remgcl.core.files.whole import as_json, locked, write, writing
 from remgcl.core.ocr.cache import FORMAT, OcrCache, Origin, schema
 from remgcl.core.samples import Region
 
@@ -61,6 +62,25 @@ def packed(row: Row) -> pa.RecordBatch:
     values = (bytes.fromhex(row.content), _printable(row.name), width, height, regions, row.error)
     columns = schema()
     return pa.RecordBatch.from_pylist([dict(zip(columns.names, values, strict=True))], schema=columns)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Make a cache's folder, and keep other processes from recognising the same images for it.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        RunError: Another process writes there, or it cannot be written.
+    """
+    with ExitStack() as stack:
+        with writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+            held = stack.enter_context(locked(path / "lock"))
+        if not held:
+            raise RunError(f"{path}: another process writes this cache; wait for its end, or name another folder")
+        yield
 
 
 class OcrWriter:

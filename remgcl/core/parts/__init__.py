@@ -13,6 +13,7 @@ from remgcl.core.parts.executor import Executor, Submit, Task
 from remgcl.core.parts.format import ExportedModel, Format, Published, PublishedPart
 from remgcl.core.parts.lora import Lora
 from remgcl.core.parts.loss import Loss
+from remgcl.core.parts.metric import Answer, Metric, Score, mean
 from remgcl.core.parts.ocr_engine import OcrEngine
 from remgcl.core.parts.part import Part, Pretrained
 from remgcl.core.parts.projector import Projector
@@ -23,6 +24,7 @@ from remgcl.core.parts.tracker import TrackedStage, Tracker, Tracking
 from remgcl.core.parts.vision_tower import Aspect, Interpolation, PatchGrid, Resampling, TowerSpec, VisionTower
 
 __all__ = [
+    "Answer",
     "Aspect",
     "Backbone",
     "BackboneSpec",
@@ -35,6 +37,7 @@ __all__ = [
     "Layout",
     "Lora",
     "Loss",
+    "Metric",
     "OcrEngine",
     "Part",
     "PatchGrid",
@@ -45,6 +48,7 @@ __all__ = [
     "Resampling",
     "Runner",
     "Samples",
+    "Score",
     "Submit",
     "Task",
     "Template",
@@ -54,4 +58,5 @@ __all__ = [
     "Tracker",
     "Tracking",
     "VisionTower",
+    "mean",
 ]

@@ -62,6 +62,30 @@ class Lora:
             raise RunError(f"lora: cannot be added to the backbone; {error}") from error
         return backbone
 
+    def unreached(self, build: Callable[[], nn.Module]) -> tuple[tuple[str, ...], float]:
+        """Find experts that are held as one tensor, which get no adapter as they are no layers.
+
+        Args:
+            build: Makes the backbone, without adapters.
+
+        Returns:
+            Names of the tensors, and their share of the backbone's parameters.
+        """
+        import torch
+        from torch import nn
+
+        with torch.device("meta"):
+            model = build()
+        sizes = {
+            f"{name}.{key}": each.numel()
+            for name, module in model.named_modules()
+            if not isinstance(module, nn.modules.conv._ConvNd)  # noqa: SLF001 - every convolution
+            for key, each in module.named_parameters(recurse=False)
+            if each.dim() == 3  # noqa: PLR2004 - experts, rows and columns
+        }
+        every = sum(parameter.numel() for parameter in model.parameters())
+        return tuple(sizes), sum(sizes.values()) / every
+
     def owns(self, name: str) -> bool:
         """Tell whether a parameter of a backbone with adapters may learn.
 

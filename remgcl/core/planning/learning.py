@@ -41,3 +41,18 @@ def idle_stages(name: str, recipe: Recipe, counts: Mapping[str, tuple[int, int] 
         for key, stage in recipe.stages.items()
         if not any(learnable[part] for part in stage.train)
     ]
+
+
+def adapter_notes(part: Backbone) -> tuple[str, ...]:
+    """Say which parameters of a backbone with adapters get none though its linear layers do.
+
+    Args:
+        part: The backbone.
+    """
+    if part.lora is None:
+        return ()
+    names, share = part.lora.unreached(lambda: part.build(pretrained=False))
+    if not names:
+        return ()
+    told = f"experts that are held as one tensor each, {len(names)} of them, the first {names[0]!r}"
+    return (f"backbone.lora: {100 * share:.0f} % of the backbone's parameters get no adapter: {told}",)

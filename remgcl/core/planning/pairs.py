@@ -39,6 +39,8 @@ def blind_losses(recipe: Recipe, tower: TowerSpec, backbone: BackboneSpec, train
     Raises:
         DataError: A sample cannot be read.
     """
+    if not any(loss.weight > 0 for stage in recipe.stages.values() for loss in stage.losses.values()):
+        return Blind()
     from remgcl.core.model.probe import needs
 
     processes = recipe.runner.layout().processes

@@ -17,7 +17,7 @@ from remgcl.core.parts import BackboneSpec, Census, Dataset, Layout, Pretrained,
 from remgcl.core.parts.within import parts_in
 from remgcl.core.planning.backbones import try_backbone_of
 from remgcl.core.planning.estimate import Estimate, Sizes, lengths_of, make_estimate
-from remgcl.core.planning.learning import count_part, idle_stages
+from remgcl.core.planning.learning import adapter_notes, count_part, idle_stages
 from remgcl.core.planning.pairs import Blind, blind_losses
 from remgcl.core.planning.trials import try_out, verify_tokenizer
 from remgcl.core.recipe.recipe import PARTS, PartName, Recipe, Stage
@@ -93,6 +93,7 @@ class Plan:
         image_tokens: Tokens an image takes in the language model.
         layout: How the runner spreads the training.
         stages: What each stage will do, in order.
+        notes: What is worth knowing of the parts, a sentence each.
     """
 
     parameters: dict[PartName, int]
@@ -100,6 +101,7 @@ class Plan:
     image_tokens: int
     layout: Layout
     stages: dict[str, StagePlan]
+    notes: tuple[str, ...] = ()
 
 
 @define
@@ -202,6 +204,7 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
         learnable=learnable,
         image_tokens=tower.tokens,
         layout=recipe.runner.layout(),
+        notes=adapter_notes(parts[1]) if counted else (),
         stages={
             key: evolve(_planned(recipe, key, censuses, ocr.get(key), sizes), notes=blind.notes.get(key, ()))
             for key in recipe.stages

@@ -9,15 +9,27 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TypeAlias
 
 from attrs import Factory, define
 
 from remgcl.core.errors import Fault, RecipeError
+from remgcl.core.files.regular import read_regular
+from remgcl.core.recipe.bounds import DEEPEST, LARGEST_FILE, parse
 from remgcl.core.recipe.paths import fill, here
 
 Table: TypeAlias = dict[str, Any]
 Key: TypeAlias = tuple[str, ...]
+
+LONGEST = 200
+"""Most characters of an override that an error shows."""
+
+LONGEST_FAULT = 1000
+"""Most characters of what is wrong with a key: a wrong value may be long."""
+
+MOST_EXTENDED = 50
+"""Most files that lie over each other."""
 
 EXTENDS = "extends"
 USE = "use"
@@ -55,7 +67,8 @@ class Document:
             key: The path of the key.
             what: What is wrong, and what there is instead.
         """
-        return Fault(self.origin(key), dotted(key), what)
+        short = what if len(what) <= LONGEST_FAULT else f"{what[:LONGEST_FAULT]} ..."
+        return Fault(self.origin(key), dotted(key), short)
 
     def copy(self) -> Document:
         """Copy the tables, so that the copy can be changed by itself."""
@@ -98,10 +111,11 @@ class Document:
             )
             if dropped or not isinstance(table, dict):
                 table = {}
-                self._wrote(above, origin)
+                self._wrote(above, origin, replaced=True)
             self._put(above, table)
+        replaced = self.get(key) is not None
         self._put(key, value)
-        self._wrote(key, origin)
+        self._wrote(key, origin, replaced=replaced)
 
     def remove(self, key: Key) -> None:
         """Take a key out, with all that it holds; nothing happens if it is not there.
@@ -129,9 +143,10 @@ class Document:
         """Place a value in a table that is there."""
         self.get(key[:-1])[key[-1]] = value
 
-    def _wrote(self, key: Key, origin: str) -> None:
+    def _wrote(self, key: Key, origin: str, *, replaced: bool) -> None:
         """Remember who wrote a key, and forget who wrote what it replaces."""
-        self.origins = {old: where for old, where in self.origins.items() if old[: len(key)] != key}
+        if replaced:
+            self.origins = {old: where for old, where in self.origins.items() if old[: len(key)] != key}
         self.origins[key] = origin
 
 
@@ -196,10 +211,12 @@ def override(document: Document, overrides: Sequence[str], option: str = "--set"
     """
     for given in overrides:
         name, equals, text = given.partition("=")
-        key = tuple(part.strip() for part in name.split("."))
-        if not equals or not all(key):
-            raise RecipeError([Fault(option, given, "is not key=value")])
-        document.set((*at, *key), _value(text), f"{option} {given}")
+        key = _key(name)
+        if not equals or not key:
+            raise RecipeError([Fault(option, _shown(given), "is not key=value")])
+        if not _is_text(text):
+            raise RecipeError([Fault(option, _shown(given), "is not UTF-8 text")])
+        document.set((*at, *key), _value(text, f"{option} {_shown(given)}"), f"{option} {_shown(given)}")
 
 
 def dotted(key: Key) -> str:
@@ -219,6 +236,8 @@ def _chain(path: Path) -> list[tuple[Path, Table]]:
     while True:
         if path.resolve() in seen:
             raise RecipeError([Fault(asked_by, EXTENDS, f"{str(path)!r} extends itself")])
+        if len(seen) == MOST_EXTENDED:
+            raise RecipeError([Fault(asked_by, EXTENDS, f"lies over more than {MOST_EXTENDED} files")])
         seen.add(path.resolve())
         table = _parse(path, asked_by)
         chain.append((path, table))
@@ -233,23 +252,54 @@ def _chain(path: Path) -> list[tuple[Path, Table]]:
 def _parse(path: Path, asked_by: str) -> Table:
     where, key = (asked_by, EXTENDS) if asked_by else (str(path), "")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
+        text = read_regular(path, LARGEST_FILE).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise RecipeError([Fault(str(path), "", "is not TOML; it is not even UTF-8 text")]) from None
         what = f"{str(path)!r} cannot be read" if asked_by else "cannot be read"
-        raise RecipeError([Fault(where, key, f"{what}; {(error.strerror or str(error)).lower()}")]) from None
-    except UnicodeDecodeError:
-        raise RecipeError([Fault(str(path), "", "is not TOML; it is not even UTF-8 text")]) from None
+        told = (getattr(error, "strerror", None) or str(error)).lower()
+        raise RecipeError([Fault(where, key, f"{what}; {told}")]) from None
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError([Fault(str(path), "", f"is not TOML; {str(error)[:1].lower()}{str(error)[1:]}")]) from None
+        return parse(text)
+    except ValueError as error:
+        raise RecipeError([Fault(str(path), "", f"is not TOML; {error}")]) from None
 
 
-def _value(text: str) -> Any:  # noqa: ANN401 - any TOML value
+def _value(text: str, option: str) -> Any:  # noqa: ANN401 - any TOML value
+    """Read the value of an override; what is not TOML is a string."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+        tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, tomllib.TOMLDecodeError):
+            return text
+    try:
+        table = parse(f"value = {text}")
+    except ValueError as error:
+        raise RecipeError([Fault(option, "", f"cannot be read; {error}")]) from None
+    if len(table) > 1:
+        raise RecipeError([Fault(option, "", "holds more than one value; give --set once for each key")])
+    return table["value"]
+
+
+def _is_text(given: str) -> bool:
+    """Tell whether an argument of the command line is text: bytes that are none become lone surrogates."""
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(given: str) -> str:
+    """Write an override in an error or as an origin: in one line, and not too long."""
+    line = given if given.isprintable() else given.encode("unicode_escape").decode()
+    return shorten(line, LONGEST, placeholder=" ...") if len(line) > LONGEST else line
+
+
+def _key(name: str) -> Key:
+    """Read the dotted key of an override, if it is one that a recipe can have."""
+    key = tuple(part.strip() for part in name.split("."))
+    return key if all(key) and len(key) <= DEEPEST and name.isprintable() else ()
 
 
 def _tabled(value: Any) -> Any:  # noqa: ANN401 - any TOML value

@@ -20,6 +20,9 @@ KeyFault: TypeAlias = tuple[tuple[str, ...], str]
 
 PATHS = "paths"
 
+LONGEST = 100_000
+"""Most characters of a text with its paths filled in."""
+
 _NAMED = re.compile(r"\{paths\.([^{}]*)\}")
 
 
@@ -67,7 +70,11 @@ def fill(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[KeyFault]]:
             return [written(below, (*key, str(place))) for place, below in enumerate(value)]
         if not isinstance(value, str):
             return value
-        unknown = [name for name in _NAMED.findall(value) if name not in given]
+        used = _NAMED.findall(value)
+        if len(value) + sum(len(known.get(name, "")) for name in used) > LONGEST:
+            faults.append((key, f"becomes longer than {LONGEST:,} characters"))
+            return ""
+        unknown = [name for name in used if name not in given]
         faults.extend((key, f"no path {name!r} in [paths]; {Hint(name, tuple(given))}") for name in unknown)
         return _NAMED.sub(lambda match: known.get(match[1], match[0]), value)
 

@@ -34,6 +34,9 @@ PARTS: tuple[PartName, ...] = ("vision_tower", "projector", "backbone")
 LANGUAGE = "language"
 """The name of the language loss among the terms."""
 
+LOCK = "lock"
+"""The file that keeps two processes from training in one folder, beside the folders of its stages."""
+
 _share = and_(ge(0.0), le(1.0))
 
 
@@ -68,6 +71,8 @@ def _in_order(_: object, __: object, stages: dict[str, Stage]) -> None:
     if not stages:
         raise ValueFaultError("must hold a stage; it is empty")
     faults = [_misnamed(name, "a stage") for name in stages if not NAME.fullmatch(name)]
+    taken = "is the name of a file in the folder of a run; take another"
+    faults += [ValueFaultError(taken, (name,)) for name in stages if name.lower() == LOCK]
     earlier: list[str] = []
     for name, stage in stages.items():
         if stage.after is not None and stage.after not in earlier:

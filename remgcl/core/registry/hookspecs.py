@@ -20,6 +20,7 @@ from remgcl.core.parts import (
     Executor,
     Format,
     Loss,
+    Metric,
     OcrEngine,
     Projector,
     Runner,
@@ -79,6 +80,11 @@ def remgcl_register_text_filters() -> Mapping[str, type[TextFilter]]:  # type: i
 @hookspec
 def remgcl_register_losses() -> Mapping[str, type[Loss]]:  # type: ignore[empty-body]
     """Name losses: the `Features` of a batch to one scalar."""
+
+
+@hookspec
+def remgcl_register_metrics() -> Mapping[str, type[Metric]]:  # type: ignore[empty-body]
+    """Name metrics: a prediction and its true answers to a score, as a published scorer does."""
 
 
 @hookspec

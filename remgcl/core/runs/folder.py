@@ -24,18 +24,23 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from attrs import frozen
 
-from remgcl.core.errors import RunError
-from remgcl.core.files.manifest import Checkpoints
+from remgcl.core.errors import RunError, listed
+from remgcl.core.files.manifest import MANIFEST, Checkpoints, verify_sealed
 from remgcl.core.files.whole import as_json, locked, read, write, writing
+from remgcl.core.recipe.recipe import LOCK
 
 TRIES = 20
 """How often to try to lock a run folder: who asks whether it is busy holds the lock for a moment."""
+
+BEGUN = "begun.json"
+"""The file of what a stage was begun with."""
 
 ABOUT = "about.json"
 """The file of a run's versions."""
@@ -102,7 +107,7 @@ class StageFolder:
         Raises:
             RunError: The record is not what this project writes.
         """
-        file = self.path / "begun.json"
+        file = self.path / BEGUN
         record = read(file)
         if record is not None and not (isinstance(record.get("inputs"), dict) and isinstance(record.get("run"), str)):
             raise RunError(f"{file}: is no record of a stage; there is no table 'inputs' or no text 'run'")
@@ -136,11 +141,17 @@ class StageFolder:
                     "name another folder with --folder, or begin it anew with --restart"
                 )
             return
+        left = sorted(path.name for path in self.path.glob("*") if path.suffix != ".part")
+        if left and not restart:
+            raise RunError(
+                f"{self.path / BEGUN}: is missing, so nothing tells which recipe left what is there: "
+                f"{listed(left)}; put the file back, or begin the stage anew with --restart"
+            )
         with writing(self.path):
             if self.path.exists():
                 shutil.rmtree(self.path)
             self.path.mkdir(parents=True)
-            write(self.path / "begun.json", as_json({"run": uuid4().hex, "inputs": inputs}))
+            write(self.path / BEGUN, as_json({"run": uuid4().hex, "inputs": inputs}))
 
     def write(self, file: Path, record: Mapping[str, Any]) -> None:
         """Write a record, whole or not at all.
@@ -167,21 +178,62 @@ class StageFolder:
         with writing(self.path), self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def rewind(self, step: int) -> None:
+    def rewind(self, step: int, lines: int = 0) -> str | None:
         """Forget the metrics after a step.
 
         Args:
             step: The last one that is kept.
+            lines: How many lines were logged up to it.
+
+        Returns:
+            What is wrong with the file, if lines are missing or cannot be read;
+            a copy of the file as it was is then kept beside it.
 
         Raises:
             RunError: The folder cannot be written.
         """
-        if not self.metrics.exists():
-            return
-        held = self.metrics.read_text(encoding="utf-8")
-        whole = [line for line in held.splitlines(keepends=True) if line.endswith("\n")]
+        held = self.metrics.read_bytes() if self.metrics.exists() else b""
+        steps = {line: _step(line) for line in held.splitlines(keepends=True) if line.endswith(b"\n")}
+        kept = [line for line, at in steps.items() if at is not None and at <= step]
+        broken = sum(at is None for at in steps.values())
+        damaged = bool(broken) or len(kept) < lines
         with writing(self.path):
-            write(self.metrics, "".join(line for line in whole if json.loads(line)["step"] <= step).encode())
+            if damaged and held:
+                write(self.metrics.with_suffix(".damaged.jsonl"), held)
+            if held:
+                write(self.metrics, b"".join(kept))
+        if not damaged:
+            return None
+        told = f"{self.metrics}: {max(lines - len(kept), broken)} lines up to step {step} are missing or broken"
+        return f"{told}; the others are kept"
+
+    def answered_before(self) -> float | None:
+        """Read the share of held-out samples that were answered right before the stage, if there were any.
+
+        Raises:
+            RunError: The record is not what this project writes.
+        """
+        record = read(self.before)
+        share = (record or {}).get("exact_match")
+        if record is None or "exact_match" not in record or not isinstance(share, int | float | None):
+            what = "is missing" if record is None else "is no record of answers; there is no number 'exact_match'"
+            raise RunError(f"{self.before}: {what}")
+        return share
+
+    def verify_model(self) -> None:
+        """Make sure that the model of a finished stage is as it was saved.
+
+        Raises:
+            RunError: It is not there, or a file has changed since.
+        """
+        record = self.finished() or {}
+        if "model" not in record:  # a runner of a third party may keep its model elsewhere
+            return
+        if not self.model.is_dir():
+            raise RunError(f"{self.model}: is missing; the stage is finished, and its model was saved there")
+        verify_sealed(self.model)
+        if sealed_as(self.model) != record["model"]:
+            raise RunError(f"{self.model / MANIFEST}: is not the list of the model that the stage saved")
 
     def finish(self, inputs: Mapping[str, Any], results: Mapping[str, Any]) -> None:
         """Mark the stage as finished, and keep the versions that the run was described with.
@@ -191,7 +243,9 @@ class StageFolder:
             results: What came out.
         """
         about = read(self.path.parent / ABOUT)
-        record = {"inputs": inputs, "results": results} | ({} if about is None else {"about": about})
+        record: dict[str, Any] = {"inputs": inputs, "results": results} | ({} if about is None else {"about": about})
+        if self.model.is_dir():
+            record["model"] = sealed_as(self.model)
         write(self.path / "stage.json", as_json(record))
 
 
@@ -243,7 +297,7 @@ class RunFolder:
 
     @property
     def _lock(self) -> Path:
-        return self.path / "lock"
+        return self.path / LOCK
 
     def describe(self, recipe: str, about: Mapping[str, Any]) -> None:
         """Write the resolved recipe and the versions.
@@ -280,6 +334,24 @@ class RunFolder:
             f"{self.path}: stage {stage!r} is finished with another recipe: {changed}; "
             "name another folder with --folder, or delete this one"
         )
+
+
+def sealed_as(folder: Path) -> str:
+    """Return the digest of the list of a sealed folder's files.
+
+    Args:
+        folder: The folder.
+    """
+    return sha256((folder / MANIFEST).read_bytes()).hexdigest()
+
+
+def _step(line: bytes) -> int | None:
+    """Read the step of a line of metrics; None if the line is broken."""
+    try:
+        step = json.loads(line)["step"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return step if isinstance(step, int) else None
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

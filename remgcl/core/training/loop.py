@@ -43,7 +43,7 @@ def train(job: Job, build: Callable[[Job, nn.Module], StageTrainer]) -> None:
     job.console.print(f"[bold]{job.name}[/]: {told}")
     record: Mapping[str, Any] | None = None
     try:
-        with Interrupts() as interrupts:
+        with Interrupts(job.name) as interrupts:
             trainer.add_callback(interrupts)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if interrupts.caught:

@@ -66,9 +66,13 @@ def tell(job: Job, record: Mapping[str, Any], after: Sequence[Answered]) -> None
         match = record["exact_match"]
         print_(
             f"exact match on {match['held_out']} held-out samples: "
-            f"{match['before']:.1%} before, [bold]{match['after']:.1%}[/] after"
+            f"{_share(match['before'])} before, [bold]{match['after']:.1%}[/] after"
         )
     pictures = job.stage.validation.pictures if job.stage.validation else 0
     if pictures and after:
         draw(after[:pictures]).save(job.folder.pictures)
         print_(f"held-out images and answers: {job.folder.pictures}")
+
+
+def _share(share: float | None) -> str:
+    return "an unknown share" if share is None else f"{share:.1%}"

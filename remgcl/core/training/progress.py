@@ -45,7 +45,7 @@ class Progress(TrainerCallback):
         self.norms: GradientNorms | None = None
         self._job = job
         self._sums: dict[str, dict[str, Tensor]] = {}
-        self._new_samples = self._printed = self._step = 0
+        self._new_samples = self._printed = self._step = self._lines = 0
         self._begun = 0.0
         self._bar = Bar(
             TextColumn(f"[bold]{job.name}"),
@@ -86,6 +86,7 @@ class Progress(TrainerCallback):
             "sums": {name: dict(sums) for name, sums in self._sums.items()},
             "new_samples": self._new_samples,
             "printed": self._printed,
+            "lines": self._lines,
         }
 
     def resume(self, state: Mapping[str, Any]) -> None:
@@ -98,13 +99,14 @@ class Progress(TrainerCallback):
         self.samples, self.seconds = state["samples"], state["seconds"]
         self._sums = {name: dict(sums) for name, sums in state["sums"].items()}
         self._new_samples, self._printed = state["new_samples"], state["printed"]
-        self._step = state["step"]
+        self._step, self._lines = state["step"], state.get("lines", 0)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401 - the signature of transformers
         """Start the clock, the listeners and the bar; forget what an interrupted training logged after this step."""
         del args, control
         if state.is_world_process_zero:
-            self._job.folder.rewind(self._step)
+            if damage := self._job.folder.rewind(self._step, self._lines):
+                self._job.console.print(damage, style="yellow", markup=False)
             self._job.listeners.stage_begins(state.global_step)
         self._begun = time.monotonic() - self.seconds
         self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
@@ -143,6 +145,7 @@ class Progress(TrainerCallback):
         self._show(state, "  ".join(shown))
         self.logged.append(losses)
         self._step = state.global_step
+        self._lines += 1
         self.samples += self._new_samples
         self.seconds = now
         state.log_history.clear()  # the file of metrics holds it

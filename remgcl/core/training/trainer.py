@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -74,14 +73,19 @@ class StageTrainer(Trainer):
         """Answer the held-out samples as soon as the model is where it trains, or recall how they were answered."""
         prepared = super()._prepare_for_training(*args, **kwargs)
         file = self.job.folder.before
-        known = file.exists()
+        resumed = kwargs.get("resume_from_checkpoint", args[-1] if args else None) is not None
+        known = resumed or file.exists()
         self.accelerator.wait_for_everyone()  # before any rank writes it
         if not known:
             answered = self.job.validate(self.model.model)
             if self.is_world_process_zero():
                 self.job.folder.write(file, {"exact_match": exact_match(answered) if answered else None})
             self.accelerator.wait_for_everyone()
-        self.answered_before = json.loads(file.read_text(encoding="utf-8"))["exact_match"]
+        try:
+            self.answered_before = self.job.folder.answered_before()
+        except RunError as error:
+            told = f"{error}; how samples were answered before the training is not known any more"
+            self.job.console.print(told, style="yellow", markup=False)
         return prepared
 
     def groups(self) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from remgcl import (
     FaultsError,
     ImageFolder,
     Sample,
+    read_regular,
     without_half_pairs,
 )
 from remgcl.plugins.datasets.record import faults_of, regions_of, turns_of, words_of
@@ -112,17 +113,21 @@ class LlavaJson(Dataset):
     def _read(self) -> tuple[list[dict[str, Any]], str]:
         """Read the list of records and the digest of its file."""
         try:
-            raw = Path(self.path).read_bytes()
+            raw = read_regular(Path(self.path))
             held = json.loads(raw)
+        except RecursionError:
+            raise DataError(f"{self.path}: is no list of records; its lists and objects lie too deep") from None
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read; {(error.strerror or str(error)).lower()}") from None
         except ValueError as error:
             raise DataError(f"{self.path}: is not JSON; {error}") from None
+        keys = [key for key, value in held.items() if isinstance(value, list)] if isinstance(held, dict) else []
         if self.key is not None:
             held = held.get(self.key) if isinstance(held, dict) else None
         if not isinstance(held, list):
             where = f"{self.path}: {self.key}" if self.key is not None else self.path
-            raise DataError(f"{where}: must be a list of records; it is {type(held).__name__}")
+            hint = f"; its key {keys[0]!r} holds one: set key = {keys[0]!r}" if keys else ""
+            raise DataError(f"{where}: must be a list of records; it is {type(held).__name__}{hint}")
         if not held:
             raise DataError(f"{self.path}: holds no record")
         return held, hashlib.sha256(raw).hexdigest()

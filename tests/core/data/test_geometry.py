@@ -291,8 +291,9 @@ def test_a_grid_is_in_rows_and_a_patch_may_be_wider_than_high() -> None:
     assert np.flatnonzero(weights).tolist() == [2 * 2 + 1, 3 * 2 + 1]
 
 
-def test_the_patches_of_the_published_boxes_are_reproduced(golden: Path) -> None:
-    record = json.loads((golden / "geometry.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["p14", "p16"])
+def test_the_patches_of_the_published_boxes_are_reproduced(recorded: Path, name: str) -> None:
+    record = json.loads((recorded / name / "geometry.json").read_text(encoding="utf-8"))
     grid = PatchGrid(rows=14, columns=14, patch=(16, 16))
     found = [
         np.flatnonzero(patch_weights([quad(each["box"])], place(each["size"], (224, 224), "stretch"), grid)).tolist()
@@ -303,8 +304,9 @@ def test_the_patches_of_the_published_boxes_are_reproduced(golden: Path) -> None
     assert found == [each["blocks"] for each in record["block_indices"]]
 
 
-def test_the_published_patches_of_padding_are_reproduced(golden: Path) -> None:
-    record = json.loads((golden / "forward.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["p14", "p16"])
+def test_the_published_patches_of_padding_are_reproduced(recorded: Path, name: str) -> None:
+    record = json.loads((recorded / name / "forward.json").read_text(encoding="utf-8"))
     grid = PatchGrid(rows=14, columns=14, patch=(16, 16))
     padding = [
         np.flatnonzero(~content_mask(place((width, height), (224, 224), "pad"), grid)).tolist()

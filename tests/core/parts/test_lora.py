@@ -93,3 +93,21 @@ def test_parameters_are_counted_without_making_them() -> None:
 def test_without_adapters_all_of_a_backbone_learns() -> None:
     assert PLAIN.counts() == (PLAIN.parameters(), PLAIN.parameters())
     assert PLAIN.learns("model.embed_tokens.weight")
+
+
+@pytest.mark.parametrize("kind", ["granitemoe", "gpt_oss", "qwen3_moe"])
+def test_experts_that_are_held_as_one_tensor_are_named_with_their_share(kind: str) -> None:
+    from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+
+    sizes = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "head_dim": 8}
+    config = CONFIG_MAPPING[kind](**sizes, num_attention_heads=4, num_key_value_heads=2)
+    names, share = Lora(rank=2).unreached(lambda: AutoModelForCausalLM.from_config(config))
+    with torch.device("meta"):
+        sized = {name: each.numel() for name, each in AutoModelForCausalLM.from_config(config).named_parameters()}
+    assert names
+    assert all("expert" in name or "moe" in name for name in names)
+    assert share == sum(sized[name] for name in names) / sum(sized.values()) > 0.5
+
+
+def test_a_model_without_experts_has_nothing_that_adapters_do_not_reach() -> None:
+    assert Lora(rank=2).unreached(TinyBackbone().build) == ((), 0.0)

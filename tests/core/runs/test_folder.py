@@ -308,3 +308,115 @@ def test_a_stage_of_another_run_is_never_begun_through_a_link(run: RunFolder, tm
         with pytest.raises(RunError, match=r"small/a: is a stage of another run, '.*other/a'; finish it there"):
             run.stage("a").begin({}, restart=restart)
     assert files_of(other.path) == before
+
+
+def _logged(stage: StageFolder, *steps: int) -> None:
+    for step in steps:
+        stage.log({"step": step, "terms": {}})
+
+
+def test_a_lost_record_of_a_begun_stage_is_told_and_nothing_is_replaced(run: RunFolder) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    _logged(stage, 1)
+    (stage.path / "begun.json").unlink()
+    before = files_of(run.path)
+    assert told(lambda: stage.begin(INPUTS)) == (
+        f"{stage.path}/begun.json: is missing, so nothing tells which recipe left what is there: 'metrics.jsonl'; "
+        "put the file back, or begin the stage anew with --restart"
+    )
+    assert files_of(run.path) == before
+    stage.begin(INPUTS, restart=True)
+    assert not stage.metrics.exists()
+
+
+@pytest.mark.parametrize("left", [(), ("begun.json.part",)])
+def test_a_folder_in_which_nothing_was_begun_is_begun(run: RunFolder, left: tuple[str, ...]) -> None:
+    stage = run.stage("a")
+    stage.path.mkdir(parents=True)
+    for name in left:
+        (stage.path / name).write_text("{")
+    stage.begin(INPUTS)
+    assert stage.begun() is not None
+
+
+def test_lost_lines_of_metrics_are_told_and_the_others_kept(run: RunFolder) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    _logged(stage, 1, 2, 3, 4)
+    assert stage.rewind(3, 3) is None
+    assert len(stage.metrics.read_text().splitlines()) == 3
+    whole = stage.metrics.read_bytes()
+    stage.metrics.write_bytes(whole[: len(whole) // 2])
+    assert stage.rewind(3, 3) == f"{stage.metrics}: 2 lines up to step 3 are missing or broken; the others are kept"
+    assert stage.metrics.with_suffix(".damaged.jsonl").read_bytes() == whole[: len(whole) // 2]
+    stage.metrics.unlink()
+    assert "3 lines up to step 3 are missing" in str(stage.rewind(3, 3))
+
+
+@pytest.mark.parametrize("line", [b"{\n", b"[]\n", b'{"step": "a"}\n', b"\xff\n", b"[" * 100_000 + b"\n"])
+def test_a_broken_line_of_metrics_is_told(run: RunFolder, line: bytes) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    _logged(stage, 1)
+    whole = stage.metrics.read_bytes()
+    stage.metrics.write_bytes(line + whole)
+    assert "1 lines up to step 2 are missing or broken" in str(stage.rewind(2, 1))
+    assert stage.metrics.read_bytes() == whole
+
+
+@pytest.mark.parametrize("held", ["", "{", "[]", "{}", '{"exact_match": "a"}', "\0"])
+def test_a_damaged_record_of_the_answers_before_is_an_error_that_names_it(run: RunFolder, held: str) -> None:
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    stage.before.write_text(held)
+    assert told(stage.answered_before).startswith(f"{stage.before}: ")
+    stage.before.write_text('{"exact_match": null}')
+    assert stage.answered_before() is None
+    stage.before.write_text('{"exact_match": 0.5}')
+    assert stage.answered_before() == 0.5
+
+
+@pytest.fixture
+def with_model(run: RunFolder) -> StageFolder:
+    """A finished stage with a sealed model."""
+    from remgcl.core.files.manifest import sealed
+
+    stage = run.stage("a")
+    stage.begin(INPUTS)
+    with sealed(stage.model) as part:
+        (part / "parts.json").write_text('{"backbone": {}}')
+        (part / "backbone.safetensors").write_bytes(b"weights")
+    stage.finish(INPUTS, {})
+    return stage
+
+
+def test_a_model_that_is_as_it_was_saved_is_verified(with_model: StageFolder) -> None:
+    with_model.verify_model()
+
+
+def test_a_model_that_is_not_what_was_saved_is_refused_by_its_file(with_model: StageFolder) -> None:
+    import shutil
+
+    file = with_model.model / "parts.json"
+    file.write_text("{}")
+    assert "parts.json has changed since it was written" in told(with_model.verify_model)
+    from remgcl.core.files.manifest import sealed
+
+    with sealed(with_model.model) as part:  # by another hand
+        (part / "parts.json").write_text("{}")
+    assert "manifest.json: is not the list of the model that the stage saved" in told(with_model.verify_model)
+    (with_model.model / "manifest.json").unlink()
+    assert "there is no manifest.json" in told(with_model.verify_model)
+    shutil.rmtree(with_model.model)
+    assert told(with_model.verify_model) == (
+        f"{with_model.model}: is missing; the stage is finished, and its model was saved there"
+    )
+
+
+def test_texts_are_written_as_they_are_and_bytes_of_no_text_as_escapes(tmp_path: Path) -> None:
+    from remgcl.core.files.whole import as_json, read, write
+
+    write(tmp_path / "a.json", as_json({"sign": "出口", "name": "\udce9"}))
+    assert '"sign": "出口"' in (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert read(tmp_path / "a.json") == {"sign": "出口", "name": "\udce9"}

@@ -36,9 +36,9 @@ def plain() -> SimpleNamespace:
 
 
 @pytest.fixture(scope="session", params=["p14", "p16"])
-def published(request: pytest.FixtureRequest, shared: Path) -> tuple[Features, dict[str, float]]:
+def published(request: pytest.FixtureRequest, recorded: Path) -> tuple[Features, dict[str, float]]:
     """Features of a batch of the published code, and the losses that it gave."""
-    folder = shared / "golden" / request.param
+    folder = recorded / request.param
     told = json.loads((folder / "forward.json").read_text())
     return _published(folder, told), told
 
@@ -78,26 +78,20 @@ def _contrast(loss: Any, similarity: list[list[float]], weights: Sequence[float]
 
 
 def _published(folder: Path, told: dict[str, Any]) -> Features:
-    """Run the published checkpoint's tower, projector and embedding table."""
-    from safetensors.torch import load_file
-    from sentencepiece import SentencePieceProcessor
-    from transformers import CLIPVisionModel
-
-    held = np.load(folder / "forward.npz")
-    tower = CLIPVisionModel.from_pretrained(folder / "clip-tiny", dtype=torch.float32)
+    """Run the published projector on the recorded features of the tower, and look up the recorded embeddings."""
+    held = {name: torch.from_numpy(array) for name, array in np.load(folder / "forward.npz").items()}
     state = torch.load(folder / "mm_projector.bin", weights_only=True)
     layers = [state[f"model.mm_projector.{i}.{name}"].float() for i in (0, 2) for name in ("weight", "bias")]
-    with torch.no_grad():
-        hidden = tower(torch.from_numpy(held["pixel_values"]), output_hidden_states=True).hidden_states[-2][:, 1:]
-        inner = torch.nn.functional.gelu(hidden @ layers[0].T + layers[1])
-        patches = inner @ layers[2].T + layers[3]
-    table = load_file(folder / "llava-tiny" / "model.safetensors")["model.embed_tokens.weight"].float()
-    labels = torch.from_numpy(held["spliced_labels"])
-    words = SentencePieceProcessor(model_file=str(folder / "llava-tiny" / "tokenizer.model"))
+    inner = torch.nn.functional.gelu(held["tower_features"] @ layers[0].T + layers[1])
+    patches = inner @ layers[2].T + layers[3]
+    table = torch.full((int(held["embedding_ids"].max()) + 1, patches.shape[2]), torch.nan)
+    table[held["embedding_ids"]] = held["embedding_rows"]
+    labels = held["spliced_labels"]
+    ids = json.loads((folder / "ocr_ids.json").read_text())
     lines = [
-        (image, _owned(line[0], told["padded_sizes"][image][0], patches.shape[1]), words.encode(line[1][0]))
+        (image, _owned(line[0], told["padded_sizes"][image][0], patches.shape[1]), words)
         for image, found in enumerate(told["ocr_on_padded_image"])
-        for line in found
+        for line, words in zip(found, ids[image], strict=True)
     ]
     edge = math.isqrt(patches.shape[1])
     return Features(
@@ -107,7 +101,7 @@ def _published(folder: Path, told: dict[str, Any]) -> Features:
         image_sample=torch.arange(len(patches)),
         image_key=torch.arange(len(patches)),
         answer=table[labels.clamp(min=0)],
-        answer_mask=torch.from_numpy(held["stop_mask_exact"]) & (labels >= 0),
+        answer_mask=held["stop_mask_exact"] & (labels >= 0),
         answer_key=torch.arange(len(labels)),
         regions=Regions(
             image=torch.tensor([image for image, _, _ in lines]),

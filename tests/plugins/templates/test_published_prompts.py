@@ -36,9 +36,9 @@ def prompt_of(name: str, said: list[str]) -> str:
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_prompts_are_the_published_ones(name: str, shared: Path) -> None:
+def test_prompts_are_the_published_ones(name: str, recorded: Path) -> None:
     """The space that Llama 2's code writes before `</s>` is dropped by its tokenizer, and is not written here."""
-    cases = json.loads((shared / "golden" / "scorers" / "chat_prompts.json").read_text(encoding="utf-8"))
+    cases = json.loads((recorded / "scorers" / "chat_prompts.json").read_text(encoding="utf-8"))
     chosen = [case for case in cases if case["template"] == name]
     assert len(chosen) == 6
     for case in chosen:

@@ -76,8 +76,8 @@ def _kept(words: StopWords, tokenizer: PreTrainedTokenizerBase, text: str) -> st
     return "".join(tokenizer.decode(one) if keep else "." for one, keep in zip(ids, kept, strict=True))
 
 
-def test_our_list_is_the_published_one_each_word_once(shared: Path) -> None:
-    published = json.loads((shared / "golden" / "stopwords_list.json").read_text())
+def test_our_list_is_the_published_one_each_word_once(recorded: Path) -> None:
+    published = json.loads((recorded / "stopwords_list.json").read_text())
     assert json.loads(ENGLISH.read_text(encoding="utf-8")) == list(dict.fromkeys(entry["text"] for entry in published))
 
 

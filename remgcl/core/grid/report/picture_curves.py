@@ -75,6 +75,7 @@ def _draw(axes: Axes, results: GridResults, term: str, begin: float = 0.0) -> di
         steps, values = curve
         kept = steps >= begin * steps[-1]
         steps, values, look = steps[kept], values[:, kept], line(place)
+        look |= {"marker": "o"} if len(steps) == 1 else {}  # a line of one point shows nothing
         (lines[label],) = axes.plot(steps, values.mean(axis=0), **look)
         axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=look["color"], alpha=0.15, linewidth=0)
     return lines

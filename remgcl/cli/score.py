@@ -1,0 +1,40 @@
+"""``remgcl score``: score predictions made anywhere, by the rule of a published scorer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RuleSettings = Annotated[
+    list[str],
+    typer.Option("--metric-set", metavar="KEY=VALUE", help="Set a field of the rule, such as threshold=0.5."),
+]
+
+
+def score(
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule, such as remgcl parts metrics lists.")],
+    predictions: Annotated[
+        Path,
+        typer.Argument(metavar="PREDICTIONS.json", help="A JSON list, or JSON lines: prediction, answers, and so on."),
+    ],
+    *,
+    out: Annotated[Path | None, typer.Option(metavar="SCORES.json", help="Where the scores of all items go.")] = None,
+    settings: RuleSettings = [],  # noqa: B006 - typer copies it
+) -> None:
+    """Score predictions, each and in sum."""
+    from remgcl import Engine
+    from remgcl.core.evaluation.score import score_file
+    from remgcl.core.files.whole import write, writing
+
+    report = score_file(rule, Engine.installed().part("metrics", rule, settings, "--metric-set"), predictions)
+    text = json.dumps(report, ensure_ascii=False, indent=1) + "\n"
+    if out is None:
+        sys.stdout.write(text)
+        return
+    with writing(out):
+        write(out, text.encode())
+    sys.stdout.write(json.dumps({"rule": rule, "summary": report["summary"]}, ensure_ascii=False, indent=1) + "\n")

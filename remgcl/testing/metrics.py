@@ -1,0 +1,66 @@
+"""What every metric promises: a finite score of any text, the same each time, and a summary of them."""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+
+from remgcl.core.parts import Answer, Metric
+from remgcl.testing.checks import PartChecks, broken
+
+TEXTS = ("", " ", "Yes", "no.", "A sign: 42!\n", "\u00c9t\u00e9 \u6771\u4eac", "\\frac { 1 } { 2 }", "(", "x" * 2000)
+
+
+def _answers() -> list[Answer]:
+    """Give texts against each other, with the fields that the rules of benchmarks use."""
+    rows = []
+    for place, text in enumerate(TEXTS):
+        truth = TEXTS[(place * 4) % len(TEXTS)]
+        for label in ("Yes", "No"):
+            answers = [truth] * 10
+            fields = {
+                "answers": answers,
+                "answer": label,
+                "label": label.lower(),
+                "image": place,
+                "question_type": "cognition VQA en",
+                "review": text,
+            }
+            rows.append(Answer(prediction=text, answers=tuple(answers), fields=fields))
+    return rows
+
+
+class Checks(PartChecks):
+    """What every metric promises."""
+
+    def test_it_scores_any_text(self, part: Metric) -> None:
+        """No text of a model makes it raise; a score that is a number is finite."""
+        for answer in _answers():
+            if part.fault(answer) is not None:
+                continue
+            try:
+                score = part.score(answer)
+            except Exception as error:
+                raise broken(part, f"raises {error!r} for the prediction {answer.prediction[:40]!r}") from error
+            if isinstance(score, float | int) and not isfinite(score):
+                raise broken(part, f"scores {score} for {answer.prediction[:40]!r}; a finite number is due")
+
+    def test_it_scores_the_same_each_time(self, part: Metric) -> None:
+        """A score depends on its item alone, and the item is left as it is."""
+        answers = [answer for answer in _answers() if part.fault(answer) is None]
+        before = [repr(answer) for answer in answers]
+        first = [part.score(answer) for answer in answers]
+        again = [part.score(answer) for answer in reversed(answers)][::-1]
+        if first != again:
+            raise broken(part, "gives another score the second time; leave chance and state out of it")
+        if before != [repr(answer) for answer in answers]:
+            raise broken(part, "changes the item; work on a copy")
+
+    def test_its_summary_can_be_written(self, part: Metric) -> None:
+        """The summary is a mapping that JSON can hold."""
+        answers = [answer for answer in _answers() if part.fault(answer) is None]
+        summary = part.summary(answers, [part.score(answer) for answer in answers])
+        try:
+            json.dumps(dict(summary))
+        except (TypeError, ValueError) as error:
+            raise broken(part, f"has a summary that JSON cannot hold: {error}") from error
