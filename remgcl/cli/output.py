@@ -59,17 +59,17 @@ class Lasting(io.TextIOBase):
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def isatty(self) -> bool:
-        """Tell whether it is a terminal."""
+        """Return whether it is a terminal."""
         return self._terminal
 
     def fileno(self) -> int:
-        """Give the handle of the stream."""
+        """Return the handle of the stream."""
         if self._stream is None:
             raise io.UnsupportedOperation
         return self._stream.fileno()
 
     def writable(self) -> bool:
-        """Tell that it can be written to."""
+        """Report that it can be written to."""
         return True
 
     def write(self, text: str) -> int:

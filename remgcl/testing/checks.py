@@ -54,10 +54,12 @@ class PartChecks:
         summary = (vars(type(part)).get("__doc__") or "").partition("\n")[0]
         if not summary.endswith("."):
             raise broken(part, "its docstring has no first line that ends with a full stop; say there what it is")
-        told = described(type(part))
-        silent = [field.name for field in attrs.fields(type(part)) if not told.get(field.name)]
+        note = described(type(part))
+        silent = [field.name for field in attrs.fields(type(part)) if not note.get(field.name)]
         if silent:
-            raise broken(part, f"its docstring does not tell {listed(silent)}; say under 'Attributes:' what each is")
+            raise broken(
+                part, f"its docstring does not describe {listed(silent)}; say under 'Attributes:' what each is"
+            )
 
     def test_reading_it_imports_no_heavy_library(self, part: Part) -> None:
         """Recipes are read and checked without torch and its like, which belong inside `build`."""
@@ -94,7 +96,7 @@ def named(part: Part) -> str:
 
 
 def kind_of(part: Part) -> str:
-    """Tell the kind of a part by its contract.
+    """Report the kind of a part by its contract.
 
     Args:
         part: An instance.
@@ -154,7 +156,7 @@ def _heavy_imports(plugin: str) -> list[str]:
 
 
 def docs_of(checks: type[PartChecks]) -> dict[str, str]:
-    """Give the promise of each check by its name.
+    """Return the promise of each check by its name.
 
     Args:
         checks: The checks of a kind.

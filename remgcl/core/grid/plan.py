@@ -134,14 +134,14 @@ def read_grid(engine: Engine, path: Path, overrides: Sequence[str] = ()) -> Grid
     axes = read_axes(file.axes, name, base, engine.registry)
     cells = make_cells(file, name, base, axes)
     baseline = find_baseline(file, name, axes, cells)
-    told = _Told(name, len(cells))
+    text = _Told(name, len(cells))
     recipes: dict[str, Recipe] = {}
     for cell in cells:
-        with told.of(cell):
+        with text.of(cell):
             document.fill_paths(cell.document)
             recipe = recipes[cell.label] = engine.read_document(cell.document)
             _verify_held_out(recipe, name, file)
-    told.raise_all()
+    text.raise_all()
     _verify_metrics(list(recipes.values()), name, file)
     return Grid(file=file, path=path, axes=axes, baseline=baseline, cells=cells, recipes=recipes)
 
@@ -162,12 +162,12 @@ def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
         raise RecipeError(faults)
     grid.file.executor.verify()
     name, findings = str(grid.path), Findings()
-    told = _Told(name, len(grid.cells))
+    text = _Told(name, len(grid.cells))
     plans: dict[str, Plan] = {}
     for cell in grid.cells:
-        with told.of(cell):
+        with text.of(cell):
             plans[cell.label] = make_plan(grid.recipes[cell.label], name, findings=findings)
-    told.raise_all()
+    text.raise_all()
     units: dict[str, Unit] = {}
     members = []
     inputs = {cell.label: engine.inputs(grid.recipes[cell.label], plans[cell.label]) for cell in grid.cells}
@@ -182,7 +182,7 @@ def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
 
 
 class _Told:
-    """Faults of cells; what many have is told once."""
+    """Faults of cells; what many have is reported once."""
 
     def __init__(self, name: str, cells: int) -> None:
         self._name = name
@@ -233,12 +233,12 @@ def _verify_held_out(recipe: Recipe, name: str, file: GridFile) -> None:
     """Make sure that there are held-out samples if their metric is wanted."""
     key = list(recipe.stages)[-1]
     if EXACT_MATCH in file.metrics and not recipe.stages[key].validation:
-        told = f"{EXACT_MATCH!r} needs held-out samples; stage {key!r} has no validation"
-        raise FaultsError([Fault(name, "metrics", told)])
+        text = f"{EXACT_MATCH!r} needs held-out samples; stage {key!r} has no validation"
+        raise FaultsError([Fault(name, "metrics", text)])
 
 
 def _verify_axes(grid: Grid, members: Sequence[Member]) -> None:
-    """Make sure that each axis tells cells of one seed apart."""
+    """Make sure that each axis distinguishes cells of one seed."""
     faults = []
     for axis in grid.axes:
         alike: dict[frozenset[tuple[str, str]], list[str]] = {}
@@ -247,8 +247,8 @@ def _verify_axes(grid: Grid, members: Sequence[Member]) -> None:
             alike.setdefault(others, []).append(member.last)
         several = [digests for digests in alike.values() if len(digests) > 1]
         if several and all(len(set(digests)) == 1 for digests in several):
-            told = "changes nothing that a stage is made of, so all its cells are the same; leave it out"
-            faults.append(Fault(str(grid.path), document.dotted(("axes", axis.key)), told))
+            text = "changes nothing that a stage is made of, so all its cells are the same; leave it out"
+            faults.append(Fault(str(grid.path), document.dotted(("axes", axis.key)), text))
     if faults:
         raise RecipeError(faults)
 

@@ -39,7 +39,7 @@ class Source:
 
 
 def is_run(path: Path) -> bool:
-    """Tell whether a path lies in a run folder: the run, a stage, its model or a checkpoint.
+    """Return whether a path lies in a run folder: the run, a stage, its model or a checkpoint.
 
     Args:
         path: An existing folder.

@@ -37,7 +37,7 @@ class Samples(Protocol):
         ...
 
     def modality_lengths(self) -> Sequence[int]:
-        """Give each sample's length in words, negative if it has no image."""
+        """Return each sample's length in words, negative if it has no image."""
         ...
 
 

@@ -97,7 +97,7 @@ def _known(names: tuple[str, ...], there: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def manage(plugins: Mapping[str, object]) -> pluggy.PluginManager:
-    """Give plugins to a manager that knows the hooks.
+    """Return plugins to a manager that knows the hooks.
 
     Args:
         plugins: Modules or objects with hook implementations, by name.

@@ -48,7 +48,7 @@ class Told(Loss):
     words: tuple[str, ...]
 
     def __call__(self, features: Features) -> Any:  # noqa: ANN401 - torch is not needed here
-        """Give nothing."""
+        """Return nothing."""
         return features.zero()
 
 

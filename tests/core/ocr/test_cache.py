@@ -60,11 +60,11 @@ class Listed:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> Sample:
-        """Give one."""
+        """Return one."""
         return self.samples[index]
 
     def modality_lengths(self) -> Sequence[int]:
-        """Give each the length of its place."""
+        """Return each the length of its place."""
         return list(range(len(self)))
 
 

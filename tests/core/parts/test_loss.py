@@ -18,7 +18,7 @@ class Zero(Loss):
     """Always zero."""
 
     def __call__(self, features: Features) -> Tensor:
-        """Give it."""
+        """Return it."""
         return features.zero()
 
 

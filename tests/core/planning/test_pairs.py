@@ -33,7 +33,7 @@ def records(tmp_path: Path) -> Callable[..., str]:
 
 
 def check(engine: Engine, recipe: Recipe) -> tuple[str, ...]:
-    """Give the notes of the second stage."""
+    """Return the notes of the second stage."""
     return engine.check(recipe, "a.toml").stages["tune"].notes
 
 
