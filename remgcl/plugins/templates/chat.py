@@ -62,7 +62,7 @@ class Chat(Template):
         closed = not answers or self._closes(turns[: answers[0] + 1], messages, ending, tokenizer)
         pieces: list[Piece] = []
         at = 0
-        for place, start, limit in zip(answers, starts, [*starts[1:], len(whole)], strict=True):
+        for place, start, limit in zip(answers, starts, [*starts, len(whole)][1:], strict=True):
             pieces += _shown(whole[at:start])
             at = _end(turns[place], place, whole[:limit], start)
             found = ending.search(whole, at) if closed and not turns[place].text else ending.match(whole, at)

@@ -125,6 +125,19 @@ def test_what_is_trained_is_the_text_of_apply_chat_template(name: str, answer: s
     assert "".join(piece.text for piece in trained[:last]) == prompt
 
 
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_question_alone_is_a_prompt_and_nothing_of_it_is_learned(name: str, chatting: Give) -> None:
+    tokenizer = chatting(TEMPLATES[name])
+    due = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "What?"}], tokenize=False, add_generation_prompt=True
+    )
+
+    pieces = Chat().render([Turn("user", "What?")], tokenizer)
+
+    assert "".join(piece.text for piece in pieces) == due
+    assert not any(piece.learned for piece in pieces)
+
+
 THINKING = (
     "{% for m in messages %}{% if m.role == 'user' %}<|im_start|>user\n{{ m.content }}<|im_end|>\n{% else %}"
     "{% set said = m.content.split('</think>')[-1].lstrip('\n') %}"
