@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import parent_process
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -57,6 +60,22 @@ class Pool:
                 yield future.result()
 
 
+class _Process(SpawnProcess):
+    """A process that does not run the caller's script again: a script need not guard its main part."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: ANN401, N802 - the signature of multiprocessing
+        main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+        try:
+            return SpawnProcess._Popen(process_obj)  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way
+        finally:
+            sys.modules["__main__"] = main
+
+
+class _Spawn(SpawnContext):
+    Process = _Process
+
+
 @contextmanager
 def processes(workers: int, begin: Callable[..., None] | None = None, *given: object) -> Iterator[Pool]:
     """Start processes, and end them whatever happens.
@@ -69,7 +88,7 @@ def processes(workers: int, begin: Callable[..., None] | None = None, *given: ob
     Raises:
         BrokenProcessPool: A process was killed.
     """
-    executor = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (begin, given))
+    executor = ProcessPoolExecutor(workers, _Spawn(), _begin, (begin, given))
     try:
         yield Pool(executor, 4 * workers)
     finally:

@@ -16,7 +16,7 @@ _IS_PIECE = instance(Piece, {"text": is_a(str), "learned": is_a(bool), "image": 
 
 
 def _flaw(pieces: object, turns: Sequence[Turn], *_: object, **__: object) -> str | None:
-    if not isinstance(pieces, tuple | list) or not pieces:
+    if not isinstance(pieces, tuple | list):
         return shown(pieces)
     flaw = next((flaw for flaw in map(_IS_PIECE, pieces) if flaw is not None), None)
     if flaw is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 
@@ -12,7 +13,6 @@ from attrs import frozen
 
 from remgcl.core.errors import Hint, PluginError, listed
 from remgcl.core.registry import hookspecs
-from remgcl.core.registry.moved import new_place
 
 _log = logging.getLogger("remgcl")
 
@@ -67,11 +67,15 @@ def load(points: Iterable[EntryPoint] | None = None) -> Loaded:
         if name in off:
             continue
         try:
-            plugins[name] = point.load()
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", FutureWarning)
+                plugins[name] = point.load()
+            for warning in caught:
+                _log.warning("plugin %r of %s: %s", name, origin(point), warning.message)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a plugin may raise anything while it is imported, SystemExit too
-            broken[name] = f"plugin {name!r} of {origin(point)}: cannot be imported; {error!r}{new_place(error)}"
+            broken[name] = f"plugin {name!r} of {origin(point)}: cannot be imported; {error!r}"
             _log.warning("%s; it is left out", broken[name])
             continue
         made_for = getattr(plugins[name], "REMGCL_API", API)

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
 MOVED = {
     "remgcl.core.answers": "remgcl.core.evaluation.answers",
     "remgcl.core.checkpoint": "remgcl.core.model.saved",
@@ -54,15 +62,30 @@ MOVED = {
 """The present module by that of an earlier release."""
 
 
-def new_place(error: BaseException) -> str:
-    """Say where the contents of a missing module are now.
+class _Moved(MetaPathFinder, Loader):
+    """Gives the present module for the name of an earlier one, with a warning."""
 
-    Args:
-        error: What importing a plugin raised.
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        del path, target
+        return ModuleSpec(fullname, self) if fullname in MOVED else None
 
-    Returns:
-        Words to put behind the error; empty if no moved module is missing.
-    """
-    old = error.name if isinstance(error, ModuleNotFoundError) and error.name else ""
-    new = MOVED.get(old)
-    return f"; {old} is now {new}; only remgcl, remgcl.training and remgcl.testing are public" if new else ""
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        new = MOVED[spec.name]
+        warnings.warn(
+            f"{spec.name} is now {new}; the old name goes with the next release; "
+            "only remgcl, remgcl.training and remgcl.testing are public",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return import_module(new)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Do nothing: the present module is imported already."""
+
+
+def keep_old_names() -> None:
+    """Let the names of earlier modules work for one more release."""
+    if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
+        sys.meta_path.append(_Moved())
