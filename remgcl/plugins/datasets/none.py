@@ -30,5 +30,5 @@ class NoSamples(Dataset):
     @staticmethod
     def _error() -> DataError:
         return DataError(
-            "data 'none': the stage was imported and holds no samples; start a stage of your own from it with 'from'"
+            "data 'none': the stage was imported and holds no samples; give a stage of your own data, and let it start after this one"
         )
