@@ -30,5 +30,6 @@ class NoSamples(Dataset):
     @staticmethod
     def _error() -> DataError:
         return DataError(
-            "data 'none': the stage was imported and holds no samples; give a stage of your own data, and let it start after this one"
+            "data 'none': the stage was imported and holds no samples; "
+            "write a stage with data of its own that starts after this one"
         )
