@@ -1,4 +1,4 @@
-"""The page of the documentation that shows how fast remgcl is."""
+"""The page of the documentation that tells how fast remgcl is."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ writes nothing.
 
 
 def setting(libraries: Sequence[str]) -> str:
-    """Report machine, versions and date, a line each.
+    """Tell machine, versions and date, a line each.
 
     Args:
         libraries: Distributions whose versions matter.

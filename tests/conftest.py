@@ -61,7 +61,7 @@ def terminal() -> Iterator[None]:
 
 @contextmanager
 def usual(*kinds: signal.Signals) -> Iterator[None]:
-    """Return signals the handlers that Python gives them in a program that inherits none."""
+    """Give signals the handlers that Python gives them in a program that inherits none."""
     default = {signal.SIGINT: signal.default_int_handler}
     before = {kind: signal.signal(kind, default.get(kind, signal.SIG_DFL)) for kind in kinds}
     yield

@@ -58,7 +58,7 @@ def read(engine: Engine, tmp_path: Path) -> Callable[..., Recipe]:
 
 @pytest.fixture
 def run(engine: Engine, read: Callable[..., Recipe], tmp_path: Path) -> Run:
-    """Run the small recipe, with overrides, in `tmp_path / "run"`; return what is told."""
+    """Run the small recipe, with overrides, in `tmp_path / "run"`; give what is told."""
 
     def go(*overrides: str) -> str:
         told = StringIO()

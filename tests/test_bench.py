@@ -16,7 +16,7 @@ from bench.report import page
 
 @pytest.fixture
 def _one_thread() -> object:
-    """Return torch its threads back."""
+    """Give torch its threads back."""
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)

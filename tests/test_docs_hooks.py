@@ -29,7 +29,7 @@ each_hook = pytest.mark.parametrize("name", HOOKS)
 
 
 def blocks(name: str) -> list[str]:
-    """Return the code of a hook's section."""
+    """Give the code of a hook's section."""
     return re.findall(r"```python\n(.*?)```", SECTIONS[name], re.DOTALL)
 
 

@@ -86,7 +86,7 @@ def loss(install: Install) -> Any:  # noqa: ANN401 - a class of the documentatio
 
 
 def body_of(text: str, method: str) -> list[str]:
-    """Return the lines of a method's body, without its docstring and blank lines."""
+    """Give the lines of a method's body, without its docstring and blank lines."""
     (found,) = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef) and node.name == method)
     statements = found.body[1:] if ast.get_docstring(found) else found.body
     lines = text.splitlines()[statements[0].lineno - 1 : found.end_lineno]
@@ -191,7 +191,7 @@ def test_the_ablation_of_the_loss_ends_with_a_table(
         "| losses=refined-local+hard-negative, margin=0",
         "| losses=refined-local+hard-negative, margin=0.2",
     ]
-    assert all("too few seeds to decide (1 of at least 3)" in row for row in rows[1:])
+    assert all("too few seeds to tell (1 of at least 3)" in row for row in rows[1:])
 
 
 def test_the_recipe_that_switches_the_loss_off_does(install: Install, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ LOWEST = -1e4
 
 @frozen(kw_only=True)
 class HardNegative(Loss):
-    """Report each image's answer from the wrong ones of the batch, the nearest of which weigh most, and the reverse.
+    """Tell each image's answer from the wrong ones of the batch, the nearest of which weigh most, and the reverse.
 
     Source: InfoNCE with hard negatives (Robinson et al. 2021, equations 3 and
     4, without the correction for false negatives). Images and answers are their
@@ -63,7 +63,7 @@ class HardNegative(Loss):
 
 
 def _pairs(features: Features) -> tuple[Tensor, Tensor, Tensor]:
-    """Return each image's mean patch and its answer's mean token, of length 1 `[N, D]`, and which pairs count `[N]`."""
+    """Give each image's mean patch and its answer's mean token, of length 1 `[N, D]`, and which pairs count `[N]`."""
     from torch.nn.functional import normalize
 
     images = normalize(_mean(features.patches, features.patch_mask), dim=1)
@@ -79,7 +79,7 @@ def _mean(rows: Tensor, mask: Tensor) -> Tensor:
 
 
 def _valid(features: Features) -> Tensor:
-    """Report the images with content whose answer has a token: bool `[N]`."""
+    """Tell the images with content whose answer has a token: bool `[N]`."""
     return features.patch_mask.any(dim=1) & features.answer_mask.any(dim=1)[features.image_sample]
 
 

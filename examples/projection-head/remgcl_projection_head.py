@@ -106,7 +106,7 @@ def _mean(rows: Tensor, mask: Tensor) -> Tensor:
 
 
 def _valid(features: Features) -> Tensor:
-    """Report the images with content whose answer has a token: bool `[N]`."""
+    """Tell the images with content whose answer has a token: bool `[N]`."""
     return features.patch_mask.any(dim=1) & features.answer_mask.any(dim=1)[features.image_sample]
 
 

@@ -72,7 +72,7 @@ app.command("new-plugin")(new_plugin.new_plugin)
 
 
 def main() -> None:
-    """Run a command; an error of the user's is printed without a traceback, with exit code 2.
+    """Run a command; an error of the user's is told without a traceback, with exit code 2.
 
     Where an error came out of a plugin of a third party, that plugin is named.
     """
@@ -93,8 +93,8 @@ def main() -> None:
         typer.secho(f"error: the output cannot be written; {str(error.strerror).lower()}", fg="red", err=True)
         sys.exit(2)
     except RemgclError as error:
-        note = "\n".join(filter(None, [str(error), culprit(error)]))
-        typer.secho(f"error: {note}".replace("\n", "\nerror: "), fg="red", err=True)
+        told = "\n".join(filter(None, [str(error), culprit(error)]))
+        typer.secho(f"error: {told}".replace("\n", "\nerror: "), fg="red", err=True)
         sys.exit(2)
     except SystemExit as error:
         if ended := culprit(SystemExit().with_traceback(error.__traceback__)) or _ended_by(error):

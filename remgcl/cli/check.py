@@ -1,4 +1,4 @@
-"""``remgcl check``: report what a recipe will do, and what would stop it."""
+"""``remgcl check``: tell what a recipe will do, and what would stop it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check(
         bool, typer.Option("--contents", help="Read and decode every image, also those that have not changed.")
     ] = False,
 ) -> None:
-    """Read a recipe, verify its parts, weights, data and images, and report what it will do and cost.
+    """Read a recipe, verify its parts, weights, data and images, and tell what it will do and cost.
 
     Nothing is trained and nothing is written, but which images need not be
     opened again as long as their files do not change.
@@ -93,7 +93,7 @@ def _costs(plan: Plan, tflops: float) -> Table:
 
 
 def _cost(cost: Estimate | None, layout: Layout, tflops: float) -> dict[str, str]:
-    """Report what a stage costs, if that was estimated."""
+    """Tell what a stage costs, if that was estimated."""
     if cost is None:
         return {}
     processes = layout.processes or 1
@@ -148,7 +148,7 @@ def _facts(engine: Engine, stage: Stage, plan: StagePlan, layout: Layout) -> dic
 
 
 def _taken(stage: Stage, layout: Layout) -> str:
-    """Report batch size and accumulation, and the processes where there are several."""
+    """Tell batch size and accumulation, and the processes where there are several."""
     own = f"{stage.batch_size} x {stage.gradient_accumulation_steps}"
     if layout.processes is None:
         return f"{own} on each GPU"
@@ -157,7 +157,7 @@ def _taken(stage: Stage, layout: Layout) -> str:
 
 
 def _regions(plan: StagePlan) -> str:
-    """Report which OCR cache gives text regions, and how much of the data it covers."""
+    """Tell which OCR cache gives text regions, and how much of the data it covers."""
     if plan.ocr is None:
         return "those of the records"
     lines = [f"of the records, else by {plan.ocr.origin.engine}", plan.ocr.origin.version]

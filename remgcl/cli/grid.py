@@ -38,7 +38,7 @@ def run(
     """Train every cell of a grid that is missing or changed.
 
     Every cell is read and checked before the first is trained. A cell that
-    fails does not stop the others; the same command resumes where it was
+    fails does not stop the others; the same command goes on where it was
     interrupted, and tries again what failed.
     """
     from remgcl import Engine
@@ -71,7 +71,7 @@ def run(
 
 @app.command("report")
 def report(grid: GridFile, folder: Folder = None) -> None:
-    """Report what the last run of a grid found: Markdown, CSV, LaTeX, an HTML page and pictures.
+    """Tell what the last run of a grid found: Markdown, CSV, LaTeX, an HTML page and pictures.
 
     It may still be running: cells that are not finished are named.
     """
@@ -91,8 +91,8 @@ def report(grid: GridFile, folder: Folder = None) -> None:
     console = output.console()
     for table in content.tables:
         console.print(grid_table.found(table))
-    for text in (*content.findings, *content.left_out, *map(str, write_report(results, folder / "report"))):
-        console.print(text, markup=False)
+    for told in (*content.findings, *content.left_out, *map(str, write_report(results, folder / "report"))):
+        console.print(told, markup=False)
 
 
 def _shown(run: Run, console: Console) -> bool:
@@ -117,13 +117,13 @@ class _Lines:
     def tell(self, rows: list[Row]) -> None:
         changed: dict[str, list[str]] = {}
         for row in rows:
-            text = f"{row.stage} {row.state}" + (f", {self._metric} {row.metric:.4g}" if row.metric is not None else "")
-            if row.state != "waiting" and self._known.get((row.label, row.seed)) != text:
-                changed.setdefault(f"seed {row.seed}: {text}", []).append(row.label)
-                self._known[row.label, row.seed] = text
+            told = f"{row.stage} {row.state}" + (f", {self._metric} {row.metric:.4g}" if row.metric is not None else "")
+            if row.state != "waiting" and self._known.get((row.label, row.seed)) != told:
+                changed.setdefault(f"seed {row.seed}: {told}", []).append(row.label)
+                self._known[row.label, row.seed] = told
         done = sum(row.state == "finished" for row in rows)
         left = max((row.left for row in rows if row.left is not None), default=None)
         end = f"{done}/{len(rows)} finished" + ("" if left is None else f", {left:.0f} s left of what runs")
-        for text, labels in changed.items():
+        for told, labels in changed.items():
             more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
-            self._console.print(f"{labels[0]}{more}, {text} ({end})", markup=False, soft_wrap=True)
+            self._console.print(f"{labels[0]}{more}, {told} ({end})", markup=False, soft_wrap=True)

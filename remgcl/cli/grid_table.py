@@ -61,8 +61,8 @@ def live(rows: Sequence[Row], plan: GridPlan, height: int) -> Table:
             style=STYLES[row.state],
         )
     states = Counter(row.state for row in rows)
-    note = ", ".join(f"{states[state]} {state}" for state in ORDER if states[state])
-    table.caption = f"{note}; {len(rows) - len(shown)} not shown" if len(shown) < len(rows) else note
+    told = ", ".join(f"{states[state]} {state}" for state in ORDER if states[state])
+    table.caption = f"{told}; {len(rows) - len(shown)} not shown" if len(shown) < len(rows) else told
     table.caption_justify = "left"
     return table
 
@@ -116,7 +116,7 @@ def stages(progress: GridProgress) -> Table:
 
 
 def summary(progress: GridProgress) -> str:
-    """Report how much is to be trained, and how much that several cells share.
+    """Tell how much is to be trained, and how much that several cells share.
 
     Args:
         progress: How far the grid is.
@@ -146,16 +146,16 @@ def _by_cells(plan: GridPlan) -> dict[tuple[str, tuple[str, ...]], list[Unit]]:
     return together
 
 
-def found(note: report_table.Table) -> Table:
+def found(told: report_table.Table) -> Table:
     """Show a table of a report.
 
     Args:
-        note: The table.
+        told: The table.
     """
-    shown = [place for place, head in enumerate(note.heads) if head not in BESIDE]
-    table = _table(note.title, *(note.heads[place] for place in shown))
+    shown = [place for place, head in enumerate(told.heads) if head not in BESIDE]
+    table = _table(told.title, *(told.heads[place] for place in shown))
     table.columns[0].no_wrap = table.columns[-1].no_wrap = True
-    for row in note.rows:
+    for row in told.rows:
         label, *entries = (row[place] for place in shown)
         table.add_row(escape(wrapped(label.text, LABEL)), *(escape(entry.text) for entry in entries))
     return table

@@ -68,7 +68,7 @@ def ocr(  # noqa: PLR0913 - options of a command
             chosen,
             OcrWriter(out, origin),
             workers=workers or len(cores()),
-            text=lambda name, total, results: _shown(console, name, total, results),
+            told=lambda name, total, results: _shown(console, name, total, results),
         )
     for what in report.unreadable:
         console.print(f"unreadable: {what}", style="yellow", markup=False)

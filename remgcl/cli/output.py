@@ -59,17 +59,17 @@ class Lasting(io.TextIOBase):
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def isatty(self) -> bool:
-        """Return whether it is a terminal."""
+        """Tell whether it is a terminal."""
         return self._terminal
 
     def fileno(self) -> int:
-        """Return the handle of the stream."""
+        """Give the handle of the stream."""
         if self._stream is None:
             raise io.UnsupportedOperation
         return self._stream.fileno()
 
     def writable(self) -> bool:
-        """Report that it can be written to."""
+        """Tell that it can be written to."""
         return True
 
     def write(self, text: str) -> int:

@@ -21,7 +21,7 @@ def parts(
     *,
     markdown: Annotated[bool, typer.Option("--markdown", help="Write all about every part, as docs/parts.md.")] = False,
 ) -> None:
-    """List every part with its plugin, its purpose, and its fields with their defaults; or describe one."""
+    """List every part with its plugin, its purpose, and its fields with their defaults; or tell all about one."""
     from rich.console import Console
 
     from remgcl import Engine, RemgclError

@@ -25,7 +25,7 @@ def run(
     """Train the stages of a recipe, one after the other.
 
     A stage that is finished in the folder already is not run again; one that
-    was interrupted resumes from its newest checkpoint.
+    was interrupted goes on from its newest checkpoint.
     """
     from remgcl import Engine, RunFolder
 

@@ -175,7 +175,7 @@ class Engine:
         return Structure(self.registry).write(recipe)
 
     def check(self, recipe: Recipe, name: str, *, contents: bool = False) -> Plan:
-        """Verify weights, data and images, and report what a run will do.
+        """Verify weights, data and images, and tell what a run will do.
 
         Args:
             recipe: The recipe.
@@ -192,7 +192,7 @@ class Engine:
         return plan
 
     def inspect(self, recipe: Recipe, stage: str | None, sample: int, name: str) -> Inspection:
-        """Encode one sample as a stage would, and keep all that shows how.
+        """Encode one sample as a stage would, and keep all that tells how.
 
         No model is built and nothing is written.
 
@@ -218,7 +218,7 @@ class Engine:
         Args:
             recipe: The recipe.
             folder: Where the run's files go.
-            console: Where progress is printed.
+            console: Where to tell how it goes.
             name: The recipe's file, for errors.
             restart: Whether interrupted stages begin anew.
 
@@ -263,7 +263,7 @@ class Engine:
             recipe: The recipe.
             stage: The stage's key.
             folder: The run's folder.
-            console: Where progress is printed.
+            console: Where to tell how it goes.
 
         Raises:
             RunError: The stage was not begun there.
@@ -300,5 +300,5 @@ def _without_new_stages(given: document.Document, faults: Sequence[Fault]) -> li
     }
     there = tuple(name for name in stages if name not in made)
     kept = [fault for fault in faults if not any(f"{fault.key}.".startswith(f"stages.{name}.") for name in made)]
-    text = [given.fault(("stages", name), f"there is no stage {name!r}; {Hint(name, there)}") for name in sorted(made)]
-    return [*text, *kept]
+    told = [given.fault(("stages", name), f"there is no stage {name!r}; {Hint(name, there)}") for name in sorted(made)]
+    return [*told, *kept]

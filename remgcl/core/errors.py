@@ -57,7 +57,7 @@ class Fault:
 
 
 class FaultsError(RemgclError):
-    """Several faults, reported at once.
+    """Several faults, told at once.
 
     Attributes:
         faults: The faults, in the order of the file.

@@ -30,7 +30,7 @@ class Checks(PretrainedChecks):
         return torch.randn(count, LENGTH, part.spec().width, generator=torch.Generator().manual_seed(0))
 
     def answer(self, module: nn.Module, given: Tensor) -> Tensor:
-        """Return the logits `[B, T, V]` of input embeddings.
+        """Give the logits `[B, T, V]` of input embeddings.
 
         Args:
             module: The language model.
@@ -57,7 +57,7 @@ class Checks(PretrainedChecks):
         logits, spec = self.answer(self._model(part), self.feed(part)), part.spec()
         if logits.shape != (2, LENGTH, spec.vocabulary):
             due = [2, LENGTH, spec.vocabulary]
-            raise broken(part, f"returns logits {list(logits.shape)}; {due} is due, by the vocabulary of its spec")
+            raise broken(part, f"answers logits {list(logits.shape)}; {due} is due, by the vocabulary of its spec")
         if not logits.isfinite().all():
             raise broken(part, "answers logits that are not finite; initialise every parameter")
 
@@ -81,7 +81,7 @@ class Checks(PretrainedChecks):
             raise broken(part, "logits change with padding on the right; heed attention_mask")
 
     def test_padding_on_the_left_changes_no_answer(self, part: Backbone) -> None:
-        """To answer, prompts are padded on the left: `generate` returns the same with and without."""
+        """To answer, prompts are padded on the left: `generate` answers the same with and without."""
         model, given = self._model(part), self.feed(part)
         padded, mask = _padded(given, left=True)
         options: dict[str, Any] = {"max_new_tokens": 4, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
@@ -110,7 +110,7 @@ class Checks(PretrainedChecks):
         """Labels come from character offsets: they are inside the text, in order, and leave out nothing but space."""
         tokenizer = part.build_tokenizer()
         if not getattr(tokenizer, "is_fast", False):
-            raise broken(part, f"build_tokenizer: {type(tokenizer).__name__} gives no offsets; return a fast tokenizer")
+            raise broken(part, f"build_tokenizer: {type(tokenizer).__name__} gives no offsets; answer a fast tokenizer")
         for text in TEXTS:
             offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
             covered = {place for start, end in offsets for place in range(start, end)}

@@ -54,12 +54,10 @@ class PartChecks:
         summary = (vars(type(part)).get("__doc__") or "").partition("\n")[0]
         if not summary.endswith("."):
             raise broken(part, "its docstring has no first line that ends with a full stop; say there what it is")
-        note = described(type(part))
-        silent = [field.name for field in attrs.fields(type(part)) if not note.get(field.name)]
+        told = described(type(part))
+        silent = [field.name for field in attrs.fields(type(part)) if not told.get(field.name)]
         if silent:
-            raise broken(
-                part, f"its docstring does not describe {listed(silent)}; say under 'Attributes:' what each is"
-            )
+            raise broken(part, f"its docstring does not tell {listed(silent)}; say under 'Attributes:' what each is")
 
     def test_reading_it_imports_no_heavy_library(self, part: Part) -> None:
         """Recipes are read and checked without torch and its like, which belong inside `build`."""
@@ -96,7 +94,7 @@ def named(part: Part) -> str:
 
 
 def kind_of(part: Part) -> str:
-    """Report the kind of a part by its contract.
+    """Tell the kind of a part by its contract.
 
     Args:
         part: An instance.
@@ -156,7 +154,7 @@ def _heavy_imports(plugin: str) -> list[str]:
 
 
 def docs_of(checks: type[PartChecks]) -> dict[str, str]:
-    """Return the promise of each check by its name.
+    """Give the promise of each check by its name.
 
     Args:
         checks: The checks of a kind.

@@ -19,12 +19,12 @@ class Checks(PartChecks):
     """What every dataset promises."""
 
     def test_its_census_counts_what_it_builds(self, part: Dataset) -> None:
-        """The census says how many samples there are, and how many have an image."""
+        """The census tells how many samples there are, and how many have an image."""
         census, samples = part.census(), part.build()
         lengths = samples.modality_lengths()
-        note, built = (census.samples, census.images), (len(samples), sum(length > 0 for length in lengths))
-        if note != built:
-            raise broken(part, f"census: reports samples and images as {note}; build has {built}; count those")
+        told, built = (census.samples, census.images), (len(samples), sum(length > 0 for length in lengths))
+        if told != built:
+            raise broken(part, f"census: tells samples and images as {told}; build has {built}; count those")
         strange = sorted({*census.words} - {*lengths})
         if strange:
             raise broken(part, f"census: words: {strange[0]} is the length of no sample; take some of modality_lengths")
@@ -63,7 +63,7 @@ class Checks(PartChecks):
                     raise broken(part, f"sample {sample.id!r}: region {region.text!r}: {fault}")
 
     def test_a_sample_is_the_same_each_time(self, part: Dataset) -> None:
-        """What is random depends on the seed that is set, so that an interrupted stage resumes exactly."""
+        """What is random depends on the seed that is set, so that an interrupted stage goes on as it would have."""
         samples = part.build()
         for place, _ in _read(samples):
             one, other = _seeded(samples, place), _seeded(part.build(), place)
@@ -91,7 +91,7 @@ class Checks(PartChecks):
                 )
 
     def test_its_samples_go_to_loader_workers(self, part: Dataset) -> None:
-        """Samples are read in loader workers, so what `build` returns can be pickled, and reads the same there."""
+        """Samples are read in loader workers, so what `build` answers can be pickled, and reads the same there."""
         samples = part.build()
         try:
             sent = pickle.loads(pickle.dumps(samples))  # noqa: S301 - of our own making
@@ -115,6 +115,6 @@ def _seeded(samples: Samples, place: int) -> Sample:
 
 
 def _content(sample: Sample) -> tuple[object, ...]:
-    """Return what a sample holds, to be compared."""
+    """Give what a sample holds, to be compared."""
     pixels = sample.image and (sample.image.size, sample.image.tobytes())
     return sample.id, sample.turns, sample.regions, sample.content, sample.stands_in_for, pixels

@@ -27,7 +27,7 @@ pathlib.Path(sys.argv[1] + ".began").touch()
 for _ in range(6000):
     time.sleep(0.01)
 """
-"""A program that runs until it is asked to stop, a minute at most, and leaves files that say so."""
+"""A program that runs until it is told to stop, a minute at most, and leaves files that say so."""
 
 
 class Checks(PartChecks):
@@ -41,14 +41,14 @@ class Checks(PartChecks):
             raise broken(part, f"verify: refuses to be used here: {error}; raise what would stop tasks") from error
 
     def test_a_task_answers_its_exit_code(self, part: Executor, tmp_path: Path) -> None:
-        """The future of a task returns the exit code of its command, 0 or not."""
+        """The future of a task answers the exit code of its command, 0 or not."""
         with part.open() as submit:
             futures = {code: submit(_task(tmp_path, f"raise SystemExit({code})")) for code in (0, 3)}
             for code, future in futures.items():
                 answer = _result(part, future)
                 if answer != code:
                     raise broken(
-                        part, f"open: returns {answer!r} for a command that ends with {code}; return its exit code"
+                        part, f"open: answers {answer!r} for a command that ends with {code}; answer its exit code"
                     )
 
     def test_many_tasks_are_all_run(self, part: Executor, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ class Checks(PartChecks):
             raise broken(part, f"open: {MANY} tasks in {str(tmp_path)!r} ran as {found}; run each once, in its folder")
 
     def test_what_a_task_says_is_appended_to_its_log(self, part: Executor, tmp_path: Path) -> None:
-        """The log keeps what it held: a task that resumes has one log."""
+        """The log keeps what it held: a task that goes on where it was interrupted has one log."""
         log = tmp_path / "task.log"
         log.write_text("before\n")
         with part.open() as submit:
@@ -73,7 +73,7 @@ class Checks(PartChecks):
             raise broken(part, f"open: the log holds {held!r}; append both outputs to what was there")
 
     def test_a_command_that_cannot_be_started_is_told(self, part: Executor, tmp_path: Path) -> None:
-        """A task that could not be run to its end raises `RunError`, or returns an exit code other than 0."""
+        """A task that could not be run to its end raises `RunError`, or answers another code than 0."""
         with part.open() as submit:
             task = Task(name="none", command=("/no/such/program",), folder=tmp_path, log=tmp_path / "task.log")
             try:
@@ -99,7 +99,7 @@ class Checks(PartChecks):
             raise broken(part, f"open: tasks ran that were cancelled before: {ran}; ask set_running_or_notify_cancel()")
 
     def test_tasks_are_stopped_and_waited_for_at_the_end(self, part: Executor, tmp_path: Path) -> None:
-        """When the context ends, tasks that still run are asked to stop by a signal, and none is left behind."""
+        """When the context ends, tasks that still run are told to stop by a signal, and none is left behind."""
         with part.open() as submit:
             future = submit(_task(tmp_path, UNTIL_TOLD, "long"))
             began, deadline = tmp_path / "long.began", monotonic() + LIMIT
@@ -111,7 +111,7 @@ class Checks(PartChecks):
                 sleep(0.01)
         if not (tmp_path / "long.stopped").exists():
             raise broken(
-                part, "open: a task was not asked to stop at the end; send SIGTERM, so that it keeps a checkpoint"
+                part, "open: a task was not told to stop at the end; send SIGTERM, so that it keeps a checkpoint"
             )
         if not wait([future], timeout=0).done:
             raise broken(part, "open: a task is left behind at the end; wait for it, and settle its future")

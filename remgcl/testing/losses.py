@@ -49,7 +49,7 @@ class Checks(RankChecks, LearningChecks):
     """What every loss promises."""
 
     def test_it_answers_one_finite_number(self, part: Loss) -> None:
-        """A loss returns a scalar `[]`, and it is finite."""
+        """A loss answers a scalar `[]`, and it is finite."""
         verify_number(part, built_loss(part)(random_features()), "a usual batch")
 
     def test_its_gradient_is_finite_and_reaches_an_input(self, part: Loss) -> None:
@@ -147,8 +147,8 @@ class Checks(RankChecks, LearningChecks):
         with Recorder() as recorder:
             backward(built, features)
         if recorder.waiting:
-            note = ", ".join(recorder.waiting)
-            raise broken(part, f"waits for the accelerator by {note}; use where and masks, not values, item or indices")
+            told = ", ".join(recorder.waiting)
+            raise broken(part, f"waits for the accelerator by {told}; use where and masks, not values, item or indices")
 
     def test_the_number_of_operations_does_not_depend_on_the_regions(self, part: Loss) -> None:
         """No loop runs over regions: a page of text takes as many operations as a line."""
@@ -166,7 +166,7 @@ class Checks(RankChecks, LearningChecks):
             )
 
     def test_it_counts_from_masks_and_regions_alone(self, part: Loss) -> None:
-        """`count` returns a scalar that is not negative, of features whose width D is 0, and asks for no gradient."""
+        """`count` answers a scalar that is not negative, of features whose width D is 0, and asks for no gradient."""
         for batch, shape in BATCHES.items():
             made = random_features(**shape)
             outline = evolve(
@@ -188,15 +188,15 @@ class Checks(RankChecks, LearningChecks):
                 )
 
     def test_what_it_tells_of_itself_are_scalars(self, part: Loss) -> None:
-        """`diagnose` returns finite scalars by name, for any batch."""
+        """`diagnose` answers finite scalars by name, for any batch."""
         built = built_loss(part)
         teller: Any = built if hasattr(built, "diagnose") else part
         for batch, shape in BATCHES.items():
             with torch.no_grad():
-                note = teller.diagnose(random_features(**shape))
-            if not isinstance(note, Mapping):
-                raise broken(part, f"diagnose: must return a mapping from names to scalars; it returns {note!r}")
-            for name, value in note.items():
+                told = teller.diagnose(random_features(**shape))
+            if not isinstance(told, Mapping):
+                raise broken(part, f"diagnose: must answer a mapping of names to scalars; it answers {told!r}")
+            for name, value in told.items():
                 verify_number(part, value, f"diagnose: {name!r}: {batch}")
 
 

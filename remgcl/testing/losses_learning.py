@@ -18,7 +18,7 @@ class LearningChecks(PartChecks):
     """What a loss promises of what it learns."""
 
     def test_what_it_learns_has_gradients_and_can_be_saved(self, part: Loss, tmp_path: Path) -> None:
-        """What `build` returns is called like the loss; a module's parameters are trained, saved and resumed."""
+        """What `build` answers is called like the loss; a module's parameters are trained, saved and resumed."""
         built, features = built_loss(part), random_features()
         value = built(features)
         again = built_loss(part, seed=1)
@@ -34,7 +34,7 @@ class LearningChecks(PartChecks):
             value = built(features)
             save_part(built, tmp_path / "loss.safetensors")
             if not isinstance(again, nn.Module):
-                raise broken(part, "build: returns a module only sometimes; return one each time")
+                raise broken(part, "build: answers a module only sometimes; answer one each time")
             load_part(again, tmp_path / "loss.safetensors")
         if not torch.equal(again(features), value):
             raise broken(part, "build: gives another value once it is built anew and what it learned is loaded")

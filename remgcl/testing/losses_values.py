@@ -39,7 +39,7 @@ def value_of(part: Loss, features: Features) -> float:
 
 
 def close(one: float, other: float) -> bool:
-    """Return whether two values are one, but for rounding.
+    """Tell whether two values are one, but for rounding.
 
     Args:
         one: A value.
@@ -58,7 +58,7 @@ def verify_number(part: Loss, value: object, where: str) -> None:
     """
     if not isinstance(value, Tensor) or value.shape != torch.Size([]):
         got = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else repr(value)
-        raise broken(part, f"{where}: must return a scalar tensor; it returns {got}")
+        raise broken(part, f"{where}: must answer a scalar tensor; it answers {got}")
     if not value.isfinite():
         raise broken(part, f"{where}: is {value.item()}; guard means over nothing with clamp(min=...)")
 

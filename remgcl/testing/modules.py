@@ -75,9 +75,9 @@ class ModuleChecks(PartChecks):
 
     def test_its_parameters_are_counted_as_they_are(self, part: Any) -> None:  # noqa: ANN401 - a part of each kind
         """`parameters` counts what `build` makes, for estimates."""
-        text, built = self.count(part), sum(parameter.numel() for parameter in self.make(part).parameters())
-        if text != built:
-            raise broken(part, f"parameters: counts {text:,}, and build makes {built:,}; count those")
+        told, built = self.count(part), sum(parameter.numel() for parameter in self.make(part).parameters())
+        if told != built:
+            raise broken(part, f"parameters: counts {told:,}, and build makes {built:,}; count those")
 
     def test_gradients_reach_what_learns(self, part: Any) -> None:  # noqa: ANN401 - a part of each kind
         """In training, finite gradients reach the parameters that ask for one."""
@@ -85,7 +85,7 @@ class ModuleChecks(PartChecks):
         learns = {name: each for name, each in module.named_parameters() if each.requires_grad}
         answer = self.answer(module, self.feed(part))
         if learns and not answer.requires_grad:
-            raise broken(part, "what it returns is cut off from its parameters; leave no_grad() and detach() out of it")
+            raise broken(part, "what it answers is cut off from its parameters; leave no_grad() and detach() out of it")
         if answer.requires_grad:
             answer.float().pow(2).sum().backward()  # type: ignore[no-untyped-call]
         wrong = [name for name, each in learns.items() if each.grad is not None and not each.grad.isfinite().all()]
@@ -95,7 +95,7 @@ class ModuleChecks(PartChecks):
             raise broken(part, "no gradient reaches a parameter; compute the answer of them")
 
     def test_what_it_learned_survives_saving(self, part: Any, tmp_path: Path) -> None:  # noqa: ANN401 - a part of each kind
-        """Saved as safetensors and loaded into another build, it returns the same."""
+        """Saved as safetensors and loaded into another build, it answers the same."""
         module, other, given = self.make(part).eval(), self.make(part, seed=1).eval(), self.feed(part)
         file = tmp_path / "part.safetensors"
         try:

@@ -29,7 +29,7 @@ class Checks(PartChecks):
     def test_it_finds_lines_of_text(self, part: OcrEngine) -> None:
         """Large black letters on white are found."""
         if not part.build()(_drawn()):
-            raise broken(part, f"finds nothing in an image of the words {WORDS!r}; return a Region for each line")
+            raise broken(part, f"finds nothing in an image of the words {WORDS!r}; answer a Region for each line")
 
     def test_its_lines_lie_in_the_image(self, part: OcrEngine) -> None:
         """A line has a text, four corners in pixels of the image, clockwise, and a certainty from 0 to 1."""
@@ -56,7 +56,7 @@ class Checks(PartChecks):
 
 
 def _images() -> Iterator[Image]:
-    """Return an image with words, and images without: usual, narrow and low."""
+    """Give an image with words, and images without: usual, narrow and low."""
     import PIL.Image
 
     yield _drawn()

@@ -54,7 +54,7 @@ class Checks(ModuleChecks):
                 answer = module(torch.randn(*shape, width_in))
                 if answer.shape != (*shape, width_out):
                     due = [*shape, width_out]
-                    raise broken(part, f"build: returns {list(answer.shape)} to {[*shape, width_in]}; {due} is due")
+                    raise broken(part, f"build: answers {list(answer.shape)} to {[*shape, width_in]}; {due} is due")
                 if not answer.isfinite().all():
                     raise broken(part, "build: an embedding is not finite; initialise every parameter")
 
@@ -68,7 +68,7 @@ class Checks(ModuleChecks):
             raise broken(part, "no finite gradient reaches the patch features; leave no_grad() and detach() out of it")
 
     def test_widths_that_it_cannot_join_are_an_error_of_remgcl(self, part: Projector) -> None:
-        """Where it cannot join two widths, `build` and `parameters` raise `RemgclError`, which the user sees."""
+        """Where it cannot join two widths, `build` and `parameters` raise `RemgclError`, which tells the user."""
         for widths in WIDTHS:
             for name, ask in (("build", part.build), ("parameters", part.parameters)):
                 try:
@@ -80,7 +80,7 @@ class Checks(ModuleChecks):
 
 
 def _widths(part: Projector) -> list[tuple[int, int]]:
-    """Return the widths that it can join."""
+    """Give the widths that it can join."""
     joined = []
     for widths in WIDTHS:
         with suppress(Exception):  # a check of its own judges what it raises

@@ -66,10 +66,10 @@ class Ranks:
                 raise BrokenRankError(f"rank {ranks} does not answer within {self.limit:g} s")
             for at, connection in silent.items():
                 if connection in ready:
-                    answers[at], text = _received(connection)
-                    if text:
+                    answers[at], told = _received(connection)
+                    if told:
                         self.stop()
-                        raise BrokenRankError(f"rank {at} raises {text}")
+                        raise BrokenRankError(f"rank {at} raises {told}")
         return [answers[at] for at in range(RANKS)]
 
     def stop(self) -> None:
@@ -98,10 +98,10 @@ class Ranks:
 def _received(connection: Connection) -> tuple[Any, str]:
     """Read what a rank answers, and what it raised."""
     try:
-        answer, text = pickle.loads(connection.recv_bytes())  # noqa: S301 - of our own process
+        answer, told = pickle.loads(connection.recv_bytes())  # noqa: S301 - of our own process
     except EOFError:
         return None, "nothing, and is gone"
-    return answer, text
+    return answer, told
 
 
 def _serve(rank: int, meeting: str, connection: Connection) -> None:

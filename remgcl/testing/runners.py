@@ -63,7 +63,7 @@ class Checks(PartChecks):
         return attrs.evolve(engine_with(part).read(path), runner=part)
 
     def test_its_layout_is_one_that_can_be(self, part: Runner) -> None:
-        """`layout` says how many processes there are, and what is sharded and offloaded, for estimates."""
+        """`layout` tells processes, and what is sharded and offloaded, for estimates."""
         layout = part.layout()
         strange = ({*layout.sharded} | {*layout.offloaded}) - STATES
         if strange or layout.gathered < 0 or (layout.processes is not None and layout.processes < 1):
@@ -106,9 +106,9 @@ class Checks(PartChecks):
         if not run.stage("first").loss("global").exists():
             raise broken(part, "run: what a loss learned is not saved; end with job.finish(objective, results)")
         models = {path: path.read_bytes() for path in run.path.rglob("model/*")}
-        text = _told(part, recipe, run)
-        if text.count("finished already") != len(states) or any(path.read_bytes() != models[path] for path in models):
-            raise broken(part, f"run: the same run again reports {text!r}; what is finished must not be trained again")
+        told = _told(part, recipe, run)
+        if told.count("finished already") != len(states) or any(path.read_bytes() != models[path] for path in models):
+            raise broken(part, f"run: the same run again tells {told!r}; what is finished must not be trained again")
 
 
 def _told_in_numbers(part: Runner, stage: str, record: Mapping[str, Any]) -> None:
@@ -140,6 +140,6 @@ def _told(part: Runner, recipe: Recipe, run: RunFolder) -> str:
     from rich.console import Console
 
     engine: Engine = engine_with(part)
-    text = StringIO()
-    engine.run(recipe, run, Console(file=text, width=500), "conformance.toml")
-    return text.getvalue()
+    told = StringIO()
+    engine.run(recipe, run, Console(file=told, width=500), "conformance.toml")
+    return told.getvalue()

@@ -51,17 +51,17 @@ class Checks(PartChecks):
                 raise broken(part, "keeps other tokens of the same text each time; leave chance out of it")
 
     def test_it_goes_to_loader_workers(self, part: TextFilter, tokenizer: Any) -> None:  # noqa: ANN401
-        """It runs in loader workers, so what `build` returns can be pickled, and is the same there."""
+        """It runs in loader workers, so what `build` answers can be pickled, and is the same there."""
         keep = part.build(tokenizer)
         try:
             sent = pickle.loads(pickle.dumps(keep))  # noqa: S301 - of our own making
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise broken(
-                part, f"build: what it returns cannot be pickled: {error}; answer an instance of a class of a module"
+                part, f"build: what it answers cannot be pickled: {error}; answer an instance of a class of a module"
             ) from error
         for ids in _answers(tokenizer):
             if not np.array_equal(keep(ids.copy()), sent(ids.copy())):
-                raise broken(part, "build: what it returns is another once it is pickled; keep all of its state")
+                raise broken(part, "build: what it answers is another once it is pickled; keep all of its state")
 
 
 def _answers(tokenizer: Any) -> list[npt.NDArray[np.int64]]:  # noqa: ANN401 - transformers' tokenizers are untyped

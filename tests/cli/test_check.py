@@ -27,7 +27,7 @@ class Noted(Dataset):
         return Census(samples=7, images=5, digest="0f", notes=(self.note,))
 
     def build(self) -> Samples:
-        """Return as many samples."""
+        """Give as many samples."""
         return Synthetic(samples=7).build()
 
 

@@ -30,7 +30,7 @@ COMMANDS = {command.name for command in app.registered_commands}
 
 
 def imported_by(code: str, folder: Path) -> set[str]:
-    """Run code in a process of its own, and return the heavy libraries it has imported."""
+    """Run code in a process of its own, and tell the heavy libraries it has imported."""
     told = f"import sys\n{code}\nprint('imported', *(name for name in {HEAVY!r} if name in sys.modules))"
     command = [sys.executable, "-c", told]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)  # noqa: S603 - our own code

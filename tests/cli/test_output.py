@@ -28,7 +28,7 @@ class Full(StringIO):
         raise OSError(self.number, os.strerror(self.number))
 
     def fileno(self) -> int:
-        """Return a handle that may be lost."""
+        """Give a handle that may be lost."""
         return os.open(os.devnull, os.O_WRONLY)
 
 

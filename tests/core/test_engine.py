@@ -44,7 +44,7 @@ class HardNegative(Loss):
     margin: float = field(default=0.1, validator=ge(0))
 
     def __call__(self, features: Features) -> Any:  # noqa: ANN401 - torch is not needed here
-        """Return nothing."""
+        """Give nothing."""
         return features.zero()
 
 
@@ -53,7 +53,7 @@ class OtherNegative(Loss):
     """Another loss of the same name."""
 
     def __call__(self, features: Features) -> Any:  # noqa: ANN401 - torch is not needed here
-        """Return nothing."""
+        """Give nothing."""
         return features.zero()
 
 
@@ -85,7 +85,7 @@ class Unread:
         raise AssertionError(index)
 
     def modality_lengths(self) -> list[int]:
-        """Return its length."""
+        """Give its length."""
         return [-1]
 
 
@@ -101,7 +101,7 @@ class Changing(Dataset):
         return Census(samples=1, images=0, digest=self.digests.get(self.name, "0f"))
 
     def build(self) -> Samples:
-        """Return one sample, which no test of this module reads."""
+        """Give one sample, which no test of this module reads."""
         return Unread()
 
 

@@ -1,4 +1,4 @@
-"""Errors: one base, and a wording that shows where, what, and what there is."""
+"""Errors: one base, and a wording that tells where, what, and what there is."""
 
 import pytest
 from hypothesis import given

@@ -36,7 +36,7 @@ def features(images: int = 2, answers: int = 3, regions: int = 4, dtype: torch.d
 
 
 def sides(made: Features) -> tuple[torch.Tensor, ...]:
-    """Return the tensors that gradients flow to."""
+    """Give the tensors that gradients flow to."""
     return made.patches, made.answer, made.regions.text
 
 

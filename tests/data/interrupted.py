@@ -1,4 +1,4 @@
-"""Interrupts trainings in processes of their own, and shows what came of it, as JSON.
+"""Interrupts trainings in processes of their own, and tells what came of it, as JSON.
 
 Libraries are imported once; each training is a fork of this process.
 """

@@ -48,7 +48,7 @@ def added_up(tensor: Tensor) -> Tensor:
 
 
 def of_loss(loss: Loss, features: Features) -> dict[str, Any]:
-    """Return this rank's part of a loss, and its gradients: averaged over ranks, they are those of all pairs."""
+    """Give this rank's part of a loss, and its gradients: averaged over ranks, they are those of all pairs."""
     leaves = [each.clone().requires_grad_() for each in (features.patches, features.answer, features.regions.text)]
     patches, answer, text = leaves
     features = evolve(features, patches=patches, answer=answer, regions=evolve(features.regions, text=text))
@@ -68,7 +68,7 @@ def of_loss(loss: Loss, features: Features) -> dict[str, Any]:
 
 
 def of_gather(tensors: list[Tensor], factor: Tensor) -> dict[str, Any]:
-    """Return what is gathered, and the gradients of its numbers times factors."""
+    """Give what is gathered, and the gradients of its numbers times factors."""
     leaves = [each.clone().requires_grad_(each.is_floating_point()) for each in tensors]
     joined, own = gather(*leaves)
     sum((each * factor).sum() for each in joined if each.requires_grad).backward()
@@ -89,7 +89,7 @@ def build(losses: Mapping[str, Loss]) -> Objective:
 
 
 def of_objective(losses: Mapping[str, Loss], parts: list[Batch]) -> dict[str, Any]:
-    """Return the gradients of this rank's batches, averaged over ranks as a runner does."""
+    """Give the gradients of this rank's batches, averaged over ranks as a runner does."""
     objective = build(losses)
     counts = [objective.counts(part) for part in parts]
     totals = {name: added_up(torch.stack([count[name] for count in counts]).sum()) / 2 for name in counts[0]}

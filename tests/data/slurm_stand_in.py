@@ -64,7 +64,7 @@ def srun(*command: str) -> None:
 
 
 def squeue(*_: str) -> None:
-    """Report the state of each job."""
+    """Tell the state of each job."""
     for job in HOME.iterdir():
         state, _, reason = (job / "state").read_text().partition("|")
         print(f"{job.name}|{state}|{reason or '(None)'}|{(job / 'name').read_text()}")  # noqa: T201

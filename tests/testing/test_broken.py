@@ -20,7 +20,7 @@ TRAINS = "it trains every stage to its end and saves what was learned"
 BROKEN: dict[str, dict[str, dict[str, str]]] = {
     "losses": {
         "Vector": {
-            "it returns one finite number": "a usual batch: must return a scalar tensor; it returns a tensor [3]"
+            "it answers one finite number": "a usual batch: must answer a scalar tensor; it answers a tensor [3]"
         },
         "Detached": {"its gradient is finite and reaches an input": "no gradient reaches patches, answers or region"},
         "Disconnected": {SHAPE: "no image: the graph does not reach the region texts; add features.zero() to the loss"},
@@ -49,10 +49,10 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
             "what it learns has gradients and can be saved": "build: gives another value once it is built anew"
         },
         "Tells": {
-            "what it shows of itself are scalars": "diagnose: 'rows': a usual batch: must return a scalar tensor"
+            "what it tells of itself are scalars": "diagnose: 'rows': a usual batch: must answer a scalar tensor"
         },
         "Silent": {
-            "its docstring describes every setting": "its docstring does not describe 'margin'; say under 'Attributes:'"
+            "its docstring tells every setting": "its docstring does not tell 'margin'; say under 'Attributes:'"
         },
         "Untyped": {"its settings survive toml": "once it was written as TOML; give fields types of TOML"},
     },
@@ -64,7 +64,7 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
         },
         "Rows": {"rows do not look at each other": "gives other answers where rows stand alone; in eval() each row"},
         "Detached": {
-            "gradients reach what learns": "what it returns is cut off from its parameters; leave no_grad()",
+            "gradients reach what learns": "what it answers is cut off from its parameters; leave no_grad()",
             "rows do not look at each other": "alone",
         },
         "Lost": {"what it learned survives saving": "answers otherwise once it is saved and loaded; keep state in"},
@@ -85,7 +85,7 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
     },
     "backbones": {
         "Deep": {"it declares what it builds": "tied as (259, 16, 2, True); build makes (259, 16, 1, True); declare"},
-        "Narrow": {"it returns embeddings with logits": "answers logits [2, 5, 9]; [2, 5, 259] is due, by the"},
+        "Narrow": {"it answers embeddings with logits": "answers logits [2, 5, 9]; [2, 5, 259] is due, by the"},
         "Foresees": {
             "a token sees those before it only": "a token's logits depend on those after it; mask attention causally",
             "padding on the right changes no logit": "logits change with padding on the right; heed attention_mask",
@@ -109,7 +109,7 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
         "Sums": {"its summary can be written": "has a summary that JSON cannot hold: Object of type set"},
     },
     "text_filters": {
-        "Numbers": {"it returns a mask of the tokens": "answers int64 [32] to 32 tokens; an array bool [32] is due"},
+        "Numbers": {"it answers a mask of the tokens": "answers int64 [32] to 32 tokens; an array bool [32] is due"},
         "Writes": {"it leaves the tokens as they are": "changes the token ids; work on a copy"},
         "Chance": {
             "it keeps the same tokens each time": "keeps other tokens of the same text each time; leave chance out",
@@ -162,7 +162,7 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
         "Log": {"what a task says is appended to its log": "append both outputs to what was there"},
         "Raises": {"a command that cannot be started is told": "raises FileNotFoundError(2, 'No such file or"},
         "Cancelled": {"a cancelled task never runs": "tasks ran that were cancelled before: [0, 1, 2, 3]; ask set_"},
-        "Kills": {"tasks are stopped and waited for at the end": "was not asked to stop at the end; send SIGTERM"},
+        "Kills": {"tasks are stopped and waited for at the end": "was not told to stop at the end; send SIGTERM"},
     },
     "formats": {
         "Greedy": {"it does not take what is no model": "detect: takes 'empty', which holds no model; look for what"},
@@ -177,7 +177,7 @@ for module in sorted((Path(__file__).parent / "broken").glob("*.py")):
     BROKEN |= {module.stem: literal_eval(found[1])} if found else {}
 
 
-GENERAL = {"its settings survive toml", "its docstring describes every setting", "reading it imports no heavy library"}
+GENERAL = {"its settings survive toml", "its docstring tells every setting", "reading it imports no heavy library"}
 OF_MODULES = {
     "it gives the same for the same input",
     "rows do not look at each other",

@@ -104,7 +104,7 @@ def draw_tag(pen: ImageDraw, at: tuple[float, float], region: SeenRegion) -> Non
 
 
 def colour_of(region: SeenRegion) -> Colour:
-    """Return a region its colour; one that was left out is grey.
+    """Give a region its colour; one that was left out is grey.
 
     Args:
         region: The region.
@@ -114,7 +114,7 @@ def colour_of(region: SeenRegion) -> Colour:
 
 @cache
 def font(size: int) -> FreeTypeFont | ImageFont:
-    """Return the font that comes with Pillow.
+    """Give the font that comes with Pillow.
 
     Args:
         size: Its height in pixels.

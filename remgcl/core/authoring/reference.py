@@ -55,7 +55,7 @@ class PartReference:
         plugin: The plugin that registered it.
         text: What its docstring says, without its fields.
         fields: Its fields.
-        requires: The pip requirements of the libraries that it needs.
+        requires: What pip is told for the libraries that it needs.
         missing: Which of these are not installed, each with the command that
             installs it.
         example: A table that uses it.
@@ -84,13 +84,13 @@ def reference_of(entry: Registered) -> PartReference:
     """
     part = entry.part
     attrs.resolve_types(part)
-    note = described(part)
+    told = described(part)
     return PartReference(
         kind=entry.kind,
         name=entry.name,
         plugin=entry.plugin,
         text=(inspect.getdoc(part) or "").partition("\n\nAttributes:")[0],
-        fields=tuple(field_reference(field, note.get(field.name, "")) for field in attrs.fields(part)),
+        fields=tuple(field_reference(field, told.get(field.name, "")) for field in attrs.fields(part)),
         requires=tuple(sorted(set(part.requires.values()))),
         missing=tuple(missing(part.requires)),
         example=_example(entry),
@@ -126,7 +126,7 @@ def _page(registry: Registry) -> Iterator[str]:
     yield "# Parts"
     yield ""
     yield "Every part of every kind, with its fields, read off the code by `make reference`. `remgcl parts KIND.NAME`"
-    yield "prints the same for one part, and for those of your plugins."
+    yield "tells the same of one part, and of those that your plugins bring."
     for kind, entries in groupby(registry, key=lambda entry: entry.kind):
         hook = getattr(hookspecs, hookspecs.PREFIX + kind)
         yield f"\n## {kind}\n\n{_capitalised((inspect.getdoc(hook) or '').partition(': ')[2])}"

@@ -30,7 +30,7 @@ class Answered:
 
 
 def exact_match(answered: Sequence[Answered]) -> float:
-    """Return the share of right answers, from 0 to 1.
+    """Give the share of right answers, from 0 to 1.
 
     Args:
         answered: At least one answer.

@@ -53,7 +53,7 @@ def read_predictions(file: Path, metric: Metric) -> list[Answer]:
 
 
 def _items(file: Path) -> Iterator[tuple[str, Any]]:
-    """Return each item and where it stands."""
+    """Give each item and where it stands."""
     try:
         text = file.read_text("utf-8")
     except FileNotFoundError:

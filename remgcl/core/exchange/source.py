@@ -13,7 +13,7 @@ PATTERNS = ("*.json", "*.safetensors", "*.bin", "*.model", "*.jinja", "*.txt")
 
 
 def local(source: str | Path) -> Path:
-    """Return the file or folder that a name means; a hub id is looked up in the cache, or fetched.
+    """Give the file or folder that a name means; a hub id is looked up in the cache, or fetched.
 
     Args:
         source: A path or hub id.
@@ -59,8 +59,8 @@ def format_of(path: Path, registry: Registry, name: str | None = None) -> tuple[
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        text = listed(each for each, _ in fitting)
-        raise WeightsError(f"{path}: could be of several formats; choose with --format among {text}")
+        told = listed(each for each, _ in fitting)
+        raise WeightsError(f"{path}: could be of several formats; choose with --format among {told}")
     held = sorted(each.name for each in path.iterdir())[:5] if path.is_dir() else []
     what = f"it holds {listed(held)}" if path.is_dir() else "it is a file"
     raise WeightsError(f"{path}: is no model in a format that is known; {what}; there is {listed(names)}")

@@ -27,7 +27,7 @@ def missing(libraries: Mapping[str, str]) -> Iterator[str]:
     """Say which libraries are not installed, each with the command that installs it; none is imported.
 
     Args:
-        libraries: The pip requirement, by the name the library is imported by.
+        libraries: What pip is told, by the name the library is imported by.
     """
     for library, install in libraries.items():
         if not _installed(library):

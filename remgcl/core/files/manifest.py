@@ -186,8 +186,8 @@ class Checkpoints:
             yield
         except unwritten() as error:
             shutil.rmtree(self.part, ignore_errors=True)
-            text = reason(error)
-            raise RunError(f"{self.path}: no checkpoint could be written; {text}; the last one is untouched") from error
+            told = reason(error)
+            raise RunError(f"{self.path}: no checkpoint could be written; {told}; the last one is untouched") from error
 
     def commit(self, step: int, keep: int) -> None:
         """Seal what was filled, and delete the oldest beyond those that are kept.

@@ -60,7 +60,7 @@ def last(base: Document) -> str:
 
 
 def holds_tables(key: Key) -> bool:
-    """Return whether a key holds named tables, of which a list keeps some: losses or stages.
+    """Tell whether a key holds named tables, of which a list keeps some: losses or stages.
 
     Args:
         key: The whole path of the key.
@@ -81,7 +81,7 @@ def kind_at(key: Key) -> str | None:
 
 
 def _type(key: Key) -> Any:  # noqa: ANN401 - a type
-    """Return the type that a recipe has at a key; nothing below a part, whose class is not known here."""
+    """Give the type that a recipe has at a key; nothing below a part, whose class is not known here."""
     kind: Any = Recipe
     for name in key:
         if get_origin(kind) is dict:
@@ -93,7 +93,7 @@ def _type(key: Key) -> Any:  # noqa: ANN401 - a type
 
 
 def _fields(cls: type[Any]) -> dict[str, Any]:
-    """Return the types of a class's fields, without the None of what is optional."""
+    """Give the types of a class's fields, without the None of what is optional."""
     attrs.resolve_types(cls)
     return {field.name: _some(field.type) for field in attrs.fields(cls)}
 

@@ -134,14 +134,14 @@ def read_grid(engine: Engine, path: Path, overrides: Sequence[str] = ()) -> Grid
     axes = read_axes(file.axes, name, base, engine.registry)
     cells = make_cells(file, name, base, axes)
     baseline = find_baseline(file, name, axes, cells)
-    text = _Told(name, len(cells))
+    told = _Told(name, len(cells))
     recipes: dict[str, Recipe] = {}
     for cell in cells:
-        with text.of(cell):
+        with told.of(cell):
             document.fill_paths(cell.document)
             recipe = recipes[cell.label] = engine.read_document(cell.document)
             _verify_held_out(recipe, name, file)
-    text.raise_all()
+    told.raise_all()
     _verify_metrics(list(recipes.values()), name, file)
     return Grid(file=file, path=path, axes=axes, baseline=baseline, cells=cells, recipes=recipes)
 
@@ -162,12 +162,12 @@ def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
         raise RecipeError(faults)
     grid.file.executor.verify()
     name, findings = str(grid.path), Findings()
-    text = _Told(name, len(grid.cells))
+    told = _Told(name, len(grid.cells))
     plans: dict[str, Plan] = {}
     for cell in grid.cells:
-        with text.of(cell):
+        with told.of(cell):
             plans[cell.label] = make_plan(grid.recipes[cell.label], name, findings=findings)
-    text.raise_all()
+    told.raise_all()
     units: dict[str, Unit] = {}
     members = []
     inputs = {cell.label: engine.inputs(grid.recipes[cell.label], plans[cell.label]) for cell in grid.cells}
@@ -182,7 +182,7 @@ def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
 
 
 class _Told:
-    """Faults of cells; what many have is reported once."""
+    """Faults of cells; what many have is told once."""
 
     def __init__(self, name: str, cells: int) -> None:
         self._name = name
@@ -233,12 +233,12 @@ def _verify_held_out(recipe: Recipe, name: str, file: GridFile) -> None:
     """Make sure that there are held-out samples if their metric is wanted."""
     key = list(recipe.stages)[-1]
     if EXACT_MATCH in file.metrics and not recipe.stages[key].validation:
-        text = f"{EXACT_MATCH!r} needs held-out samples; stage {key!r} has no validation"
-        raise FaultsError([Fault(name, "metrics", text)])
+        told = f"{EXACT_MATCH!r} needs held-out samples; stage {key!r} has no validation"
+        raise FaultsError([Fault(name, "metrics", told)])
 
 
 def _verify_axes(grid: Grid, members: Sequence[Member]) -> None:
-    """Make sure that each axis distinguishes cells of one seed."""
+    """Make sure that each axis tells cells of one seed apart."""
     faults = []
     for axis in grid.axes:
         alike: dict[frozenset[tuple[str, str]], list[str]] = {}
@@ -247,8 +247,8 @@ def _verify_axes(grid: Grid, members: Sequence[Member]) -> None:
             alike.setdefault(others, []).append(member.last)
         several = [digests for digests in alike.values() if len(digests) > 1]
         if several and all(len(set(digests)) == 1 for digests in several):
-            text = "changes nothing that a stage is made of, so all its cells are the same; leave it out"
-            faults.append(Fault(str(grid.path), document.dotted(("axes", axis.key)), text))
+            told = "changes nothing that a stage is made of, so all its cells are the same; leave it out"
+            faults.append(Fault(str(grid.path), document.dotted(("axes", axis.key)), told))
     if faults:
         raise RecipeError(faults)
 

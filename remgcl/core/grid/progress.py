@@ -29,11 +29,11 @@ class Row:
         seed: The seed.
         state: How its last stage is, or the stage that keeps it from running.
         stage: The stage that runs, failed or waits; the last one if all are finished.
-        step: Optimizer steps of that stage that are done, as far as it has logged.
+        step: Optimizer steps of that stage that are done, as far as it told.
         steps: All of them.
         losses: The last mean of each term.
         metric: The most important metric, if the cell is finished and has it.
-        left: Seconds until the stage ends, if its speed is known.
+        left: Seconds until the stage ends, if it told its speed.
         error: Why the stage failed.
     """
 
@@ -67,7 +67,7 @@ class GridProgress:
     _results: dict[str, dict[str, Any]] = Factory(dict)
 
     def results(self, unit: Unit) -> dict[str, Any] | None:
-        """Return what came out of a stage, if it is finished with what it is made of now.
+        """Give what came out of a stage, if it is finished with what it is made of now.
 
         One whose record cannot be read, or was made with something else, has failed.
 
@@ -88,7 +88,7 @@ class GridProgress:
         return self._results[unit.digest]
 
     def rows(self) -> list[Row]:
-        """Report how far each cell with each seed is."""
+        """Tell how far each cell with each seed is."""
         return [self._row(member) for member in self.plan.members]
 
     def _row(self, member: Member) -> Row:
@@ -125,7 +125,7 @@ class GridProgress:
 
 
 def _losses(terms: object) -> dict[str, float]:
-    """Return the mean of each term that was logged."""
+    """Give the mean of each term that was logged."""
     logged = terms.items() if isinstance(terms, Mapping) else ()
     return {name: loss for name, term in logged if (loss := number({"term": term}, "term.loss")) is not None}
 

@@ -53,11 +53,11 @@ class Run:
         """
         return cls(engine, plan, folder, GridProgress(plan, folder))
 
-    def run(self, text: Callable[[list[Row]], None]) -> bool:
+    def run(self, told: Callable[[list[Row]], None]) -> bool:
         """Train all that is missing.
 
         Args:
-            text: Called now and then with how far each cell is.
+            told: Called now and then with how far each cell is.
 
         Returns:
             Whether every cell is finished.
@@ -75,18 +75,18 @@ class Run:
             try:
                 if left:
                     with self.plan.grid.file.executor.open() as submit:
-                        self._train(left, submit, text)
+                        self._train(left, submit, told)
             except KeyboardInterrupt:
-                raise RunError(f"grid {self.plan.grid.file.name!r}: interrupted; run it again to resume") from None
-            text(self.progress.rows())
+                raise RunError(f"grid {self.plan.grid.file.name!r}: interrupted; run it again to go on") from None
+            told(self.progress.rows())
         return not self.progress.failed
 
-    def _train(self, left: dict[str, Unit], submit: Submit, text: Callable[[list[Row]], None]) -> None:
+    def _train(self, left: dict[str, Unit], submit: Submit, told: Callable[[list[Row]], None]) -> None:
         """Hand out stages until none is left that can be trained."""
         while left or self._running:
             self._hand_out(left, submit)
             self.progress.running = {digest for digest, attempt in self._running.items() if self._runs(attempt)}
-            text(self.progress.rows())
+            told(self.progress.rows())
             if self._running:
                 wait([attempt.future for attempt in self._running.values()], REFRESH, FIRST_COMPLETED)
             elif left:
@@ -130,7 +130,7 @@ class Run:
         return _Attempt(unit, submit(task), begun)
 
     def _runs(self, attempt: _Attempt) -> bool:
-        """Return whether an attempt runs, by what its executor or else its folder says."""
+        """Tell whether an attempt runs, by what its executor or else its folder says."""
         return attempt.future.running() or self._of(attempt.unit).run.busy
 
     def _judge(self, attempt: _Attempt) -> None:

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from remgcl.core.grid.results import CellResult, GridResults
 
 ERROR = 0.05
-"""Share of intervals that do not hold the true value, and of equal cells that seem different by chance."""
+"""Share of intervals that do not hold the true value, and of equal cells that are told apart by chance."""
 
 LEAST = 3
 """Paired seeds below which no verdict is given."""
@@ -81,8 +81,8 @@ class Difference:
         if self.same:
             return "the same cell"
         if self.corrected is None:
-            return f"too few seeds to decide ({self.estimate.count} of at least {LEAST})"
-        return {True: "yes", False: "no", None: "unknown: the same in every seed"}[self.distinguishable]
+            return f"too few seeds to tell ({self.estimate.count} of at least {LEAST})"
+        return {True: "yes", False: "no", None: "cannot be told: the same in every seed"}[self.distinguishable]
 
 
 @frozen(kw_only=True)
@@ -145,7 +145,7 @@ def summarize(results: GridResults) -> tuple[CellSummary, ...]:
 
 
 def measured(results: Sequence[CellResult], metric: str) -> dict[int, float]:
-    """Return what was measured of one cell by seed: where the seed finished, and the metric is a finite number.
+    """Give what was measured of one cell by seed: where the seed finished, and the metric is a finite number.
 
     Args:
         results: All seeds of the cell.
@@ -227,7 +227,7 @@ def _compare(cells: Mapping[str, Sequence[CellResult]], metric: str, baseline: s
 
 
 def _trained(results: Sequence[CellResult]) -> object:
-    """Report a cell apart by what is trained for it; by its name where that is not known."""
+    """Tell a cell apart by what is trained for it; by its name where that is not known."""
     digests = {(result.seed, result.digest) for result in results}
     return frozenset(digests) if all(digest for _, digest in digests) else results[0].label
 

@@ -25,7 +25,7 @@ def answer_questions(  # noqa: PLR0913 - all that decides the answers
     file: AnswerFile,
     decoding: Decoding,
     batch_size: int,
-    note: Callable[[int, int], None],
+    told: Callable[[int, int], None],
 ) -> int:
     """Answer the questions that have no answer in a file yet.
 
@@ -38,7 +38,7 @@ def answer_questions(  # noqa: PLR0913 - all that decides the answers
         file: Where the answers go.
         decoding: How they are decoded.
         batch_size: Questions answered at once.
-        note: Is called after each batch with how many questions are done and how many of these were not answered.
+        told: Is called after each batch with how many questions are done and how many of these were not answered.
 
     Returns:
         How many were not answered, of those that were tried now.
@@ -61,7 +61,7 @@ def answer_questions(  # noqa: PLR0913 - all that decides the answers
         texts = {place: answer.text for place, answer in zip(prompts, answers, strict=True)}
         file.add([(question, texts.get(place, ""), errors.get(place, "")) for place, question in enumerate(batch)])
         failed += len(errors)
-        note(start + len(batch), failed)
+        told(start + len(batch), failed)
     return failed
 
 

@@ -128,7 +128,7 @@ def _exported(source: Source, engine: Engine, what: str | Path, stage: str | Non
 
 
 def _in_memory(model: LoadedModel) -> dict[str, dict[str, StoredTensor]]:
-    """Return the tensors of a loaded model by part, adapters merged."""
+    """Give the tensors of a loaded model by part, adapters merged."""
     parts: dict[str, Any] = {name: model.model.get_submodule(name) for name in PARTS}
     if hasattr(parts["backbone"], "merge_and_unload"):
         parts["backbone"] = parts["backbone"].merge_and_unload()

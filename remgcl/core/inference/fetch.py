@@ -124,7 +124,7 @@ def _shut(connected: socket.socket) -> None:
 
 
 def _left(deadline: float) -> float:
-    """Return the seconds that are left."""
+    """Give the seconds that are left."""
     left = deadline - monotonic()
     if left <= 0:
         raise TimeoutError("it takes too long")
@@ -132,7 +132,7 @@ def _left(deadline: float) -> float:
 
 
 def is_address(source: object) -> bool:
-    """Return whether an image is named by an address.
+    """Tell whether an image is named by an address.
 
     Args:
         source: What a person typed.

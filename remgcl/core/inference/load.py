@@ -136,8 +136,8 @@ def _device(device: str | None) -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        text = str(error).partition("\n")[0]
-        raise RequestError(f"device {device!r}: cannot be used; {text}") from None
+        told = str(error).partition("\n")[0]
+        raise RequestError(f"device {device!r}: cannot be used; {told}") from None
     return device
 
 

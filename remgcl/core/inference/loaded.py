@@ -192,7 +192,7 @@ class LoadedModel:
             return generate(self.model, prompts, self.tokenizer, self.ending, watch)
 
     def _encoder(self, question: Question) -> Encoder:
-        """Return the encoder, with the template's system text replaced where the question has its own."""
+        """Give the encoder, with the template's system text replaced where the question has its own."""
         if question.system is None:
             return self.encoder
         if not any(known.name == "system" for known in attrs.fields(type(self.template))):

@@ -39,7 +39,7 @@ class Source:
 
 
 def is_run(path: Path) -> bool:
-    """Return whether a path lies in a run folder: the run, a stage, its model or a checkpoint.
+    """Tell whether a path lies in a run folder: the run, a stage, its model or a checkpoint.
 
     Args:
         path: An existing folder.

@@ -41,9 +41,9 @@ class Assembly:
         """Make sure that what the parts need is installed."""
         recipe = self.recipe
         used = {name: getattr(recipe, name) for name in (*PARTS, "text_filter")} | {"template": self.settings.template}
-        text = [f"{key}: {what}" for key, part in parts_in(used) for what in missing(part.requires)]
-        if text:
-            raise RunError("\n".join(text))
+        told = [f"{key}: {what}" for key, part in parts_in(used) for what in missing(part.requires)]
+        if told:
+            raise RunError("\n".join(told))
 
     @property
     def settings(self) -> Stage:

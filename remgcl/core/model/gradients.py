@@ -30,7 +30,7 @@ class GradientNorms:
     squares: dict[str, Tensor] = field(factory=dict)
 
     def watch(self, term: str, tensor: Tensor) -> Tensor:
-        """Return a tensor whose gradient is observed.
+        """Give a tensor that tells its gradient when it comes.
 
         Args:
             term: The term that will use the tensor, and nothing else.
@@ -57,7 +57,7 @@ class GradientNorms:
         )
 
     def shares(self) -> dict[str, float]:
-        """Return each term's share of the sum of all norms; nothing before a backward pass."""
+        """Give each term's share of the sum of all norms; nothing before a backward pass."""
         norms = {term: float(square) ** 0.5 for term, square in self.squares.items()}
         total = sum(norms.values())
         return {term: norm / total if total else 0.0 for term, norm in norms.items()}

@@ -51,7 +51,7 @@ class Model(nn.Module):
         """Switch between training and evaluation; frozen parts always evaluate.
 
         So no dropout disturbs them, and no running statistics change. Layers
-        that recompute their activations are set to training mode, as
+        that recompute their activations are told that they train, as
         transformers recomputes only then; what is inside them is not.
 
         Args:
@@ -92,7 +92,7 @@ class Model(nn.Module):
             return self.vision_tower(normalised.to(dtype))  # type: ignore[no-any-return]
 
     def _mean_and_std(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return the colours of normalisation `[3, 1, 1]`: no buffers, which a cast of the model would round."""
+        """Give the colours of normalisation `[3, 1, 1]`: no buffers, which a cast of the model would round."""
         if device not in self._colours:
             mean, std = (torch.tensor(colour, device=device) for colour in (self.tower.mean, self.tower.std))
             self._colours[device] = 255 * mean.view(3, 1, 1), 255 * std.view(3, 1, 1)
@@ -106,7 +106,7 @@ class Model(nn.Module):
 
         Args:
             batch: The batch, on the model's device.
-            watch: Sees what is passed to the language model, and returns it.
+            watch: Sees what goes on to the language model, and gives it back.
 
         Returns:
             Embeddings `[B, T, D]` with the images in place, the features, and
@@ -138,7 +138,7 @@ class Model(nn.Module):
             batch: The batch, on the model's device.
             layers: Layers of the language model whose states are wanted as text
                 sides; 0 is its input embeddings, -1 its last layer.
-            watch: Sees what is passed to the language model, and returns it.
+            watch: Sees what goes on to the language model, and gives it back.
 
         Returns:
             Logits of the tokens at `label_slots` `[S, V]`, and the features by

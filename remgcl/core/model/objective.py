@@ -98,7 +98,7 @@ class Objective(nn.Module):
             The total `[]`, and the terms, detached.
 
         Raises:
-            PluginError: A loss returns something else than a scalar with a graph.
+            PluginError: A loss answers something else than a scalar with a graph.
         """
         counts = self.counts(batch)
         totals = counts if totals is None else totals
@@ -131,6 +131,6 @@ class Objective(nn.Module):
     @torch.no_grad()
     def _diagnosis(self, name: str, features: Features) -> dict[str, Tensor]:
         loss, built = self.losses[name], self._built[name]
-        text = built.diagnose(features) if hasattr(built, "diagnose") else loss.diagnose(features)
-        text = kept(Loss.diagnose, text, f"{self._where}loss {name!r}: {named(loss)}: diagnose")
-        return {key: value.detach() for key, value in text.items()}
+        told = built.diagnose(features) if hasattr(built, "diagnose") else loss.diagnose(features)
+        told = kept(Loss.diagnose, told, f"{self._where}loss {name!r}: {named(loss)}: diagnose")
+        return {key: value.detach() for key, value in told.items()}

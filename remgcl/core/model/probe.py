@@ -1,7 +1,7 @@
 """Parts tried out on next to nothing, before a training rests on them.
 
 A loss is called on random features, a vision tower on one black image, so
-so that whatever breaks its contract is named at once.
+that what breaks its contract is told by name and at once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def try_loss(loss: Loss, tower: TowerSpec, width: int) -> None:
         width: Width D of the language model.
 
     Raises:
-        PluginError: It returns something else than a finite scalar with a graph.
+        PluginError: It answers something else than a finite scalar with a graph.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -49,7 +49,7 @@ def try_loss(loss: Loss, tower: TowerSpec, width: int) -> None:
         raise PluginError(f"{named(loss)}: weight_at must return a number of at least 0")
     if not term.isfinite():
         raise PluginError(
-            f"{named(loss)}: must return a number wherever its features are numbers; it returns {term.item()}: "
+            f"{named(loss)}: must answer a number wherever its features are numbers; it answers {term.item()}: "
             "look for divisions by zero, logarithms of zero and means of nothing"
         )
 
@@ -144,11 +144,11 @@ def verified(term: object, loss: Loss, features: Features) -> Tensor:
         got, fix = "a tensor without a graph", "leave out detach(), item() and no_grad(), and add features.zero()"
     else:
         return term
-    raise PluginError(f"{named(loss)}: must return a scalar tensor with a graph; it returns {got}: {fix}")
+    raise PluginError(f"{named(loss)}: must answer a scalar tensor with a graph; it answers {got}: {fix}")
 
 
 def _learns(features: Features) -> bool:
-    """Return whether every side of the features can learn, so that a loss without a graph is at fault."""
+    """Tell whether every side of the features can learn, so that a loss without a graph is at fault."""
     return all(side.requires_grad for side in (features.patches, features.answer, features.regions.text))
 
 

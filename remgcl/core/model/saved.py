@@ -102,11 +102,11 @@ def load_part(module: nn.Module, file: Path, saved: Saved | None = None) -> None
         missing, left_over = load_model(module, str(file), strict=saved is None)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise RunError(f"{file}: cannot be loaded; {_short(str(error))}") from error
-    lacking = filter(saved, missing)  # without `saved`, the library has named them
+    lacking = filter(saved, missing)  # without `saved`, the library has told them
     for what, names in (("lacks", sorted(lacking)), ("holds what is left over:", sorted(left_over))):
         if names:
             raise RunError(f"{file}: cannot be loaded; it {what} {_short(listed(names))}")
 
 
-def _short(text: str) -> str:
-    return shorten(text, 300, placeholder=" ...")
+def _short(told: str) -> str:
+    return shorten(told, 300, placeholder=" ...")

@@ -64,7 +64,7 @@ class Report:
     unreadable: list[str] = Factory(list)
 
 
-def recognise(sources: Sequence[Source], engine: OcrEngine, writer: OcrWriter, *, workers: int, text: Told) -> Report:
+def recognise(sources: Sequence[Source], engine: OcrEngine, writer: OcrWriter, *, workers: int, told: Told) -> Report:
     """Find the text regions of every image that a cache does not hold yet.
 
     Args:
@@ -72,7 +72,7 @@ def recognise(sources: Sequence[Source], engine: OcrEngine, writer: OcrWriter, *
         engine: What finds the regions.
         writer: The cache.
         workers: Processes; each loads the engine once.
-        text: Shows how far the work is.
+        told: Shows how far the work is.
 
     Raises:
         DataError: A dataset cannot be read.
@@ -81,10 +81,10 @@ def recognise(sources: Sequence[Source], engine: OcrEngine, writer: OcrWriter, *
     """
     report = Report()
     with _processes(sources, engine, workers) as pool:
-        missing = _digest(sources, writer, pool, text, report)
+        missing = _digest(sources, writer, pool, told, report)
         begun = written = time.monotonic()
         try:
-            for row, regions, error in text("recognised", len(missing), pool(_read, missing)):
+            for row, regions, error in told("recognised", len(missing), pool(_read, missing)):
                 if row is not None:
                     writer.add(row)
                 report.recognised += error is None
@@ -99,14 +99,14 @@ def recognise(sources: Sequence[Source], engine: OcrEngine, writer: OcrWriter, *
     return report
 
 
-def _digest(sources: Sequence[Source], writer: OcrWriter, pool: Pool, text: Told, report: Report) -> list[Place]:
+def _digest(sources: Sequence[Source], writer: OcrWriter, pool: Pool, told: Told, report: Report) -> list[Place]:
     """Look at every image, and give a place of each different one that is not in the cache."""
     places = [(number, index) for number, source in enumerate(sources) for index in range(len(source.build()))]
     missing: dict[str, Place] = {}
     found: set[str] = set()
     chunks = [places[at : at + DIGESTED_AT_ONCE] for at in range(0, len(places), DIGESTED_AT_ONCE)]
     digested = (seen for chunk in pool(_contents, chunks) for seen in chunk)
-    for place, content, error in text("looked at", len(places), digested):
+    for place, content, error in told("looked at", len(places), digested):
         report.images += error is not None or content is not None
         if error is not None:
             report.unreadable.append(error)
@@ -174,7 +174,7 @@ def _begin(sources: Sequence[Source], engine: OcrEngine) -> None:
 
 
 def _contents(places: Sequence[Place]) -> list[tuple[Place, str | None, str | None]]:
-    """Return the digest of each image, or what is wrong with it; neither for a sample without an image."""
+    """Give the digest of each image, or what is wrong with it; neither for a sample without an image."""
     return [(place, *_content(place)) for place in places]
 
 
@@ -205,5 +205,5 @@ def _read(place: Place) -> tuple[pa.RecordBatch | None, int, str | None]:
         return packed(evolve(row, regions=regions)), len(regions), None
     except Exception as error:  # noqa: BLE001 - an engine may raise anything, and other images go on
         why = f"{type(error).__name__}: {error}"
-        text = "; ".join(filter(None, [why, culprit(error)]))
-        return packed(evolve(row, error=why)), 0, f"image {sample.id!r}: cannot be recognised; {text}"
+        told = "; ".join(filter(None, [why, culprit(error)]))
+        return packed(evolve(row, error=why)), 0, f"image {sample.id!r}: cannot be recognised; {told}"

@@ -63,7 +63,7 @@ class FileSource(Sequence[Sample]):
         return str(self.folder.path)
 
     def build(self) -> FileSource:
-        """Return itself: images are read when they are asked for."""
+        """Give itself: images are read when they are asked for."""
         return self
 
     def __len__(self) -> int:

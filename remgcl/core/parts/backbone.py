@@ -92,7 +92,7 @@ class Backbone(Pretrained):
 
     @returns("true or false", that(is_a(bool)))
     def learns(self, name: str) -> bool:
-        """Return whether one of its parameters learns in the stages that train it.
+        """Tell whether one of its parameters learns in the stages that train it.
 
         Args:
             name: The parameter's name, adapters included.

@@ -58,7 +58,7 @@ class CheckedSamples:
         return sample  # type: ignore[no-any-return]
 
     def modality_lengths(self) -> Sequence[int]:
-        """Return each sample's length in words, negative if it has no image."""
+        """Give each sample's length in words, negative if it has no image."""
         with contained(f"{self.who}: modality_lengths"):
             lengths = self.samples.modality_lengths()
         every, count = list(lengths) if isinstance(lengths, Sequence) else None, len(self)
@@ -83,7 +83,7 @@ class CheckedFilter:
     who: str
 
     def __call__(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Report the tokens that are kept `[T]`.
+        """Tell the tokens that are kept `[T]`.
 
         Args:
             ids: Token ids `[T]`.

@@ -37,7 +37,7 @@ class Samples(Protocol):
         ...
 
     def modality_lengths(self) -> Sequence[int]:
-        """Return each sample's length in words, negative if it has no image."""
+        """Give each sample's length in words, negative if it has no image."""
         ...
 
 

@@ -80,7 +80,7 @@ class Format(Part):
 
     @abstractmethod
     def detect(self, source: Path) -> bool:
-        """Return whether a folder or file is in this layout, without reading tensors.
+        """Tell whether a folder or file is in this layout, without reading tensors.
 
         Args:
             source: An existing folder or file.

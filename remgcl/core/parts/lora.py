@@ -87,7 +87,7 @@ class Lora:
         return tuple(sizes), sum(sizes.values()) / every
 
     def owns(self, name: str) -> bool:
-        """Return whether a parameter of a backbone with adapters may learn.
+        """Tell whether a parameter of a backbone with adapters may learn.
 
         Args:
             name: The parameter's name.

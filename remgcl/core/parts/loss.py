@@ -54,7 +54,7 @@ class Loss(Part):
     def build(self, width: int) -> Callable[[Features], Tensor]:
         """Make what a training calls; by default the loss itself.
 
-        A loss that learns something returns a torch module: its parameters are
+        A loss that learns something answers a torch module: its parameters are
         trained with the model, saved and resumed.
 
         Args:
@@ -79,11 +79,11 @@ class Loss(Part):
     @returns(
         "a mapping from names to scalar tensors",
         that(
-            lambda text: isinstance(text, Mapping) and all(isinstance(key, str) and scalar(text[key]) for key in text)
+            lambda told: isinstance(told, Mapping) and all(isinstance(key, str) and scalar(told[key]) for key in told)
         ),
     )
     def diagnose(self, features: Features) -> Mapping[str, Tensor]:
-        """Return scalars to log beside the loss; by default none.
+        """Give scalars to log beside the loss; by default none.
 
         Called without gradient, for one batch of each log line.
 
@@ -95,7 +95,7 @@ class Loss(Part):
 
     @returns("a finite number", that(number))
     def weight_at(self, progress: float) -> float:
-        """Return the weight at a point of the stage.
+        """Give the weight at a point of the stage.
 
         Args:
             progress: Share of the stage's steps that are done, from 0 to 1.

@@ -83,7 +83,7 @@ class Metric(Part):
 
 
 def mean(scores: Sequence[Score]) -> dict[str, Any]:
-    """Return the mean of scores from 0 to 1, in percent too.
+    """Give the mean of scores from 0 to 1, in percent too.
 
     Args:
         scores: At least one score.

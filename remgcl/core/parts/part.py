@@ -20,7 +20,7 @@ class Part(ABC):  # noqa: B024 - each kind has its own abstract methods
     """What every kind of part is: settings, and how to make the real thing.
 
     A part that needs a library which not every installation has names it in
-    `requires`: the pip requirement, by the name the library is imported by, such
+    `requires`: what pip is told, by the name the library is imported by, such
     as ``{"timm": "remgcl[timm]"}``. `remgcl parts` shows whether it is there,
     and a recipe that uses the part without it is refused with the command.
     """

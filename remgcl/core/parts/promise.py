@@ -153,7 +153,7 @@ def whole(least: int = 0) -> Check:
 
 
 def number(value: object) -> bool:
-    """Return whether a value is a finite number.
+    """Tell whether a value is a finite number.
 
     Args:
         value: Any value.
@@ -162,7 +162,7 @@ def number(value: object) -> bool:
 
 
 def text(value: object) -> bool:
-    """Return whether a value is a text that is not empty.
+    """Tell whether a value is a text that is not empty.
 
     Args:
         value: Any value.
@@ -190,7 +190,7 @@ def several(check: Check, count: int | None = None) -> Check:
 
 
 def module(value: object) -> bool:
-    """Return whether a value is a module of torch.
+    """Tell whether a value is a module of torch.
 
     Args:
         value: Any value.
@@ -201,7 +201,7 @@ def module(value: object) -> bool:
 
 
 def scalar(value: object) -> bool:
-    """Return whether a value is a tensor `[]`.
+    """Tell whether a value is a tensor `[]`.
 
     Args:
         value: Any value.

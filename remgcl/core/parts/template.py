@@ -44,7 +44,7 @@ class Template(Part):
     @abstractmethod
     @returns("a tuple of Piece, with an image wherever a turn shows one, and something learned of every answer", _flaw)
     def render(self, turns: Sequence[Turn], tokenizer: Any) -> tuple[Piece, ...]:  # noqa: ANN401 - transformers' tokenizers are untyped
-        """Render a conversation, no utterance twice; the assistant's turns are supervised.
+        """Render a conversation, no utterance twice; what is learned are the assistant's turns.
 
         The tokenizer's beginning-of-sequence token is added later, unless the
         first piece starts with it.

@@ -16,7 +16,7 @@ from remgcl.core.recipe.recipe import PARTS, Recipe
 from remgcl.core.registry.culprit import foreign, source
 
 DIGITS = 16
-"""Hexadecimal digits that distinguish stages."""
+"""Hexadecimal digits that tell stages apart."""
 
 
 def made_of(recipe: Recipe, table: Mapping[str, Any], plan: Plan) -> dict[str, dict[str, Any]]:
@@ -63,5 +63,5 @@ def digest_of(stage: Mapping[str, Any]) -> str:
     Args:
         stage: What `made_of` lists of it.
     """
-    text = json.dumps(json.loads(as_json(stage)), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+    told = json.dumps(json.loads(as_json(stage)), sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:DIGITS]

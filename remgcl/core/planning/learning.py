@@ -54,5 +54,5 @@ def adapter_notes(part: Backbone) -> tuple[str, ...]:
     names, share = part.lora.unreached(lambda: part.build(pretrained=False))
     if not names:
         return ()
-    text = f"experts that are held as one tensor each, {len(names)} of them, the first {names[0]!r}"
-    return (f"backbone.lora: {100 * share:.0f} % of the backbone's parameters get no adapter: {text}",)
+    told = f"experts that are held as one tensor each, {len(names)} of them, the first {names[0]!r}"
+    return (f"backbone.lora: {100 * share:.0f} % of the backbone's parameters get no adapter: {told}",)

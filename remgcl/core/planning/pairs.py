@@ -61,7 +61,7 @@ def blind_losses(recipe: Recipe, tower: TowerSpec, backbone: BackboneSpec, train
 def _blind(
     stage: Stage, needed: Mapping[str, set[str]], train: Census, processes: int | None
 ) -> Iterator[tuple[str, str, bool]]:
-    """Return each such loss of a stage, what is wrong, and whether that is certain."""
+    """Give each such loss of a stage, what is wrong, and whether that is certain."""
     found, looked_at = _regions(stage) if any("regions" in needs for needs in needed.values()) else (True, 0)
     for name, needs_ in needed.items():
         if "images" in needs_ and train.images == 0:

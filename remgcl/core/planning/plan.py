@@ -159,9 +159,9 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
         try:
             return make()
         except RemgclError as error:
-            note = culprit(error)
+            told = culprit(error)
             faults.extend(_faults_of(error, name, key))
-            faults.extend([Fault("", "", note)] if note else [])
+            faults.extend([Fault("", "", told)] if told else [])
         return None
 
     parts = recipe.vision_tower, recipe.backbone
@@ -289,7 +289,7 @@ def _census(data: Dataset, censuses: Censuses) -> Census:
 def _stage_faults(
     name: str, key: str, stage: Stage, tower: TowerSpec | None, backbone: BackboneSpec | None
 ) -> list[Fault]:
-    """Report the settings of a stage that its tower or backbone does not allow."""
+    """Tell the settings of a stage that its tower or backbone does not allow."""
     faults = []
 
     def fault(at: str, what: str) -> None:

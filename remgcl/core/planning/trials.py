@@ -95,8 +95,8 @@ def try_data(recipe: Recipe, stages: Mapping[str, tuple[Census, Census | None]],
             try:
                 _try_dataset(data, census, read=read)
             except RemgclError as error:
-                note = culprit(error)
-                faults += [Fault(name, f"stages.{key}.{at}", str(error)), *([Fault("", "", note)] if note else [])]
+                told = culprit(error)
+                faults += [Fault(name, f"stages.{key}.{at}", str(error)), *([Fault("", "", told)] if told else [])]
     if faults:
         raise FaultsError(list(dict.fromkeys(faults)))
 

@@ -32,8 +32,8 @@ def parse(text: str) -> dict[str, Any]:
     except RecursionError:
         raise ValueError(f"tables and lists lie inside each other more than {DEEPEST} deep") from None
     except ValueError as error:  # of Python too, which reads no number of thousands of digits
-        note = str(error)
-        raise ValueError(f"{note[:1].lower()}{note[1:]}") from None
+        told = str(error)
+        raise ValueError(f"{told[:1].lower()}{told[1:]}") from None
     _verify(table)
     return table
 

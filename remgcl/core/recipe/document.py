@@ -50,7 +50,7 @@ class Document:
     origins: dict[Key, str] = Factory(dict)
 
     def origin(self, key: Key) -> str:
-        """Report which file or option wrote a key, or the nearest table above it.
+        """Tell which file or option wrote a key, or the nearest table above it.
 
         Args:
             key: The path of the key.
@@ -128,7 +128,7 @@ class Document:
             above.pop(key[-1], None)
 
     def get(self, key: Key) -> Any:  # noqa: ANN401 - any TOML value
-        """Return what a key holds; nothing if it is not there.
+        """Give what a key holds; nothing if it is not there.
 
         Args:
             key: The path of the key.
@@ -257,8 +257,8 @@ def _parse(path: Path, asked_by: str) -> Table:
         if isinstance(error, UnicodeDecodeError):
             raise RecipeError([Fault(str(path), "", "is not TOML; it is not even UTF-8 text")]) from None
         what = f"{str(path)!r} cannot be read" if asked_by else "cannot be read"
-        note = (getattr(error, "strerror", None) or str(error)).lower()
-        raise RecipeError([Fault(where, key, f"{what}; {note}")]) from None
+        told = (getattr(error, "strerror", None) or str(error)).lower()
+        raise RecipeError([Fault(where, key, f"{what}; {told}")]) from None
     try:
         return parse(text)
     except ValueError as error:
@@ -282,7 +282,7 @@ def _value(text: str, option: str) -> Any:  # noqa: ANN401 - any TOML value
 
 
 def _is_text(given: str) -> bool:
-    """Return whether an argument of the command line is text: bytes that are none become lone surrogates."""
+    """Tell whether an argument of the command line is text: bytes that are none become lone surrogates."""
     try:
         given.encode()
     except UnicodeEncodeError:
@@ -308,7 +308,7 @@ def _tabled(value: Any) -> Any:  # noqa: ANN401 - any TOML value
 
 
 def _another_part(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Return whether a table names another part than the one it would be laid over."""
+    """Tell whether a table names another part than the one it would be laid over."""
     return USE in new and new[USE] != old.get(USE, name)
 
 

@@ -107,16 +107,16 @@ class LearningRates:
     backbone: float | None = field(default=None, validator=optional(gt(0)))
 
     def given(self) -> dict[str, float]:
-        """Return the rates by part, without those that are not set."""
+        """Give the rates by part, without those that are not set."""
         rates = {name: getattr(self, name) for name in PARTS}
         return {name: rate for name, rate in rates.items() if rate is not None}
 
 
 def _of_learners(stage: Stage, _: object, rates: LearningRates) -> None:
     """Refuse rates of parts that are frozen; it looks at another field, so the keys are those of the stage."""
-    text = f"does not learn in this stage; there is {listed(stage.train)}"
+    told = f"does not learn in this stage; there is {listed(stage.train)}"
     idle = [name for name in rates.given() if name not in stage.train]
-    _raise([ValueFaultError(text, ("learning_rates", name)) for name in idle])
+    _raise([ValueFaultError(told, ("learning_rates", name)) for name in idle])
 
 
 @frozen(kw_only=True)
@@ -208,7 +208,7 @@ class Stage:
     gradient_share_steps: int = field(default=0, validator=ge(0))
 
     def rate(self, name: str) -> float:
-        """Return the highest learning rate of a part, or of what losses learn.
+        """Give the highest learning rate of a part, or of what losses learn.
 
         Args:
             name: A part, or anything else that learns.

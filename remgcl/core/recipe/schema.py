@@ -77,9 +77,9 @@ class _Writer:
             more: Keys besides its fields.
         """
         attrs.resolve_types(cls)
-        note = described(cls)
+        told = described(cls)
         fields = {field.alias or field.name: field for field in attrs.fields(cls) if field.init}
-        properties = {name: self._field(field, note.get(field.name)) for name, field in fields.items()}
+        properties = {name: self._field(field, told.get(field.name)) for name, field in fields.items()}
         required = [name for name, field in fields.items() if field.default is attrs.NOTHING]
         return {
             "type": "object",
@@ -95,11 +95,11 @@ class _Writer:
     def _name(self, kind: str, name: str) -> str:
         return f"{'whole' if self._whole else 'partial'}.{kind}.{name}"
 
-    def _field(self, field: attrs.Attribute[Any], note: str | None) -> Schema:
+    def _field(self, field: attrs.Attribute[Any], told: str | None) -> Schema:
         schema = self._type(field.type)
         schema |= reduce(or_, bounds(field.validator), {})
-        if note:
-            schema["description"] = note
+        if told:
+            schema["description"] = told
         if isinstance(field.default, bool | int | float | str):
             schema["default"] = field.default
         return schema
@@ -184,9 +184,9 @@ def described(cls: type) -> dict[str, str]:
     Args:
         cls: A class with an ``Attributes:`` section, as Google writes it.
     """
-    note: dict[str, str] = {}
+    told: dict[str, str] = {}
     for each in reversed(cls.__mro__):
         section = inspect.cleandoc(each.__doc__ or "").partition("Attributes:\n")[2]
         entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
-        note |= {name: " ".join(text.split()) for name, text in entries}
-    return note
+        told |= {name: " ".join(text.split()) for name, text in entries}
+    return told

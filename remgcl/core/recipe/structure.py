@@ -177,7 +177,7 @@ class Structure:
 
 
 def _each(table: Mapping[str, object], make: Callable[[str, object], Any]) -> dict[str, Any]:
-    """Make every value of a table, and return the faults of all together."""
+    """Make every value of a table, and tell the faults of all together."""
     made: dict[str, Any] = {}
     faults: list[tuple[Key, str]] = []
     for name, value in table.items():

@@ -1,4 +1,4 @@
-"""Whether a class keeps the contract of its kind, checked before anything is built."""
+"""Whether a class keeps the contract of its kind, told before anything is made of it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _settable(part: type[Part]) -> set[str]:
 
 
 def _shared_defaults(part: type[Part]) -> Iterator[str]:
-    """Report defaults that can be changed: every part would share the one object."""
+    """Tell defaults that can be changed: every part would share the one object."""
     for field in attrs.fields(part):
         default = field.default
         if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
@@ -60,17 +60,17 @@ def _shared_defaults(part: type[Part]) -> Iterator[str]:
 
 
 def _requirements(part: type[Part]) -> Iterator[str]:
-    """Report libraries that are not named as the contract wants them."""
-    note = inspect.getattr_static(part, "requires")
-    if not isinstance(note, Mapping) or not all(isinstance(text, str) for pair in note.items() for text in pair):
+    """Tell libraries that are not named as the contract wants them."""
+    told = inspect.getattr_static(part, "requires")
+    if not isinstance(told, Mapping) or not all(isinstance(text, str) for pair in told.items() for text in pair):
         yield (
-            f"{part.__name__}.requires is {note!r}; it maps the names of libraries to pip requirements, such as "
+            f"{part.__name__}.requires is {told!r}; it maps the names of libraries to what pip is told, such as "
             "{'timm': 'remgcl[timm]'}"
         )
 
 
 def members(contract: type[Part]) -> dict[str, Any]:
-    """Return the methods and properties of a contract, by name.
+    """Give the methods and properties of a contract, by name.
 
     Args:
         contract: The contract of a kind.
@@ -103,7 +103,7 @@ def _method(part: type[Part], name: str, own: object, due: Callable[..., Any]) -
 
 
 def _takes(signature: inspect.Signature, parameters: list[inspect.Parameter]) -> bool:
-    """Return whether a function can be called with arguments for some parameters."""
+    """Tell whether a function can be called with arguments for some parameters."""
     by_name = {each.name: each for each in parameters if each.kind is each.KEYWORD_ONLY}
     try:
         signature.bind(*(each for each in parameters if each.name not in by_name), **by_name)

@@ -101,7 +101,7 @@ def _known(names: tuple[str, ...], there: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def manage(plugins: Mapping[str, object]) -> pluggy.PluginManager:
-    """Return plugins to a manager that knows the hooks.
+    """Give plugins to a manager that knows the hooks.
 
     Args:
         plugins: Modules or objects with hook implementations, by name.

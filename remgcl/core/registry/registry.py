@@ -76,10 +76,10 @@ class Registry:
 
         Args:
             manager: Knows the hook specifications and the plugins.
-            left_out: Why plugins were left out, by name; shown where a part is missing.
+            left_out: Why plugins were left out, by name; told where a part is missing.
 
         Raises:
-            PluginError: A hook raises or returns something else than parts of
+            PluginError: A hook raises or answers something else than parts of
                 its kind, or two parts have one name.
         """
         self.left_out = dict(left_out or {})
@@ -93,12 +93,12 @@ class Registry:
                 self._add_all(kind, implementation.function, implementation.plugin_name)
 
     def __iter__(self) -> Iterator[Registered]:
-        """Return every part, kind after kind, by name."""
+        """Give every part, kind after kind, by name."""
         for kind in self._parts:
             yield from (self._parts[kind][name] for name in self.names(kind))
 
     def without(self, plugins: Collection[str]) -> Registry:
-        """Return the registry that a recipe sees which switches plugins off.
+        """Give the registry that a recipe sees which switches plugins off.
 
         Args:
             plugins: Their names.
@@ -108,7 +108,7 @@ class Registry:
         return less
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """Return the names of all parts of a kind, sorted.
+        """Give the names of all parts of a kind, sorted.
 
         Args:
             kind: A key of `KINDS`.
@@ -139,15 +139,15 @@ class Registry:
         """
         entry = self._parts[kind].get(name)
         if entry is None:
-            text = "; ".join([str(Hint(name, self.names(kind))), *self.left_out.values()])
+            told = "; ".join([str(Hint(name, self.names(kind))), *self.left_out.values()])
         elif entry.plugin in self.off:
-            text = f"plugin {entry.plugin!r}, which is switched off by the recipe, has one"
+            told = f"plugin {entry.plugin!r}, which is switched off by the recipe, has one"
         else:
             return entry
-        raise PluginError(f"no part {name!r} among the {kind}; {text}")
+        raise PluginError(f"no part {name!r} among the {kind}; {told}")
 
     def entry(self, part: Part) -> Registered:
-        """Report kind, name and plugin of a part.
+        """Tell kind, name and plugin of a part.
 
         Args:
             part: An instance of a registered class.
@@ -170,8 +170,7 @@ class Registry:
             raise PluginError(f"{where}: raises {error!r}") from error
         if not isinstance(answer, Mapping):
             raise PluginError(
-                f"{where}: must return a mapping from names to classes, such as {{'name': Class}}; "
-                f"it returns {answer!r}"
+                f"{where}: must answer a mapping of names to classes, such as {{'name': Class}}; it answers {answer!r}"
             )
         for name, part in answer.items():
             self._refuse(where, kind, name, part)
@@ -184,9 +183,9 @@ class Registry:
             raise PluginError(f"{where}: {name!r} cannot be a name; letters, digits, '-' and '_' can")
         if not isinstance(part, type) or not issubclass(part, contract):
             raise PluginError(f"{where}: {name!r} is {part!r}; it must be a subclass of remgcl.{contract.__name__}")
-        text = [f"{where}: {name!r}: {what}" for what in breaches(part, contract)]
-        if text:
-            raise PluginError("\n".join(text))
+        told = [f"{where}: {name!r}: {what}" for what in breaches(part, contract)]
+        if told:
+            raise PluginError("\n".join(told))
 
     def _add(self, new: Registered) -> None:
         """Keep a part, or raise if its name or class is taken."""

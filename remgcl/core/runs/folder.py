@@ -8,7 +8,7 @@ A run folder holds::
     STAGE/stage.json         what went in, what came out and those versions; there when finished
     STAGE/begun.json         what went in; there as soon as the stage has begun
     STAGE/before.json        how the held-out samples were answered before
-    STAGE/checkpoints/       where an interrupted stage resumes
+    STAGE/checkpoints/       where an interrupted stage goes on
     STAGE/metrics.jsonl      the terms, a line for each log step
     STAGE/tensorboard/       the same for TensorBoard
     STAGE/answers.png        held-out images and answers
@@ -144,7 +144,7 @@ class StageFolder:
         left = sorted(path.name for path in self.path.glob("*") if path.suffix != ".part")
         if left and not restart:
             raise RunError(
-                f"{self.path / BEGUN}: is missing, so nothing shows which recipe left what is there: "
+                f"{self.path / BEGUN}: is missing, so nothing tells which recipe left what is there: "
                 f"{listed(left)}; put the file back, or begin the stage anew with --restart"
             )
         with writing(self.path):
@@ -204,8 +204,8 @@ class StageFolder:
                 write(self.metrics, b"".join(kept))
         if not damaged:
             return None
-        note = f"{self.metrics}: {max(lines - len(kept), broken)} lines up to step {step} are missing or broken"
-        return f"{note}; the others are kept"
+        told = f"{self.metrics}: {max(lines - len(kept), broken)} lines up to step {step} are missing or broken"
+        return f"{told}; the others are kept"
 
     def answered_before(self) -> float | None:
         """Read the share of held-out samples that were answered right before the stage, if there were any.
@@ -265,7 +265,7 @@ class RunFolder:
         return self.path / "recipe.toml"
 
     def stage(self, name: str) -> StageFolder:
-        """Return the folder of a stage.
+        """Give the folder of a stage.
 
         Args:
             name: The stage's key in the recipe.
@@ -315,7 +315,7 @@ class RunFolder:
             write(self.path / ABOUT, as_json(about))
 
     def finished(self, stage: str, inputs: Mapping[str, Any]) -> bool:
-        """Return whether a stage is finished with these inputs.
+        """Tell whether a stage is finished with these inputs.
 
         Args:
             stage: The stage's key.
@@ -362,7 +362,7 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _flat(table: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - nested JSON
-    """Return each value with its dotted key."""
+    """Give each value with its dotted key."""
     if not isinstance(table, dict):
         yield ".".join(at), table
         return

@@ -89,7 +89,7 @@ class Server:
         return JSONResponse({"status": status, "models": [*self.batchers], "dead": dead}, 503 if dead else 200)
 
     async def measured(self, request: Request) -> Response:
-        """Return the metrics."""
+        """Give the metrics."""
         self._verify(request)
         return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
 
@@ -123,8 +123,8 @@ class Server:
         """Refuse a request without the key."""
         sent = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self._key is not None and not hmac.compare_digest(sent.encode(), self._key.encode()):
-            note = "the API key is missing or wrong; send it as 'Authorization: Bearer KEY'"
-            raise Refusal(401, note, "authentication_error", "invalid_api_key")
+            told = "the API key is missing or wrong; send it as 'Authorization: Bearer KEY'"
+            raise Refusal(401, told, "authentication_error", "invalid_api_key")
 
     async def _prepared(self, request: Request) -> tuple[ChatRequest, Batcher, Prompt]:
         """Read and encode a request, in a thread of its own."""

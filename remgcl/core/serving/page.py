@@ -119,7 +119,7 @@ def _say(model: LoadedModel, image: Image | None, chat: Messages, said: str, tem
 
 
 def _text(message: Any) -> str:  # noqa: ANN401 - a text, or gradio's list of parts
-    """Return the text of a message of the page."""
+    """Give the text of a message of the page."""
     content = message["content"]
     return content if isinstance(content, str) else "\n".join(part.get("text", "") for part in content)
 

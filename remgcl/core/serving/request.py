@@ -103,7 +103,7 @@ def _decoding(body: Mapping[str, Any], limits: Limits) -> Decoding:
 
 
 def _of(body: Mapping[str, Any], name: str, kind: Any) -> Any:  # noqa: ANN401 - a type or several
-    """Return a setting of a type, or None."""
+    """Give a setting of a type, or None."""
     value = body.get(name)
     if value is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
         named = getattr(kind, "__name__", str(kind))

@@ -1,4 +1,4 @@
-"""NaN and infinite values never update a parameter."""
+"""Numbers that are none never reach the parameters."""
 
 from __future__ import annotations
 
@@ -64,21 +64,21 @@ class Guard:
             RunError: The stage does not skip, or has skipped too often; the
                 error names terms and samples.
         """
-        text = f"stage {self._job.name!r}: step {step}: {self._fault(objective)}"
+        told = f"stage {self._job.name!r}: step {step}: {self._fault(objective)}"
         if self._job.stage.non_finite == "stop":
-            raise RunError(f"{text}; no parameter was changed")
+            raise RunError(f"{told}; no parameter was changed")
         self.skipped += 1
         if self.skipped > self._job.stage.max_skipped:
-            raise RunError(f"{text}; {self._job.stage.max_skipped} steps were skipped before")
-        self._job.console.print(f"[yellow]{text}; the step is skipped[/]")
+            raise RunError(f"{told}; {self._job.stage.max_skipped} steps were skipped before")
+        self._job.console.print(f"[yellow]{told}; the step is skipped[/]")
 
     def _fault(self, objective: nn.Module | None) -> str:
         """Name the terms and the samples at fault."""
         for batch, terms in self._step:
             bad = {name: float(term["loss"]) for name, term in terms.items() if not term["loss"].isfinite()}
             if bad:
-                text = ", ".join(f"{self._job.term(name)} is {value:g}" for name, value in bad.items())
-                return f"the objective is not a number: {text}; {self._named(batch)}"
+                told = ", ".join(f"{self._job.term(name)} is {value:g}" for name, value in bad.items())
+                return f"the objective is not a number: {told}; {self._named(batch)}"
         for batch, _ in self._step if objective else ():
             at_fault = " and ".join(map(self._job.term, _terms_with_bad_gradients(objective, batch)))
             if at_fault:

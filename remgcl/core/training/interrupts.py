@@ -71,7 +71,7 @@ def _in_main_thread() -> bool:
 
 
 def _any_rank(flag: bool, device: torch.device) -> bool:  # noqa: FBT001 - private
-    """Return whether a flag is up on any rank."""
+    """Tell whether a flag is up on any rank."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return flag
     up = torch.tensor(float(flag), device=device)

@@ -85,7 +85,7 @@ class Job:
         run: The folder of the run.
         start: The folder of the stage it starts from, if any.
         inputs: What the stage is made of, as tables.
-        console: Where progress is printed.
+        console: Where to tell how it goes.
         hooks: Knows the plugins that listen to trainings.
     """
 
@@ -205,7 +205,7 @@ class Job:
     def build_objective(self, model: Model) -> Objective:
         """Join a model and the losses of the stage.
 
-        A loss that learns continues from what it learned in the stage before,
+        A loss that learns goes on with what it learned in the stage before,
         where that had the same one.
 
         Args:

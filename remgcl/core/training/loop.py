@@ -19,7 +19,7 @@ from remgcl.core.training.trainer import StageTrainer
 def train(job: Job, build: Callable[[Job, nn.Module], StageTrainer]) -> None:
     """Answer the held-out samples, train, answer them again, and save.
 
-    An interrupted training resumes from its newest valid checkpoint.
+    An interrupted training goes on from its newest valid checkpoint.
 
     Args:
         job: The stage.
@@ -39,8 +39,8 @@ def train(job: Job, build: Callable[[Job, nn.Module], StageTrainer]) -> None:
     objective = job.build_objective(model)
     trainer = build(job, objective)
     learns = sum(parameter.numel() for parameter in objective.parameters() if parameter.requires_grad)
-    note = f"{len(trainer.train_dataset):,} samples, {learns:,} parameters learn, {trainer.where}"
-    job.console.print(f"[bold]{job.name}[/]: {note}")
+    told = f"{len(trainer.train_dataset):,} samples, {learns:,} parameters learn, {trainer.where}"
+    job.console.print(f"[bold]{job.name}[/]: {told}")
     record: Mapping[str, Any] | None = None
     try:
         with Interrupts(job.name) as interrupts:
@@ -57,10 +57,10 @@ def train(job: Job, build: Callable[[Job, nn.Module], StageTrainer]) -> None:
                 job.finish(objective, record)
                 tell(job, record, after)
     except RemgclError as error:
-        _, of_worker, note = str(error).rpartition(f"{type(error).__name__}: ")
+        _, of_worker, told = str(error).rpartition(f"{type(error).__name__}: ")
         if not of_worker:
             raise
-        raise type(error)(note.strip()) from error  # it came with the worker's traceback in its text
+        raise type(error)(told.strip()) from error  # it came with the worker's traceback in its text
     finally:
         if trainer.is_world_process_zero():
             job.listeners.stage_ends(record)

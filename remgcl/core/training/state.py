@@ -67,7 +67,7 @@ def learned(objective: nn.Module) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def restore(objective: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Return an objective what was learned.
+    """Give an objective what was learned.
 
     Args:
         objective: The objective.
@@ -79,7 +79,7 @@ def restore(objective: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 @torch.no_grad()
 def restore_model(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
-    """Return a model what an objective over it had learned.
+    """Give a model what an objective over it had learned.
 
     Args:
         model: The model, built as the stage built it.
@@ -100,7 +100,7 @@ def restore_model(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path)
 
 
 def random_state() -> dict[str, Any]:
-    """Return the state of every generator of random numbers."""
+    """Give the state of every generator of random numbers."""
     version, numbers, gauss = random.getstate()
     kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 - whatever a dataset uses
     return {

@@ -89,8 +89,8 @@ class StageTrainer(Trainer):
         try:
             self.answered_before = self.job.folder.answered_before()
         except RunError as error:
-            text = f"{error}; how samples were answered before the training is not known any more"
-            self.job.console.print(text, style="yellow", markup=False)
+            told = f"{error}; how samples were answered before the training is not known any more"
+            self.job.console.print(told, style="yellow", markup=False)
         return prepared
 
     def groups(self) -> list[dict[str, Any]]:
@@ -183,7 +183,7 @@ class StageTrainer(Trainer):
         return norm
 
     def _run_epoch(self, **kwargs: Any) -> None:  # noqa: ANN401 - the signature of transformers
-        """Report order and samples which pass over the data this is, resumed or not."""
+        """Tell order and samples which pass over the data this is, resumed or not."""
         self._order.set_epoch(kwargs["epoch"])
         self.train_dataset.epoch = kwargs["epoch"]
         super()._run_epoch(**kwargs)
@@ -210,7 +210,7 @@ class StageTrainer(Trainer):
             self.accelerator.wait_for_everyone()
 
     def _fill(self, folder: Path) -> None:
-        """Write all that a resumed training needs."""
+        """Write all that a resumed training goes on from."""
         own = {"random": state.random_state(), "progress": self.progress.state(), "counts": self._counts}
         state.save(folder, f"rank-{self.args.process_index}", own)
         if not self.is_world_process_zero():
@@ -254,7 +254,7 @@ class StageTrainer(Trainer):
         own = state.load(folder, f"rank-{self.args.process_index}")
         self.progress.resume(own["progress"])
         self._counts, self.guard.skipped = own["counts"], held["skipped"]
-        self.job.console.print(f"[bold]{self.job.name}[/]: resumes from step {self.state.global_step}")
+        self.job.console.print(f"[bold]{self.job.name}[/]: goes on from step {self.state.global_step}")
 
     def _load_optimizer(self, folder: Path) -> None:
         self.optimizer.load_state_dict(state.load(folder, "optimizer"))

@@ -33,12 +33,12 @@ def _read(name: str) -> Any:  # noqa: ANN401 - transformers' tokenizers are unty
     """
     from transformers import AutoTokenizer, TokenizersBackend
 
-    text = read_json(name, "tokenizer_config.json") or {}
-    if "auto_map" in text:
+    told = read_json(name, "tokenizer_config.json") or {}
+    if "auto_map" in told:
         return AutoTokenizer.from_pretrained(name, trust_remote_code=False)  # it refuses to run the code
     if read_json(name, "tokenizer.json") is not None:
         return TokenizersBackend.from_pretrained(name, trust_remote_code=False)
     model = Path(name) / "tokenizer.model"
     if model.is_file():
-        return read_sentencepiece(name, model, str(text.get("tokenizer_class")))
+        return read_sentencepiece(name, model, str(told.get("tokenizer_class")))
     return AutoTokenizer.from_pretrained(name, trust_remote_code=False)

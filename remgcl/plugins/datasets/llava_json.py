@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SHOWN = 20
-"""Faults listed one by one; the rest are counted."""
+"""Faults told one by one; the rest are counted."""
 
 COUNTED = 2000
 """Most records whose words are counted for estimates."""
@@ -74,14 +74,14 @@ class LlavaJson(Dataset):
         cannot be are faults, or a note where they are to be skipped.
         """
         records, digest = self._read()
-        text = [list(faults_of(record)) for record in records]
+        told = [list(faults_of(record)) for record in records]
         verdict = self.folder.verify(
-            record["image"] for record, wrong in zip(records, text, strict=True) if not wrong and "image" in record
+            record["image"] for record, wrong in zip(records, told, strict=True) if not wrong and "image" in record
         )
         bad = verdict.faults if self.unreadable == "skip" else {**verdict.faults, **verdict.broken}
         faults = [
             Fault(self.path, f"record {_name(record, place)}", what)
-            for place, (record, wrong) in enumerate(zip(records, text, strict=True))
+            for place, (record, wrong) in enumerate(zip(records, told, strict=True))
             for what in (wrong or filter(None, [bad.get(record.get("image", ""))]))
         ]
         if len(faults) > SHOWN:

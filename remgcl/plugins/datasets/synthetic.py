@@ -91,7 +91,7 @@ class Synthetic(Dataset):
         return SyntheticSamples(self)
 
     def belongs(self, text: str) -> bool:
-        """Return whether a text belongs to this split.
+        """Tell whether a text belongs to this split.
 
         Args:
             text: A line.
@@ -143,7 +143,7 @@ class SyntheticSamples:
         return Sample(f"{data.split}-{index}", turns, image, tuple(regions))
 
     def modality_lengths(self) -> Sequence[int]:
-        """Return each sample the length of one."""
+        """Give each sample the length of one."""
         return [self._dataset.words] * len(self)
 
 

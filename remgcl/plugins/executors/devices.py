@@ -14,7 +14,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def shared_out(cores: tuple[int, ...], slots: int) -> list[tuple[int, ...]]:
-    """Return each slot cores of its own; where there are more slots than cores, slots share them.
+    """Give each slot cores of its own; where there are more slots than cores, slots share them.
 
     Args:
         cores: The cores.
@@ -45,7 +45,7 @@ def threads(share: int, environment: Mapping[str, str]) -> dict[str, str]:
     """
     given = {name: environment.get(name, "") for name in THREADS}
     return {
-        name: str(min(share, int(text)) if text.isdecimal() and int(text) else share) for name, text in given.items()
+        name: str(min(share, int(told)) if told.isdecimal() and int(told) else share) for name, told in given.items()
     }
 
 

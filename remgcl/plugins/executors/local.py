@@ -30,7 +30,7 @@ class Local(Executor):
     Attributes:
         slots: Tasks at once; without it one for each GPU. Where there is no GPU,
             one for each core, or for 4 cores if there are 8 or more.
-        patience: Seconds that a task has to keep a checkpoint when it is asked
+        patience: Seconds that a task has to keep a checkpoint when it is told
             to stop.
     """
 
@@ -64,7 +64,7 @@ class Local(Executor):
 
 
 def _slots(cores: int) -> int:
-    """Report how many tasks a machine without GPUs runs well."""
+    """Tell how many tasks a machine without GPUs runs well."""
     return cores // 4 if cores >= MANY else cores
 
 

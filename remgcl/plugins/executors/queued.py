@@ -31,7 +31,7 @@ class Queued:
 
         def ended(future: Future[int]) -> None:
             if future.cancelled():
-                future.set_running_or_notify_cancel()  # waiting threads are notified
+                future.set_running_or_notify_cancel()  # who waits for it is told
                 withdraw()
 
         self.future.add_done_callback(ended)

@@ -16,7 +16,7 @@ from remgcl import Executor, Submit, verify_installed
 class Ray(Executor):
     """Run tasks on the machines of a Ray cluster.
 
-    A task whose machine dies is run again on another, and resumes from its
+    A task whose machine dies is run again on another, and goes on from its
     newest checkpoint. All machines must see the run folders at the same paths,
     and need the same Python with this project.
 
@@ -26,7 +26,7 @@ class Ray(Executor):
         gpus: GPUs of each process; 0 where there are none.
         cpus: CPUs of each process, as Ray counts them.
         retries: How often a task is run again because its machine died.
-        patience: Seconds that a task has to keep a checkpoint when it is asked
+        patience: Seconds that a task has to keep a checkpoint when it is told
             to stop.
         environment: Variables for every task.
     """

@@ -185,7 +185,7 @@ class RayTasks(Watcher):
             queued.end(ray.get(ref, timeout=0))
         except exceptions.TaskCancelledError:
             if not queued.future.cancel():
-                queued.fail("was asked to stop")
+                queued.fail("was told to stop")
         except exceptions.RayTaskError as error:
             queued.fail(str(error.cause))
         except exceptions.RayError as error:
@@ -210,7 +210,7 @@ def _run(task: Task, patience: float, environment: Mapping[str, str]) -> int:
 
 
 def _nodes() -> Nodes:
-    """Return what each machine of the cluster has."""
+    """Give what each machine of the cluster has."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 

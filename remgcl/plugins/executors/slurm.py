@@ -20,7 +20,7 @@ class Slurm(Executor):
     """Run tasks as jobs of Slurm, by submitit.
 
     A job that is preempted, whose time runs out or whose machine dies is queued
-    again, and resumes from its newest checkpoint. All machines must see the run
+    again, and goes on from its newest checkpoint. All machines must see the run
     folders and this Python at the same paths.
 
     Attributes:
@@ -31,7 +31,7 @@ class Slurm(Executor):
         cpus: CPUs of each process.
         memory: Memory of a job in GiB; as much as Slurm says without it.
         retries: How often a job is queued again because its time ran out.
-        patience: Seconds that a task has to keep a checkpoint when it is asked
+        patience: Seconds that a task has to keep a checkpoint when it is told
             to stop, and before its time runs out.
         extra: More options of ``sbatch``, such as ``constraint`` and ``qos``.
     """

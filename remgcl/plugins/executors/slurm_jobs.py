@@ -33,7 +33,7 @@ FAULTS = 60
 """Looks at a job in a row that may go wrong, as a file system or a queue that is unwell makes them."""
 
 COLUMNS = "%A|%T|%R|%j"
-"""What the queue shows of a job: its number, its state, why it waits or where it runs, and its name."""
+"""What the queue tells of a job: its number, its state, why it waits or where it runs, and its name."""
 
 PENDING, GONE = "PENDING", "GONE"
 
@@ -58,10 +58,10 @@ class _Job(Queued):
     ended: float | None = None
     faults: int = 0
 
-    def guarded_look(self, state: str, note: str) -> bool:
+    def guarded_look(self, state: str, told: str) -> bool:
         """Look, and bear what goes wrong for a while; then it fails, for nobody may wait for ever."""
         try:
-            over = self.look(state, note)
+            over = self.look(state, told)
         except Exception as error:  # noqa: BLE001 - a stale file handle, half a file: the next look may find it whole
             self.faults += 1
             if self.faults < FAULTS:
@@ -72,17 +72,17 @@ class _Job(Queued):
         self.faults = 0
         return over
 
-    def look(self, state: str, note: str) -> bool:
+    def look(self, state: str, told: str) -> bool:
         """Take in what the queue tells; answer whether that was its end."""
         if self.job.paths.result_pickle.exists():
             try:
                 told_at_last = self.job.result()
             except UncompletedJobError:
-                told_at_last = f"failed on its machine; {self.job.paths.stderr} shows why"
+                told_at_last = f"failed on its machine; {self.job.paths.stderr} tells why"
             self.fail(told_at_last) if isinstance(told_at_last, str) else self.end(told_at_last)
             return True
-        if state == PENDING and note in NEVER:
-            self.fail(f"will never run; Slurm says {note}")
+        if state == PENDING and told in NEVER:
+            self.fail(f"will never run; Slurm says {told}")
             return True
         if state not in ENDED:
             self.ended = None
@@ -90,7 +90,7 @@ class _Job(Queued):
         self.ended = self.ended or time.monotonic()
         if time.monotonic() - self.ended <= LATE:
             return False
-        self.fail(f"was lost, job {self.job.job_id}; Slurm says {state}, {note}; {self.job.paths.stderr} may tell more")
+        self.fail(f"was lost, job {self.job.job_id}; Slurm says {state}, {told}; {self.job.paths.stderr} may tell more")
         return True
 
 
@@ -151,7 +151,7 @@ class SlurmJobs(Watcher):
         yield lambda: _scancel(self._jobs), MARGIN
 
     def abandon(self) -> None:
-        """Return up jobs that Slurm does not end."""
+        """Give up jobs that Slurm does not end."""
         for name, job in self._jobs.items():
             job.fail(f"does not end; job {name} was cancelled")
 
@@ -160,10 +160,10 @@ class SlurmJobs(Watcher):
         states = _states() if self._jobs else {}
         if states is not None:
             for name, job in list(self._jobs.items()):
-                state, note, _ = states.get(name, (GONE, "nothing", ""))
+                state, told, _ = states.get(name, (GONE, "nothing", ""))
                 if stopping and state in ENDED and not job.future.running():
                     job.future.cancel()
-                if job.future.cancelled() or job.guarded_look(state, note):
+                if job.future.cancelled() or job.guarded_look(state, told):
                     if state == PENDING:
                         _scancel([name])
                     del self._jobs[name]
@@ -203,7 +203,7 @@ def _states() -> Mapping[str, tuple[str, str, str]] | None:
     if asked.returncode:
         return None
     rows = [line.split("|", 3) for line in asked.stdout.splitlines() if line.count("|") >= COLUMNS.count("|")]
-    return {number: (state, note.strip("()"), name) for number, state, note, name in rows}
+    return {number: (state, told.strip("()"), name) for number, state, told, name in rows}
 
 
 def _ask(names: Iterable[str]) -> None:

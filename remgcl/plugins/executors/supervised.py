@@ -73,7 +73,7 @@ class Supervised:
         """
         while not select.select([self._answer], [], [], TICK)[0]:
             pass
-        text = os.read(self._answer.fileno(), 4096).decode()
-        if not text.removeprefix("-").isdecimal():
-            raise RunError(text or "its processes were killed")
-        return int(text)
+        told = os.read(self._answer.fileno(), 4096).decode()
+        if not told.removeprefix("-").isdecimal():
+            raise RunError(told or "its processes were killed")
+        return int(told)

@@ -32,7 +32,7 @@ EARLIER = 180
 
 
 def main() -> None:
-    """Run the command, and report its exit code."""
+    """Run the command, and tell its exit code."""
     if os.fork():
         os._exit(0)
     if sys.platform == "linux":
@@ -94,7 +94,7 @@ def _alone(output: IO[bytes]) -> bool:
 
 
 def _obey(process: subprocess.Popen[bytes], patience: float) -> None:
-    """End the command when the owner states it, or is no more."""
+    """End the command when the owner says so, or is no more."""
     if os.read(0, 1):
         process.terminate()
         select.select([0], [], [], patience)
@@ -102,7 +102,7 @@ def _obey(process: subprocess.Popen[bytes], patience: float) -> None:
 
 
 def _kill() -> int:
-    """Kill all that lives below this process; return how many there were."""
+    """Kill all that lives below this process; give how many there were."""
     below = psutil.Process().children(recursive=True)
     for each in below:
         with suppress(psutil.NoSuchProcess):

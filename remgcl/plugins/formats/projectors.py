@@ -31,7 +31,7 @@ def projector_part(
 
 
 def kind_of(tensors: Mapping[str, StoredTensor], where: str) -> str:
-    """Report the kind of a projector by the names of its tensors.
+    """Tell the kind of a projector by the names of its tensors.
 
     Args:
         tensors: Its tensors, by the names inside it.
@@ -49,7 +49,7 @@ def kind_of(tensors: Mapping[str, StoredTensor], where: str) -> str:
 
 
 def name_of(table: Mapping[str, Any]) -> str | None:
-    """Return LLaVA's name of a recipe's projector, or None if LLaVA has no such projector.
+    """Give LLaVA's name of a recipe's projector, or None if LLaVA has no such projector.
 
     Args:
         table: The projector's table.
@@ -60,11 +60,11 @@ def name_of(table: Mapping[str, Any]) -> str | None:
 
 
 def _declared(kind: str, widths: tuple[int, int], where: str) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
-    """Return a projector's table, and the names and shapes of its tensors."""
-    seen, text = widths
+    """Give a projector's table, and the names and shapes of its tensors."""
+    seen, told = widths
     mlp = MLP.fullmatch(kind)
     if kind == "linear":
-        return {"use": "linear"}, {"weight": (text, seen), "bias": (text,)}
+        return {"use": "linear"}, {"weight": (told, seen), "bias": (told,)}
     if kind == "identity":
         return {"use": "identity"}, {}
     if mlp is None or not int(mlp[1]):
@@ -75,5 +75,5 @@ def _declared(kind: str, widths: tuple[int, int], where: str) -> tuple[dict[str,
     depth = int(mlp[1])
     due: dict[str, tuple[int, ...]] = {}
     for place in range(depth):
-        due |= {f"{2 * place}.weight": (text, text if place else seen), f"{2 * place}.bias": (text,)}
+        due |= {f"{2 * place}.weight": (told, told if place else seen), f"{2 * place}.bias": (told,)}
     return {"use": "mlp2x_gelu", "depth": depth}, due

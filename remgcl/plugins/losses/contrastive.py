@@ -39,7 +39,7 @@ class Pairs:
     keys: tuple[Tensor, ...]
 
     def of_all_ranks(self) -> tuple[Pairs, slice]:
-        """Join the pairs of all ranks; return the place of this rank's own."""
+        """Join the pairs of all ranks; tell the place of this rank's own."""
         joined, own = gather(*self.images, *self.texts, self.weight, *self.keys)
         if joined[0] is self.images[0]:
             return self, own
@@ -86,7 +86,7 @@ class ContrastiveLoss(Loss):
 
     @abstractmethod
     def weights(self, features: Features) -> Tensor:
-        """Report what each pair counts `[M]`, from masks alone; 0 if it lacks a side.
+        """Tell what each pair counts `[M]`, from masks alone; 0 if it lacks a side.
 
         Args:
             features: The features of a batch.
@@ -114,7 +114,7 @@ class ContrastiveLoss(Loss):
         return self.score(features, self.temperature, self.bias)
 
     def build(self, width: int) -> Callable[[Features], Tensor]:
-        """Make a module that learns temperature and bias, or return the loss itself."""
+        """Make a module that learns temperature and bias, or answer the loss itself."""
         if not self.learned:
             return super().build(width)
         from remgcl.plugins.losses.learned import Learned
@@ -168,7 +168,7 @@ class ContrastiveLoss(Loss):
         return softplus(-right - bias) + (softplus(rows + bias) * negative).sum(dim=1)
 
     def diagnose(self, features: Features) -> Mapping[str, Tensor]:
-        """Return whether right pairs find each other, and whether wrong pairs fall together.
+        """Tell whether right pairs find each other, and whether wrong pairs fall together.
 
         ``pairs`` is how many pairs this rank's batch holds; with ``infonce``,
         those that have a wrong pair to be told from. ``retrieval@1`` is the
@@ -197,7 +197,7 @@ class ContrastiveLoss(Loss):
 
 
 def cosine(left: Tensor, right: Tensor) -> Tensor:
-    """Return the cosine of each row with each other: `[..., M, D]`, `[..., K, D]` to `[..., M, K]`.
+    """Give the cosine of each row with each other: `[..., M, D]`, `[..., K, D]` to `[..., M, K]`.
 
     Args:
         left: Rows.
@@ -237,7 +237,7 @@ def masked_mean(rows: Tensor, mask: Tensor) -> Tensor:
 
 
 def _same(pairs: Pairs, others: Pairs) -> Tensor:
-    """Report the pairs that agree in a key: bool `[M, all]`."""
+    """Tell the pairs that agree in a key: bool `[M, all]`."""
     agree = (mine[:, None] == theirs for mine, theirs in zip(pairs.keys, others.keys, strict=True))
     return reduce(or_, agree)
 

@@ -44,7 +44,7 @@ class Judge(Metric):
         return _pair(review) if self.form == "pair" else _grade(review)
 
     def summary(self, answers: Sequence[Answer], scores: Sequence[Score]) -> Mapping[str, Any]:
-        """Return the mean of what could be read."""
+        """Give the mean of what could be read."""
         del answers
         read = [score for score in scores if _readable(score)]
         counted: dict[str, Any] = {"count": len(scores), "unreadable": len(scores) - len(read), "score": None}

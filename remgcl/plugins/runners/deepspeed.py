@@ -85,7 +85,7 @@ class DeepSpeed(Runner):
             raise FaultsError(list(dict.fromkeys(faults)))
 
     def layout(self) -> Layout:
-        """Report what ZeRO shards and offloads, and the processes that settings or hostfile name.
+        """Tell what ZeRO shards and offloads, and the processes that settings or hostfile name.
 
         A configuration of the user's own is not looked at.
         """

@@ -83,7 +83,7 @@ def _reach(hostfile: Path) -> None:
         if answered.returncode:
             away.append(f"{host} does not answer over ssh; {answered.stderr.strip() or 'no reason is given'}")
     if away:
-        raise RunError("\n".join(f"{hostfile}: {note}" for note in away))
+        raise RunError("\n".join(f"{hostfile}: {told}" for told in away))
 
 
 def _gpus(include: str) -> Iterator[int]:
@@ -117,13 +117,13 @@ def _command(runner: DeepSpeed) -> list[str]:
     return command + [f"{name}={value}" for name, value in options.items() if value is not None]
 
 
-def _environment(runner: DeepSpeed, note: Path) -> dict[str, str]:
-    """Return every process what it needs to know; DeepSpeed exports the file's variables to other machines."""
+def _environment(runner: DeepSpeed, told: Path) -> dict[str, str]:
+    """Give every process what it needs to know; DeepSpeed exports the file's variables to other machines."""
     own = dict(runner.environment)
     if runner.cpu:
         own |= {"DS_ACCELERATOR": "cpu"}
         own.setdefault("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
-    note.mkdir(parents=True, exist_ok=True)
-    file = note / "environment"
+    told.mkdir(parents=True, exist_ok=True)
+    file = told / "environment"
     file.write_text("".join(f"{name}={value}\n" for name, value in own.items()), encoding="utf-8")
     return {**os.environ, **own, "DS_ENV_FILE": str(file)}

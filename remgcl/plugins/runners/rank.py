@@ -25,7 +25,7 @@ class Watchdog:
 
         Args:
             runner: Says how long to wait.
-            error: Where to write what happened.
+            error: Where to tell what happened.
             rank: This process.
         """
         self._runner, self._error, self._rank = runner, error, rank
@@ -36,7 +36,7 @@ class Watchdog:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def beat(self, step: int) -> None:
-        """Return a sign of life.
+        """Give a sign of life.
 
         Args:
             step: Optimizer steps done so far.
@@ -69,8 +69,8 @@ class Watchdog:
         while True:
             time.sleep(min(1.0, self._limit / 4))
             if not self._paused and time.monotonic() - self._alive > self._limit:
-                text = f"no sign of life for {self._limit:g} s at step {self._step}; another rank may have failed"
-                self._error.write_text(text, encoding="utf-8")
+                told = f"no sign of life for {self._limit:g} s at step {self._step}; another rank may have failed"
+                self._error.write_text(told, encoding="utf-8")
                 os._exit(SILENT)
 
 

@@ -113,7 +113,7 @@ class Chat(Template):
         return len(prompt)
 
     def _closes(self, turns: Sequence[Turn], messages: Messages, ending: re.Pattern[str], tokenizer: Any) -> bool:  # noqa: ANN401 - as above
-        """Return whether a special token ends an answer that nothing follows."""
+        """Tell whether a special token ends an answer that nothing follows."""
         text = self._write(messages[: len(turns)], tokenizer)
         place = len(turns) - 1
         at = _end(turns[-1], place, text, self._start(messages, place, text, tokenizer))
@@ -154,7 +154,7 @@ def _ending(tokenizer: Any) -> re.Pattern[str]:  # noqa: ANN401 - as in the cont
 
 
 def _added(tokenizer: Any) -> str:  # noqa: ANN401 - as in the contract
-    """Return the end of an answer where the template writes none."""
+    """Give the end of an answer where the template writes none."""
     if not tokenizer.eos_token:
         raise WeightsError(
             "template 'chat': the tokenizer's template ends no answer, and the tokenizer has no end-of-sequence token"

@@ -40,7 +40,7 @@ class HuggingFaceTower(PreprocessedTower):
 
     @abstractmethod
     def _classes(self) -> tuple[Any, Any]:
-        """Return the classes of configuration and model."""
+        """Give the classes of configuration and model."""
 
     @property
     @abstractmethod
@@ -130,7 +130,7 @@ def _module(model: nn.Module, layer: int, drops: int, *, interpolated: bool) -> 
     from torch import nn
 
     class HiddenLayer(nn.Module):
-        """Return one hidden layer of a vision transformer."""
+        """Give one hidden layer of a vision transformer."""
 
         def __init__(self) -> None:
             super().__init__()

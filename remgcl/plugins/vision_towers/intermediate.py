@@ -45,7 +45,7 @@ class IntermediateTower(PreprocessedTower):
 
     @abstractmethod
     def _layer(self, model: Any, pixels: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401 - the library's model
-        """Return the layer's features `[N, Dv, rows, columns]` and its class token `[N, 1, Dv]`, if it has one."""
+        """Give the layer's features `[N, Dv, rows, columns]` and its class token `[N, 1, Dv]`, if it has one."""
 
     def spec(self) -> TowerSpec:
         """Measure grid and width on a model without weights."""
@@ -76,7 +76,7 @@ class IntermediateTower(PreprocessedTower):
         tower, model = self, self._create(pretrained=pretrained)
 
         class Intermediate(nn.Module):
-            """Return one layer of a model as a sequence of patches."""
+            """Give one layer of a model as a sequence of patches."""
 
             def __init__(self) -> None:
                 super().__init__()
@@ -100,7 +100,7 @@ class IntermediateTower(PreprocessedTower):
 
 
 def has_class_token(model: Any) -> bool:  # noqa: ANN401 - timm's model
-    """Return whether the layers of a model of timm give a class token, and it comes first.
+    """Tell whether the layers of a model of timm give a class token, and it comes first.
 
     Other tokens may stand in front of the patches too, such as registers.
 
@@ -113,7 +113,7 @@ def has_class_token(model: Any) -> bool:  # noqa: ANN401 - timm's model
 
 
 def _patch(model: Any, size: tuple[int, int], grid: tuple[int, int]) -> tuple[float, float]:  # noqa: ANN401 - the library's model
-    """Report height and width of a patch: as the model cuts them, or an even share of the input."""
+    """Tell height and width of a patch: as the model cuts them, or an even share of the input."""
     trunk = getattr(model, "trunk", model)  # OpenCLIP's wrapper of timm's models
     cut = getattr(getattr(trunk, "patch_embed", trunk), "patch_size", None)
     if isinstance(cut, tuple) and (size[0] // cut[0], size[1] // cut[1]) == grid:

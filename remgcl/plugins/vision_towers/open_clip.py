@@ -72,20 +72,20 @@ class OpenClip(IntermediateTower):
         """Read the input of the chosen tag; else that on which all tags of the architecture agree; else CLIP's."""
         from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
-        text: dict[str, Any] = {**model.preprocess_cfg}
+        told: dict[str, Any] = {**model.preprocess_cfg}
         tagged = self.pretrained is not None and get_pretrained_cfg(self.model, self.pretrained)
         tags = [self.pretrained] if tagged else list_pretrained_tags_by_model(self.model)
         known = [get_pretrained_cfg(self.model, tag) for tag in tags]
         for key in ("mean", "std", "interpolation"):
             values = {tuple(value) if isinstance(value := one.get(key), list) else value for one in known}
             if len(values) == 1 and (value := values.pop()) is not None:
-                text[key] = value
+                told[key] = value
         size = model.image_size
         return Preprocessing(
             size=(size, size) if isinstance(size, int) else tuple(size),
-            mean=tuple(text["mean"]),
-            std=tuple(text["std"]),
-            interpolation=text["interpolation"],
+            mean=tuple(told["mean"]),
+            std=tuple(told["std"]),
+            interpolation=told["interpolation"],
         )
 
     def _layer(self, model: Any, pixels: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401 - OpenCLIP's model

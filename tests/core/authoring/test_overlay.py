@@ -36,7 +36,7 @@ def near(picture: Image.Image, colour: Colour) -> int:
 
 
 def inside(picture: Image.Image, patch: int) -> Colour:
-    """Return the colour of a patch of 4 x 4 at a place where no line runs."""
+    """Give the colour of a patch of 4 x 4 at a place where no line runs."""
     row, column = divmod(patch, 4)
     pixel = picture.getpixel((column * PATCH + PATCH // 2, row * PATCH + 20))
     assert isinstance(pixel, tuple)

@@ -48,7 +48,7 @@ class Told(Loss):
     words: tuple[str, ...]
 
     def __call__(self, features: Features) -> Any:  # noqa: ANN401 - torch is not needed here
-        """Return nothing."""
+        """Give nothing."""
         return features.zero()
 
 

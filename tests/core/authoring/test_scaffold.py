@@ -56,7 +56,7 @@ def imported(written: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 
 def built_in() -> Mapping[str, object]:
-    """Return the installed plugins by name."""
+    """Give the installed plugins by name."""
     return dict(load().manager.list_name_plugin())
 
 

@@ -25,7 +25,7 @@ Box = tuple[float, float, float, float]
 
 
 def quad(box: Box) -> list[tuple[float, float]]:
-    """Return the corners of a box (left, top, right, bottom), clockwise."""
+    """Give the corners of a box (left, top, right, bottom), clockwise."""
     left, top, right, bottom = box
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
 

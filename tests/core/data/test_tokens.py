@@ -43,7 +43,7 @@ def turns_of(said: Iterable[tuple[str, str]]) -> tuple[Turn, ...]:
 
 
 def learned_runs(tokens: Tokens) -> list[list[int]]:
-    """Return the labels of each stretch of learned tokens."""
+    """Give the labels of each stretch of learned tokens."""
     runs = np.split(tokens.labels, np.flatnonzero(np.diff(tokens.labels != IGNORED)) + 1)
     return [run.tolist() for run in runs if len(run) and run[0] != IGNORED]
 

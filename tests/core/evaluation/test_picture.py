@@ -25,13 +25,13 @@ def near(picture: Image.Image, colour: Colour, box: tuple[int, int, int, int] | 
 
 
 def line(place: int, which: int) -> tuple[int, int, int, int]:
-    """Return the box of a line of text below an image: 0 asks, 1 is true, 2 is read."""
+    """Give the box of a line of text below an image: 0 asks, 1 is true, 2 is read."""
     left, top = GAP + place % COLUMNS * WIDE, GAP + place // COLUMNS * HIGH + CELL + 4 + which * LINE
     return (left, top, left + CELL + GAP, top + LINE)
 
 
 def cell(place: int) -> tuple[int, int, int, int]:
-    """Return the box of an image."""
+    """Give the box of an image."""
     left, top = GAP + place % COLUMNS * WIDE, GAP + place // COLUMNS * HIGH
     return (left, top, left + CELL, top + CELL)
 

@@ -50,7 +50,7 @@ class Parrot:
         self._ids = [tokenizer(text, add_special_tokens=False).input_ids for text in says]
 
     def parameters(self) -> Iterator[Tensor]:
-        """Return one, which shows where the model is."""
+        """Give one, which tells where the model is."""
         yield torch.zeros(1)
 
     def eval(self) -> None:
@@ -72,7 +72,7 @@ def parrot(bytewise: PreTrainedTokenizerBase) -> Callable[..., Parrot]:
 
 
 def answers(model: object, samples: Sequence[Sample], encoder: Encoder, **changes: int) -> list[str]:
-    """Return the answers alone."""
+    """Give the answers alone."""
     return [each.answer for each in answer_all(model, samples, encoder, settings(**changes))]  # type: ignore[arg-type]
 
 

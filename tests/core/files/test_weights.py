@@ -16,7 +16,7 @@ NEITHER = "there is no such folder, and the hub gives none of that name; downloa
 
 
 def told(action: Callable[[], object]) -> str:
-    """Report what an action raises."""
+    """Tell what an action raises."""
     with pytest.raises(WeightsError) as raised:
         action()
     return str(raised.value)

@@ -20,7 +20,7 @@ def plan(engine: Engine, write_grid: Callable[[str], Path]) -> Read:
 
 
 def told(plan: Read, text: str) -> list[str]:
-    """Report the faults of a grid, without its folder."""
+    """Tell the faults of a grid, without its folder."""
     with pytest.raises(FaultsError) as raised:
         plan(text)
     return [line.rpartition("/")[2] for line in str(raised.value).splitlines()]

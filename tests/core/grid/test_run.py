@@ -23,7 +23,7 @@ TUNES = ["tune", "tune+global", "tune+global+refined-local"]
 
 
 def states(grids: Grids) -> dict[tuple[str, int], str]:
-    """Report how the cells ended."""
+    """Tell how the cells ended."""
     return {(row.label, row.seed): row.state for row in grids.rows}
 
 

@@ -80,7 +80,7 @@ def test_fewer_than_three_paired_seeds_give_no_verdict(count: int, grid: Grid) -
     found = by_label(grid({"none": BASELINE, "some": some}))["some"].differences["exact_match"]
     assert found.estimate.count == count
     assert (found.p, found.corrected, found.distinguishable) == (None, None, None)
-    assert found.verdict == f"too few seeds to decide ({count} of at least 3)"
+    assert found.verdict == f"too few seeds to tell ({count} of at least 3)"
 
 
 def test_equal_results_are_not_distinguishable(grid: Grid) -> None:
@@ -98,7 +98,7 @@ def test_the_same_difference_in_each_seed_is_judged_by_the_sign_test(grid: Grid)
     assert not found.spread
     assert found.p == 2**-3
     assert found.distinguishable is None
-    assert found.verdict == "unknown: the same in every seed"
+    assert found.verdict == "cannot be told: the same in every seed"
 
 
 def test_the_same_difference_in_many_seeds_is_distinguishable(grid: Grid) -> None:

@@ -63,13 +63,13 @@ def calls_of(module: nn.Module) -> Iterator[list[tuple[tuple[int, ...], Tensor]]
 
 
 def full_logits(model: Model, batch: Batch) -> Tensor:
-    """Return the logits at every position `[B, T, V]`, without the model's shortcut."""
+    """Give the logits at every position `[B, T, V]`, without the model's shortcut."""
     embeddings, *_ = model.embed(batch)
     return model.backbone(inputs_embeds=embeddings, attention_mask=batch["attention_mask"], use_cache=False).logits  # type: ignore[no-any-return]
 
 
 def language_loss(model: Model, batch: Batch) -> Tensor:
-    """Return the mean cross entropy of the supervised tokens."""
+    """Give the mean cross entropy of the supervised tokens."""
     logits, _ = model(batch)
     return functional.cross_entropy(logits, batch["labels"].flatten()[batch["label_slots"]])
 
@@ -398,7 +398,7 @@ def test_a_loss_sees_the_states_of_its_layer(
 
 
 def hidden(model: Model, embeddings: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
-    """Return the states of all layers, by a call of the language model itself."""
+    """Give the states of all layers, by a call of the language model itself."""
     output = model.backbone(inputs_embeds=embeddings, attention_mask=mask, output_hidden_states=True)
     return output.hidden_states  # type: ignore[no-any-return]
 

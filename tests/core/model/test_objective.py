@@ -49,7 +49,7 @@ def gradients(model: Model) -> dict[str, Tensor]:
 
 
 def as_published(published: SimpleNamespace) -> Batch:
-    """Return the published batch the two things that the published code did otherwise.
+    """Give the published batch the two things that the published code did otherwise.
 
     Its text filter missed some stop words, and its grid was always 14 x 14,
     whatever the tower's.
@@ -244,7 +244,7 @@ def test_a_loss_that_answers_no_scalar_with_a_graph_is_told_by_stage_name_and_cl
 ) -> None:
     losses: Mapping[str, Loss] = {"fine": Global(), "mine": Says(answer=answer)}
 
-    due = rf"^stage 'tune': loss 'mine': {__name__}\.Says: must return a scalar tensor with a graph; it returns {told}"
+    due = rf"^stage 'tune': loss 'mine': {__name__}\.Says: must answer a scalar tensor with a graph; it answers {told}"
     with pytest.raises(PluginError, match=due):
         Objective(build_model(), losses, "tune")(batch)
 

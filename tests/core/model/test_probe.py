@@ -183,7 +183,7 @@ def test_shapes_that_do_not_fit_inside_a_tower_are_no_limit_of_meta() -> None:
 
 
 def with_loss(recipe: Recipe, answer: Callable[[Features], object]) -> Recipe:
-    """Return both stages of a recipe a loss from elsewhere."""
+    """Give both stages of a recipe a loss from elsewhere."""
     losses: dict[str, Loss] = {"mine": Says(answer=answer)}
     return evolve(recipe, stages={name: evolve(stage, losses=losses) for name, stage in recipe.stages.items()})
 
@@ -194,8 +194,8 @@ def test_a_plan_tries_every_loss_of_a_third_party(read: Read, counted: bool) -> 
     with pytest.raises(FaultsError) as raised:
         make_plan(recipe, "a.toml", counted=counted)
     assert [str(fault) for fault in raised.value.faults] == [
-        f"a.toml: stages.{stage}.losses.mine: {__name__}.Says: must return a scalar tensor with a graph; "
-        "it returns None: compute it with torch, and return it"
+        f"a.toml: stages.{stage}.losses.mine: {__name__}.Says: must answer a scalar tensor with a graph; "
+        "it answers None: compute it with torch, and return it"
         for stage in ("pretrain", "tune")
     ]
 
@@ -263,7 +263,7 @@ def test_an_engine_tries_what_its_own_plugins_bring(plugin: Callable[..., Any], 
     assert engine
     built_in = {point.name: point.load() for point in entry_points(group="remgcl") if point.name.startswith("remgcl.")}
     own = Engine.of({**built_in, "mine": plugin(losses={"silent": Silent})})
-    with pytest.raises(FaultsError, match=r"stages\.tune\.losses\.silent: .*\.Silent: must answer .*; it returns None"):
+    with pytest.raises(FaultsError, match=r"stages\.tune\.losses\.silent: .*\.Silent: must answer .*; it answers None"):
         own.check(own.read(file, ["stages.tune.losses.silent={}"]), str(file))
 
 
@@ -271,6 +271,6 @@ def test_an_engine_tries_what_its_own_plugins_bring(plugin: Callable[..., Any], 
 class Silent(Loss):
     """Answers nothing."""
 
-    def __call__(self, features: Features) -> Any:  # noqa: ANN401 - it returns nothing
+    def __call__(self, features: Features) -> Any:  # noqa: ANN401 - it answers nothing
         """Forget to return."""
         features.zero()

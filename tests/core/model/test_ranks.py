@@ -289,7 +289,7 @@ def test_a_loss_that_stays_on_its_rank_sees_own_pairs_only(answers: Answers, nam
 
 
 def whole(objective: Objective, examples: list[Example], encoder: Encoder) -> tuple[float, dict[str, Tensor]]:
-    """Return the total and the gradients of one batch on one rank."""
+    """Give the total and the gradients of one batch on one rank."""
     objective.zero_grad()
     total, _ = objective(Collator(encoder.tower)(examples))
     total.backward()

@@ -19,7 +19,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def told(action: Callable[[], object]) -> str:
-    """Report what an action raises."""
+    """Tell what an action raises."""
     with pytest.raises(RunError) as raised:
         action()
     return str(raised.value)

@@ -60,11 +60,11 @@ class Listed:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> Sample:
-        """Return one."""
+        """Give one."""
         return self.samples[index]
 
     def modality_lengths(self) -> Sequence[int]:
-        """Return each the length of its place."""
+        """Give each the length of its place."""
         return list(range(len(self)))
 
 

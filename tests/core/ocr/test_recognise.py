@@ -47,7 +47,7 @@ def run(engine: OcrEngine, out: Path, *sources: Any, told: Any = unseen, workers
 
 
 def held(out: Path, folder: Path) -> dict[str, list[str]]:
-    """Return the texts of each image of a folder that a cache holds."""
+    """Give the texts of each image of a folder that a cache holds."""
     cache = OcrCache.open(out)
     files = {path.name: cache.regions(ImageFolder(path=folder).load(path.name)[1]) for path in folder.iterdir()}
     return {name: [region.text for region in regions] for name, regions in files.items() if regions is not None}

@@ -18,7 +18,7 @@ class Zero(Loss):
     """Always zero."""
 
     def __call__(self, features: Features) -> Tensor:
-        """Return it."""
+        """Give it."""
         return features.zero()
 
 

@@ -33,7 +33,7 @@ def records(tmp_path: Path) -> Callable[..., str]:
 
 
 def check(engine: Engine, recipe: Recipe) -> tuple[str, ...]:
-    """Return the notes of the second stage."""
+    """Give the notes of the second stage."""
     return engine.check(recipe, "a.toml").stages["tune"].notes
 
 

@@ -80,7 +80,7 @@ def with_data(recipe: Recipe, **changes: Any) -> Recipe:  # noqa: ANN401 - setti
 
 
 def faults_of(recipe: Recipe) -> list[str]:
-    """Report what would stop a recipe."""
+    """Tell what would stop a recipe."""
     with pytest.raises(FaultsError) as raised:
         make_plan(recipe, "a.toml")
     return [str(fault) for fault in raised.value.faults]
@@ -355,7 +355,7 @@ class Pictures:
         return Sample(str(index), (), image, regions)
 
     def modality_lengths(self) -> list[int]:
-        """Return none."""
+        """Give none."""
         return []
 
 
@@ -371,7 +371,7 @@ class Pictured(Dataset):
         return Census(samples=self.length, images=self.length // 2 or 1, digest="0f")
 
     def build(self) -> Samples:
-        """Return them."""
+        """Give them."""
         return self.made
 
 

@@ -43,7 +43,7 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 
 def leaves(table: Mapping[str, Any], at: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
-    """Return every value that is not a table by its path."""
+    """Give every value that is not a table by its path."""
     found: dict[tuple[str, ...], Any] = {}
     for name, value in table.items():
         found.update(leaves(value, (*at, name)) if isinstance(value, dict) else {(*at, name): value})

@@ -15,7 +15,7 @@ Read = Callable[..., Recipe]
 
 
 def faults_of(read: Read, *overrides: str) -> list[str]:
-    """Report the faults of a recipe with overrides, without the override that stands before each."""
+    """Tell the faults of a recipe with overrides, without the override that stands before each."""
     with pytest.raises(RecipeError) as raised:
         read(*overrides)
     return [f"{fault.key}: {fault.what}" for fault in raised.value.faults]

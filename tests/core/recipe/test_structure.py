@@ -65,7 +65,7 @@ def read(structure: Structure) -> Read:
 
 @pytest.fixture
 def faults(read: Read) -> Callable[..., list[str]]:
-    """Report the faults of keywords, without the file that stands before each."""
+    """Tell the faults of keywords, without the file that stands before each."""
 
     def faults(cls: type = Table, /, **table: Any) -> list[str]:  # noqa: ANN401 - a test may read anything
         with pytest.raises(RecipeError) as raised:

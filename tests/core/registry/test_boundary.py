@@ -66,11 +66,11 @@ class Head(nn.Linear):
     """A module with the two tables of a language model."""
 
     def get_input_embeddings(self) -> nn.Module:
-        """Return a table."""
+        """Give a table."""
         return self
 
     def get_output_embeddings(self) -> nn.Module:
-        """Return a table."""
+        """Give a table."""
         return self
 
 
@@ -80,11 +80,11 @@ class Tokenizer:
     is_fast = True
 
     def __call__(self, _: str) -> list[int]:
-        """Return no tokens."""
+        """Give no tokens."""
         return []
 
     def encode(self, _: str) -> list[int]:
-        """Return no tokens."""
+        """Give no tokens."""
         return []
 
 

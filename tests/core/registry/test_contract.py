@@ -155,7 +155,7 @@ def test_libraries_are_named_with_what_pip_is_told(told: object) -> None:
     assert list(breaches(losses(requires={"faiss": "faiss-cpu"}), Loss)) == []
     (breach,) = breaches(losses(requires=told), Loss)
     assert breach == (
-        f"Mine.requires is {told!r}; it maps the names of libraries to pip requirements, such as "
+        f"Mine.requires is {told!r}; it maps the names of libraries to what pip is told, such as "
         "{'timm': 'remgcl[timm]'}"
     )
 

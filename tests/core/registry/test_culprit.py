@@ -68,7 +68,7 @@ def sharp(install_plugin: Callable[..., Path]) -> ModuleType:
 
 
 def told(fail: Callable[[], object]) -> str | None:
-    """Report who was at fault."""
+    """Tell who was at fault."""
     with pytest.raises(Exception) as raised:  # noqa: PT011 - whatever it is
         fail()
     return culprit(raised.value)

@@ -46,7 +46,7 @@ def install(install_plugin: Install) -> Install:
 
 
 def refused(*given: object) -> str:
-    """Report why plugins named `a`, `b` and so on are refused."""
+    """Tell why plugins named `a`, `b` and so on are refused."""
     with pytest.raises(PluginError) as raised:
         plugins.manage(dict(zip("abc", given, strict=False)))
     return str(raised.value)

@@ -26,7 +26,7 @@ class Zero(Loss):
     margin: float = 0.5
 
     def __call__(self, features: Features) -> Any:  # noqa: ANN401 - torch is not needed here
-        """Return nothing."""
+        """Give nothing."""
         return features.zero()
 
 
@@ -44,7 +44,7 @@ class Halves(Projector):
 
 
 def refused(plugins: Mapping[str, object]) -> str:
-    """Report why plugins are refused."""
+    """Tell why plugins are refused."""
     with pytest.raises(PluginError) as raised:
         Engine.of(plugins)
     return str(raised.value)
@@ -136,8 +136,8 @@ def test_one_class_with_two_names_is_an_error_that_tells_both(plugin: Plugin) ->
 @pytest.mark.parametrize("answer", [None, 3, [("zero", Zero)], Zero, "zero"])
 def test_a_hook_that_answers_no_mapping_is_refused(plugin: Plugin, answer: object) -> None:
     assert refused({"mine": plugin(losses=answer)}) == (
-        "plugin 'mine': remgcl_register_losses: must return a mapping from names to classes, such as {'name': Class}; "
-        f"it returns {answer!r}"
+        "plugin 'mine': remgcl_register_losses: must answer a mapping of names to classes, such as {'name': Class}; "
+        f"it answers {answer!r}"
     )
 
 
@@ -179,7 +179,7 @@ class Data(Loss):
     margin: float = 0.5
 
     def __call__(self, features: Features) -> Any:  # noqa: ANN401 - torch is not needed here
-        """Return nothing."""
+        """Give nothing."""
         return features.zero()
 
 

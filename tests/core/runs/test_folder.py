@@ -20,7 +20,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def told(action: Callable[[], object]) -> str:
-    """Report what an action raises."""
+    """Tell what an action raises."""
     with pytest.raises(RunError) as raised:
         action()
     return str(raised.value)
@@ -322,7 +322,7 @@ def test_a_lost_record_of_a_begun_stage_is_told_and_nothing_is_replaced(run: Run
     (stage.path / "begun.json").unlink()
     before = files_of(run.path)
     assert told(lambda: stage.begin(INPUTS)) == (
-        f"{stage.path}/begun.json: is missing, so nothing shows which recipe left what is there: 'metrics.jsonl'; "
+        f"{stage.path}/begun.json: is missing, so nothing tells which recipe left what is there: 'metrics.jsonl'; "
         "put the file back, or begin the stage anew with --restart"
     )
     assert files_of(run.path) == before

@@ -116,7 +116,7 @@ def state_of(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    """Return whether two states hold the same tensors."""
+    """Tell whether two states hold the same tensors."""
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
@@ -174,7 +174,7 @@ class Bare:
         return evolve(self.samples[index], regions=())
 
     def modality_lengths(self) -> Sequence[int]:
-        """Return their lengths."""
+        """Give their lengths."""
         return self.samples.modality_lengths()
 
 

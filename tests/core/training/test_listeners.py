@@ -53,7 +53,7 @@ class Ear:
 
 @pytest.fixture
 def hear(small: str, tmp_path: Path) -> Callable[..., tuple[Told, str]]:
-    """Train the small recipe's first stage before a listener; return what it heard, and what was printed."""
+    """Train the small recipe's first stage before a listener; give what it heard, and what was printed."""
 
     def go(ear: Ear, *overrides: str) -> tuple[Told, str]:
         engine = Engine.of({**dict(load().manager.list_name_plugin()), "ear": ear})

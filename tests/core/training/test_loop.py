@@ -238,7 +238,7 @@ class UnreadableSamples:
         raise DataError(f"data.json: record {index}: image 'a.png': is broken; truncated")
 
     def modality_lengths(self) -> list[int]:
-        """Return any lengths."""
+        """Give any lengths."""
         return [1, 2, 3, 4]
 
 

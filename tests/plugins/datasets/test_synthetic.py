@@ -42,7 +42,7 @@ def _fits(data: Synthetic) -> bool:
 
 
 def _ink(sample: Sample) -> npt.NDArray[np.bool_]:
-    """Report the pixels that differ from the paper, whose colour most pixels have."""
+    """Tell the pixels that differ from the paper, whose colour most pixels have."""
     assert sample.image is not None
     pixels = np.asarray(sample.image).astype(int)
     colours, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
@@ -50,7 +50,7 @@ def _ink(sample: Sample) -> npt.NDArray[np.bool_]:
 
 
 def _boxes(sample: Sample) -> list[tuple[int, int, int, int]]:
-    """Return left, top, right and bottom of each region, and make sure that it is upright."""
+    """Give left, top, right and bottom of each region, and make sure that it is upright."""
     boxes = []
     for region in sample.regions:
         (left, top), *others = region.quad

@@ -24,7 +24,7 @@ class Program(Protocol):
     """Make a task of a program."""
 
     def __call__(self, name: str, program: str = ..., processes: int = ...) -> Task:
-        """Make it; by itself, the program runs until it is asked to stop."""
+        """Make it; by itself, the program runs until it is told to stop."""
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def until() -> Callable[[Callable[[], object]], None]:
 
 @pytest.fixture
 def lives(tmp_path: Path) -> Callable[[str], bool]:
-    """Return whether a program has begun and has not ended."""
+    """Tell whether a program has begun and has not ended."""
 
     def tell(name: str) -> bool:
         file = tmp_path / f"{name}.pid"

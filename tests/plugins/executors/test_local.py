@@ -64,7 +64,7 @@ def task(tmp_path: Path) -> Make:
 
 @pytest.fixture
 def told(tmp_path: Path, until: Until) -> Callable[[str], dict[str, object]]:
-    """Wait for what a task shows of itself."""
+    """Wait for what a task tells of itself."""
 
     def read(name: str) -> dict[str, object]:
         log = tmp_path / f"{name}.txt"

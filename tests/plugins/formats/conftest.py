@@ -58,7 +58,7 @@ def encoded(model: LoadedModel, ids: list[int], image: Path) -> Example:
 
 @torch.no_grad()
 def computed(model: LoadedModel, ids: list[int], image: Path) -> tuple[torch.Tensor, list[int]]:
-    """Return the logits of a prompt `[T, V]`, and 16 tokens of its greedy answer."""
+    """Give the logits of a prompt `[T, V]`, and 16 tokens of its greedy answer."""
     batch = Collator(model.encoder.tower, left=True)([encoded(model, ids, image)])
     embeddings, _, _ = model.model.embed(batch)
     logits = model.model.backbone(inputs_embeds=embeddings, attention_mask=batch["attention_mask"]).logits[0]
@@ -80,7 +80,7 @@ def cases(folder: Path) -> list[dict[str, Any]]:
 
 
 def differs(model: LoadedModel, recorded: Path, images: Path) -> tuple[float, float]:
-    """Return the largest difference of logits from recorded ones, and the share of equal greedy tokens."""
+    """Give the largest difference of logits from recorded ones, and the share of equal greedy tokens."""
     arrays = np.load(recorded / "expected.npz")
     worst, same = 0.0, []
     for case in cases(recorded):

@@ -53,7 +53,7 @@ def _operations(loss: ContrastiveLoss, features: Features, backward: Backward) -
 
 
 def judged(loss: ContrastiveLoss, table: Tensor, weights: Tensor, same: Tensor) -> Tensor:
-    """Return the objective of a table of similarities, of which one rank holds all."""
+    """Give the objective of a table of similarities, of which one rank holds all."""
     valid = weights > 0
     logits = table / loss.temperature
     negative = valid[:, None] & valid & ~same

@@ -96,7 +96,7 @@ def _one(features: Callable[..., Features], columns: int, tokens: int, **shape: 
 
 
 def _reached(gradient: Tensor) -> list[int]:
-    """Return the places of the first row that a gradient reaches."""
+    """Give the places of the first row that a gradient reaches."""
     return gradient[0].abs().sum(dim=-1).nonzero().flatten().tolist()
 
 

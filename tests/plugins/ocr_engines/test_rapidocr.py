@@ -36,7 +36,7 @@ def drawn() -> Image.Image:
 
 
 def middle(region: Region) -> np.ndarray[Any, Any]:
-    """Return the middle of a region."""
+    """Give the middle of a region."""
     return np.mean(region.quad, axis=0)  # type: ignore[no-any-return]
 
 

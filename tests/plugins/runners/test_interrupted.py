@@ -31,7 +31,7 @@ def ended(small: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, d
 
 
 def outcome(folder: Path) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
-    """Return all that was learned, and the metrics without the speed."""
+    """Give all that was learned, and the metrics without the speed."""
     files = {path.name: path.read_bytes() for path in (folder / "first" / "model").iterdir()}
     lines = [json.loads(line) for line in (folder / "first" / "metrics.jsonl").read_text().splitlines()]
     for line in lines:
@@ -56,5 +56,5 @@ def test_a_training_that_is_asked_to_end_saves_says_so_and_goes_on(
     assert "error: stage 'first': interrupted at step 4; run it again to resume" in stopped["told"]
     assert "Traceback" not in stopped["told"]
     assert again["code"] == 0, again["told"]
-    assert "first: resumes from step 4" in again["told"]
+    assert "first: goes on from step 4" in again["told"]
     assert outcome(folder / kind) == outcome(folder / "whole")

@@ -1,4 +1,4 @@
-"""One process of several: it shows why it ended, and ends when it hangs."""
+"""One process of several: it tells why it ended, and ends when it hangs."""
 
 import os
 import subprocess

@@ -127,7 +127,7 @@ class Training:
         return self.path / folder / "tune"
 
     def outcome(self, folder: str) -> tuple[dict[str, bytes], list[dict[str, Any]], dict[str, Any]]:
-        """Return all that was learned, the metrics and the results, without the speed."""
+        """Give all that was learned, the metrics and the results, without the speed."""
         stage = self.stage(folder)
         files = {path.name: path.read_bytes() for path in stage.rglob("*.safetensors") if "step-" not in str(path)}
         lines = [json.loads(line) for line in (stage / "metrics.jsonl").read_text().splitlines()]
@@ -172,7 +172,7 @@ def test_a_training_that_is_cut_ends_with_the_same_bits(
     folder = request.node.name
     training.cut(folder, step, *overrides)
     told = training.run(folder, *overrides)
-    assert ("resumes from step" in told) is (step > 1)
+    assert ("goes on from step" in told) is (step > 1)
     assert training.outcome(folder) == training.outcome("whole")
 
 
@@ -181,7 +181,7 @@ def test_a_training_without_accumulation_that_is_cut_twice_ends_with_the_same_bi
     training.run("plain", *plain)
     training.cut("twice", 4, *plain)
     training.cut("twice", 8, *plain)
-    assert "resumes from step 6" in training.run("twice", *plain)
+    assert "goes on from step 6" in training.run("twice", *plain)
     assert training.outcome("twice") == training.outcome("plain")
 
 
@@ -218,7 +218,7 @@ def test_a_broken_checkpoint_is_left_for_an_older_one_and_that_is_told(training:
     (newest / "objective.safetensors").write_bytes(whole)
     told = training.run(cut, "stages.tune.save_total_limit=3")
     assert f"{newest}: is left; objective.safetensors has changed since it was written" in told
-    assert "resumes from step 2" in told
+    assert "goes on from step 2" in told
     assert training.outcome(cut) == training.outcome("whole")
 
 
@@ -236,7 +236,7 @@ def test_a_checkpoint_of_another_run_is_left_and_that_is_told(training: Training
     shutil.copytree(other, own)
     told = training.run(cut, "stages.tune.save_total_limit=3")
     assert f"{own}: is left; run is " in told
-    assert "resumes from step 4" in told
+    assert "goes on from step 4" in told
     assert training.outcome(cut) == training.outcome("whole")
 
 
@@ -280,7 +280,7 @@ def test_a_full_disk_ends_the_training_and_the_same_command_goes_on(
         with pytest.raises(RunError, match=r"no checkpoint could be written; no space left on device; the last one is"):
             training.run(folder)
     assert [path.name for path in (training.stage(folder) / "checkpoints").iterdir()] == ["step-00000002"]
-    assert "resumes from step 2" in training.run(folder)
+    assert "goes on from step 2" in training.run(folder)
     assert training.outcome(folder) == training.outcome("whole")
 
 

@@ -82,7 +82,7 @@ def test_tensorboard_holds_every_number_of_the_metrics(run: Run, tmp_path: Path)
 def test_a_training_that_goes_on_tells_no_step_twice(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: int
 ) -> None:
-    """Interrupted at step 3, it resumes from step 2, or from the start where nothing was saved."""
+    """Interrupted at step 3, it goes on from step 2, or from the start where nothing was saved."""
     settings = (f"stages.first.save_steps={saved}", "stages.first.logging_steps=1", TENSORBOARD)
     original = loop.StageTrainer.compute_loss
 

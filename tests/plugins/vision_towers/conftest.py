@@ -111,7 +111,7 @@ def conforms() -> Callable[[VisionTower], TowerSpec]:
 
 @pytest.fixture(scope="session")
 def patch_of_each_patch() -> Callable[[VisionTower], list[int]]:
-    """A function that brightens one patch of a grey image after the other, and shows which feature changes most."""
+    """A function that brightens one patch of a grey image after the other, and tells which feature changes most."""
 
     def tell(tower: VisionTower) -> list[int]:
         spec = tower.spec()
@@ -124,7 +124,7 @@ def patch_of_each_patch() -> Callable[[VisionTower], list[int]]:
 
 @pytest.fixture(scope="session")
 def corner_of_each_quarter() -> Callable[[VisionTower], list[int]]:
-    """A function that brightens one quarter of a grey image after the other, and shows which corner changes most.
+    """A function that brightens one quarter of a grey image after the other, and tells which corner changes most.
 
     Convolutions look beyond a patch, so that its neighbours may change more.
     Quarters and corners: upper left, upper right, lower left, lower right.

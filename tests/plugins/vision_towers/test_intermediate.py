@@ -20,7 +20,7 @@ class Toy(IntermediateTower):
     """A convolution that shares no pixel between patches, and a class token of ones.
 
     Attributes:
-        model: Where the model shows what it cuts: nowhere, itself, in
+        model: Where the model tells what it cuts: nowhere, itself, in
             ``patch_embed``, or in the ``patch_embed`` of a ``trunk``.
         told: What it tells.
         token: Whether there is a class token.

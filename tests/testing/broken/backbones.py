@@ -28,7 +28,7 @@ class Deep(Good):
 
 @frozen(kw_only=True)
 class Narrow(Good):
-    """Return logits of nine tokens."""
+    """Give logits of nine tokens."""
 
     def build(self, *, pretrained: bool = True) -> nn.Module:
         """Cut them."""

@@ -28,7 +28,7 @@ class Two:
         return 2
 
     def __getitem__(self, index: int) -> Sample:
-        """Return one, and spoil it."""
+        """Give one, and spoil it."""
         if index == 1:
             return Sample("two", (Turn("user", "Hello."), Turn("assistant", "Hi!")))
         region = Region("red", ((0, 0), (4, 0), (4, 2), (0, 2)), 0.5)
@@ -48,7 +48,7 @@ class Two:
         return evolve(sample, **spoilt.get(self.broken, {}))
 
     def modality_lengths(self) -> Sequence[int]:
-        """Return their lengths."""
+        """Give their lengths."""
         return {"Long": [5, -2, -2], "Unsigned": [-5, 2]}.get(self.broken, [5, -2])
 
 

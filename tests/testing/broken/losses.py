@@ -23,14 +23,14 @@ def remgcl_ranks() -> Iterator[Ranks]:
 
 
 def rows(features: Features) -> Tensor:
-    """Return the distance of each image's mean patch and its answer's mean token `[N, D]`."""
+    """Give the distance of each image's mean patch and its answer's mean token `[N, D]`."""
     mask = features.answer_mask.to(features.answer.dtype)[..., None]
     texts = (features.answer * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
     return features.patches.mean(dim=1) - texts[features.image_sample]
 
 
 def owned(features: Features) -> Tensor:
-    """Return the sum of the regions' patches `[]`."""
+    """Give the sum of the regions' patches `[]`."""
     regions = features.regions
     return (regions.patch_weights[:, :, None] * features.patches[regions.image]).sum()
 
@@ -60,7 +60,7 @@ checked: list[str] = []
 
 @pytest.fixture(autouse=True)
 def _check(request: pytest.FixtureRequest) -> None:
-    """Report which check runs."""
+    """Tell which check runs."""
     checked[:] = [request.node.name]
 
 
@@ -334,10 +334,10 @@ class Forgets(Alone):
 
 @frozen(kw_only=True)
 class Tells(Alone):
-    """Report a vector of itself."""
+    """Tell a vector of itself."""
 
     def diagnose(self, features: Features) -> Mapping[str, Tensor]:
-        """Return the rows."""
+        """Give the rows."""
         return {"rows": rows(features)}
 
 

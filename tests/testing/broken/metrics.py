@@ -35,7 +35,7 @@ class Infinite(Good):
     """Score without end."""
 
     def score(self, answer: Answer) -> float:
-        """Return infinity for an empty prediction."""
+        """Give infinity for an empty prediction."""
         return 0.5 if answer.prediction else float("inf")
 
     def summary(self, answers: Sequence[Answer], scores: Sequence[Score]) -> Mapping[str, Any]:
@@ -59,7 +59,7 @@ class Sums(Good):
     """Sum up as a set."""
 
     def summary(self, answers: Sequence[Answer], scores: Sequence[Score]) -> Mapping[str, Any]:
-        """Return a set."""
+        """Give a set."""
         del answers
         return {"scores": set(map(str, scores))}
 

@@ -19,7 +19,7 @@ class Nowhere(Lazy):
     """Be spread over no process."""
 
     def layout(self) -> Layout:
-        """Report so."""
+        """Tell so."""
         return Layout(processes=0)
 
 
@@ -34,7 +34,7 @@ class Refuses(Lazy):
 
 @frozen(kw_only=True)
 class Words(Lazy):
-    """Report the time in words."""
+    """Tell the time in words."""
 
     def run(self, job: Job) -> None:
         """Finish at once."""

@@ -17,7 +17,7 @@ class Patches(nn.Module):
         self.convolution = nn.Conv2d(3, 4, 8, 8)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Return some rows of patches."""
+        """Give some rows of patches."""
         features: Tensor = self.convolution(pixels)[:, :, : self.rows]
         return features.flatten(2).transpose(1, 2)
 
@@ -40,7 +40,7 @@ class Good(VisionTower):
 
 @frozen(kw_only=True)
 class Short(Good):
-    """Return one row of patches."""
+    """Give one row of patches."""
 
     def build(self, *, pretrained: bool = True) -> nn.Module:
         """Make the convolution."""

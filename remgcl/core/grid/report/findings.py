@@ -37,9 +37,9 @@ def _progress(results: GridResults, cells: Sequence[CellSummary]) -> str:
     """Count cells, seeds, runs and states."""
     states = Counter(result.state for result in results.cells)
     counts = {"cell": len(cells), "seed": len({result.seed for result in results.cells}), "run": len(results.cells)}
-    note = ", ".join(f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items())
+    told = ", ".join(f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items())
     done = states.pop("finished", 0)
-    return f"{note}: {done} finished{''.join(f', {count} {state}' for state, count in sorted(states.items()))}."
+    return f"{told}: {done} finished{''.join(f', {count} {state}' for state, count in sorted(states.items()))}."
 
 
 def _comparisons(compared: Mapping[str, Difference], baseline: str, scale: Scale) -> Iterator[str]:
@@ -48,8 +48,8 @@ def _comparisons(compared: Mapping[str, Difference], baseline: str, scale: Scale
         f"Higher than {baseline}": [],
         f"Lower than {baseline}": [],
         f"Not distinguishable from {baseline}": [],
-        f"The same difference to {baseline} in every seed, which shows nothing of chance": [],
-        f"Too few seeds to compare with {baseline} (at least {LEAST} that both have)": [],
+        f"The same difference to {baseline} in every seed, which tells nothing of chance": [],
+        f"Too few seeds to tell from {baseline} (at least {LEAST} that both have)": [],
     }
     higher, lower, unseen, same, few = groups.values()
     for label, found in compared.items():

@@ -54,8 +54,8 @@ def latex(content: Content) -> str:
     for table in content.tables:
         kept = [head for head in table.heads if head not in SPARE]
         if len(kept) > len(NAMES):
-            note = COMPARED if "difference" in kept else ""
-            lines += _table(table, kept, f"{content.name}: {table.title}, {MEAN}; {seeds}. {note}")
+            told = COMPARED if "difference" in kept else ""
+            lines += _table(table, kept, f"{content.name}: {table.title}, {MEAN}; {seeds}. {told}")
     for table in content.tables[:1]:
         lines += _table(table, [*NAMES, *COST], f"{content.name}: cost, means over {seeds}.")
     return "\n".join(lines) + "\n"

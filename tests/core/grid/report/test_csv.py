@@ -64,11 +64,11 @@ def test_there_is_a_row_for_each_cell_and_metric_in_full_precision(report: Path,
 def test_what_is_not_known_is_empty(report: Path, grid: Callable[..., GridResults]) -> None:
     rows = rows_of(report / "summary.csv")
     assert [rows[0][key] for key in ("difference", "p", "p_holm", "distinguishable")] == [""] * 4
-    assert rows[-2]["distinguishable"] == "too few seeds to decide (2 of at least 3)"
+    assert rows[-2]["distinguishable"] == "too few seeds to tell (2 of at least 3)"
     one = grid({"none": {0: 0.5}, "a": {}, "b": {0: 0.75}})
     assert summary(one, summarize(one)).splitlines()[1:] == [
         "none,none,exact_match,1,0.5,,,0,,,,,,,,",
-        "b,b,exact_match,1,0.75,,,1,0.25,,,,,too few seeds to decide (1 of at least 3),,",
+        "b,b,exact_match,1,0.75,,,1,0.25,,,,,too few seeds to tell (1 of at least 3),,",
     ]
 
 

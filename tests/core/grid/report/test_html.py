@@ -86,7 +86,7 @@ def test_it_is_made_for_phones(page: Page) -> None:
 
 
 def test_findings_rows_and_what_is_left_out_are_told(page: Page) -> None:
-    for text in ("a|b_c & <d>", "too few seeds to decide (2 of at least 3)", "Left out", "2 of 3 (1 failed)"):
+    for text in ("a|b_c & <d>", "too few seeds to tell (2 of at least 3)", "Left out", "2 of 3 (1 failed)"):
         assert text in page.texts
     assert "'all', seed 2: failed; RunError: step 3: a loss is nan" in page.texts
 

@@ -51,7 +51,7 @@ def test_equal_numbers_of_seeds_are_told_once_and_no_comparison_without_a_baseli
 def test_rows_tell_verdicts_and_names_as_they_are(report: Path) -> None:
     text = (report / "report.tex").read_text()
     assert r"a\textbar{}b\_c \& \textless{}d\textgreater{} & 3 &" in text
-    assert r"too few seeds to decide (2 of at least 3) \\" in text
+    assert r"too few seeds to tell (2 of at least 3) \\" in text
     assert r"\textbf{yes}" in text
 
 

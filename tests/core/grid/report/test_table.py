@@ -51,7 +51,7 @@ def test_a_row_tells_difference_verdict_and_what_could_have_been_seen(losses: Gr
 def test_too_few_seeds_are_told(losses: GridResults) -> None:
     table = content_of(losses).tables[0]
     assert column(table, "seeds")[3] == "2 of 3 (1 failed)"
-    assert column(table, "distinguishable")[3] == "too few seeds to decide (2 of at least 3)"
+    assert column(table, "distinguishable")[3] == "too few seeds to tell (2 of at least 3)"
     assert column(table, "p (Holm)")[3] == "–"
 
 
@@ -64,7 +64,7 @@ def test_fewer_paired_seeds_than_the_cell_has_are_told(grid: Grid) -> None:
 def test_a_cell_that_never_finished_is_a_row(result: Result, losses: GridResults) -> None:
     lost = tuple(result("lost", seed, state=state) for seed, state in enumerate(("failed", "missing", "running")))
     row = content_of(evolve(losses, cells=losses.cells + lost)).tables[0].rows[-1]
-    few = "too few seeds to decide (0 of at least 3)"
+    few = "too few seeds to tell (0 of at least 3)"
     assert [entry.text for entry in row] == ["lost", "0 of 3 (1 failed, 1 missing, 1 running)", *"––––", few, *"––"]
     assert {entry.order for entry in row[2:]} == {None}
 
