@@ -37,4 +37,4 @@ def test_the_model_learns_from_photographs_and_conversations(tmp_path: Path) -> 
     assert compared == {"global", "sliding-window"}
     results = json.loads((tmp_path / "run/remgcl/stage.json").read_text())["results"]
     assert results["samples"] == 40
-    assert results["left_out"] == {"conversations cut": 0, "samples replaced": 0, "regions left out": 0}
+    assert set(results["left_out"].values()) == {0}

@@ -19,6 +19,9 @@ from attrs import field, frozen
 from attrs.validators import ge, optional
 from remgcl import Answered, Engine, Fault, FaultsError, Job, Layout, Recipe, RunError, RunFolder, Runner, hookimpl
 
+REMGCL_API = 1
+
+
 if TYPE_CHECKING:
     from remgcl.training import StageTrainer
     from torch import nn

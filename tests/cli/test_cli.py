@@ -104,6 +104,13 @@ def test_without_arguments_there_is_help(remgcl: Callable[..., Any]) -> None:
 
 
 ARGUMENTS = {
+    "answer": " {RUN}",
+    "ask": " {RUN} {IMAGE} {QUESTION}",
+    "chat": " {RUN} [[IMAGE]]",
+    "export": " {RUN}",
+    "import": " {SOURCE}",
+    "score": " {RULE} {PREDICTIONS.json}",
+    "serve": " {RUN...}...",
     "new-plugin": " {NAME}",
     "ocr": " {SOURCE}",
     "parts": " [KIND[.NAME]]",

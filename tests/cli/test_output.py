@@ -117,5 +117,8 @@ def test_a_stage_is_not_called_as_the_lock_of_its_run(remgcl: Call, recipe: Path
     assert "stages.lock: is the name of a file in the folder of a run; take another" in ended.err
 
 
-def test_a_switched_off_plugin_that_is_not_there_is_met_with_the_nearest(remgcl: Call) -> None:
+def test_a_switched_off_plugin_that_is_not_there_is_met_with_the_nearest(
+    remgcl: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REMGCL_WITHOUT", "")  # the command sets it; restored afterwards
     assert "there is no plugin 'loses'; did you mean 'remgcl.losses'?" in remgcl("--without=loses", "parts").err

@@ -388,7 +388,7 @@ def test_losses_diagnose_themselves_only_when_asked(build_model: BuildModel, bat
     _, told = objective(batch, diagnose=True)
 
     assert {frozenset(term) for term in plain.values()} == {frozenset({"loss", "count"})}
-    diagnosis = {"retrieval@1", "cosine", "negative_cosine"}
+    diagnosis = {"pairs", "retrieval@1", "cosine", "negative_cosine"}
     assert set(told["global"]) == {"loss", "count"} | diagnosis
     assert set(told["learned"]) == {"loss", "count", "temperature", "bias"} | diagnosis
     assert set(told[LANGUAGE]) == {"loss", "count"}

@@ -277,7 +277,10 @@ class Unmarked:
             Misspelt(),
             "plugin 'a': implements 'remgcl_register_loses', which is no hook; did you mean 'remgcl_register_losses'?",
         ),
-        (Foreign(), "plugin 'a': implements 'run_stage', which is no hook; there is 'remgcl_register_backbones', "),
+        (
+            Foreign(),
+            "plugin 'a': implements 'run_stage', which is no hook; there is 'remgcl_checkpoint_saved', ",
+        ),
         (Optional(), "plugin 'a': implements 'remgcl_register_optimisers', which is no hook; did you mean "),
         (
             Unmarked(),

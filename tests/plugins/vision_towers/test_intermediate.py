@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from remgcl import PatchGrid, RemgclError
 from remgcl.plugins.vision_towers.intermediate import IntermediateTower, has_class_token
+from remgcl.plugins.vision_towers.preprocessing import Preprocessing
 
 made: list[nn.Module] = []
 
@@ -45,9 +46,9 @@ class Toy(IntermediateTower):
         made.append(model)
         return model
 
-    def _input(self, model: Any) -> tuple[tuple[int, int], tuple[float, ...], tuple[float, ...]]:  # noqa: ANN401 - a toy
+    def _input(self, model: Any) -> Preprocessing:  # noqa: ANN401 - a toy
         assert not model.training
-        return (7, 10), (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
+        return Preprocessing(size=(7, 10), mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
 
     def _layer(self, model: Any, pixels: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401 - a toy
         if self.error:
