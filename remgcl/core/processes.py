@@ -67,7 +67,7 @@ class _Process(SpawnProcess):
     def _Popen(process_obj: Any) -> Any:  # noqa: ANN401, N802 - the signature of multiprocessing
         main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
         try:
-            return SpawnProcess._Popen(process_obj)  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way
+            return SpawnProcess._Popen(process_obj)  # noqa: SLF001 - there is no other way
         finally:
             sys.modules["__main__"] = main
 
