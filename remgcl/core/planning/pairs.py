@@ -39,18 +39,18 @@ def blind_losses(recipe: Recipe, tower: TowerSpec, backbone: BackboneSpec, train
     Raises:
         DataError: A sample cannot be read.
     """
+    if not any(loss.weight > 0 for stage in recipe.stages.values() for loss in stage.losses.values()):
+        return Blind()
+    from remgcl.core.model.probe import needs
+
     processes = recipe.runner.layout().processes
     faults: list[tuple[str, str]] = []
     notes: dict[str, tuple[str, ...]] = {}
     for key, stage in recipe.stages.items():
-        losses = {name: loss for name, loss in stage.losses.items() if loss.weight > 0}
-        lacks = _lacks(stage, trained[key], processes) if losses else {}
-        if not lacks:
-            continue
-        from remgcl.core.model.probe import needs
-
-        needed = {name: set(needs(loss, tower, backbone.width)) for name, loss in losses.items()}
-        for name, what, certain in _blind(needed, lacks):
+        needed = {
+            name: set(needs(loss, tower, backbone.width)) for name, loss in stage.losses.items() if loss.weight > 0
+        }
+        for name, what, certain in _blind(stage, needed, trained[key], processes):
             if certain:
                 faults.append((f"stages.{key}.losses.{name}", what))
             else:
@@ -58,30 +58,19 @@ def blind_losses(recipe: Recipe, tower: TowerSpec, backbone: BackboneSpec, train
     return Blind(tuple(faults), notes)
 
 
-def _lacks(stage: Stage, train: Census, processes: int | None) -> dict[str, tuple[str, bool]]:
-    """Return what the batches of a stage lack: what that means for a loss that needs it, and whether it is certain."""
-    lacks: dict[str, tuple[str, bool]] = {}
-    if train.images == 0:
-        lacks["images"] = "compares images; no sample of the data has one", True
-    found, looked_at = _regions(stage)
-    if not found:
-        what = f"compares text regions; none of {looked_at:,} samples that were looked at has one"
-        ocr = "remgcl ocr finds them, and the key ocr names its cache"
-        lacks["regions"] = f"{what}: {ocr}", looked_at == train.samples
-    if stage.batch_size * (processes or 2) == 1:
-        lacks["samples"] = (
-            "learns nothing from a single sample; batch_size is 1, and accumulated steps stay apart",
-            True,
-        )
-    return lacks
-
-
-def _blind(needed: Mapping[str, set[str]], lacks: Mapping[str, tuple[str, bool]]) -> Iterator[tuple[str, str, bool]]:
-    """Yield each loss that needs what is lacking, the first reason why, and whether that is certain."""
-    for name, needs in needed.items():
-        reason = next((why for what, why in lacks.items() if what in needs), None)
-        if reason:
-            yield name, *reason
+def _blind(
+    stage: Stage, needed: Mapping[str, set[str]], train: Census, processes: int | None
+) -> Iterator[tuple[str, str, bool]]:
+    """Return each such loss of a stage, what is wrong, and whether that is certain."""
+    found, looked_at = _regions(stage) if any("regions" in needs for needs in needed.values()) else (True, 0)
+    for name, needs_ in needed.items():
+        if "images" in needs_ and train.images == 0:
+            yield name, "compares images; no sample of the data has one", True
+        elif "regions" in needs_ and not found:
+            what = f"compares text regions; none of {looked_at:,} samples that were looked at has one"
+            yield name, f"{what}: remgcl ocr finds them, and the key ocr names its cache", looked_at == train.samples
+        elif "samples" in needs_ and stage.batch_size * (processes or 2) == 1:
+            yield name, "learns nothing from a single sample; batch_size is 1, and accumulated steps stay apart", True
 
 
 def _regions(stage: Stage) -> tuple[bool, int]:

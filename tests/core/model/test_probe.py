@@ -205,12 +205,6 @@ def test_a_mistake_inside_a_loss_keeps_its_traceback(read: Read) -> None:
         make_plan(with_loss(read(), lambda _: 1 / 0), "a.toml")
 
 
-def test_a_plan_tries_no_loss_of_this_project(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which has tests of its own, so that a check need not wait for torch."""
-    monkeypatch.setattr(Global, "__call__", lambda *_: 1 / 0)
-    assert "tune" in make_plan(read(), "a.toml").stages
-
-
 def test_a_plan_tries_the_tower_of_a_third_party(read: Read) -> None:
     recipe = evolve(read(), vision_tower=cut(lambda features: features[:, 1:]))
     with pytest.raises(FaultsError, match=rf"^a\.toml: vision_tower: {due(SHORT)}"):

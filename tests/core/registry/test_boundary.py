@@ -212,7 +212,6 @@ WRONG: list[tuple[str, str, object, tuple[object, ...], str]] = [
     *(("templates", "render", answer, (TURNS, None), told) for answer, told in [
         (None, "must return a tuple of Piece.*; it returned None"),
         ("ask yes", "returned 'ask yes'"),
-        ((), r"returned \(\)"),
         (("ask",), "among others 'ask'"),
         ((Piece(None),), "among others one whose text is None"),  # type: ignore[arg-type]
         ((Piece("yes"),), "pieces of which none is learned"),

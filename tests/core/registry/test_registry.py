@@ -267,4 +267,4 @@ def test_the_core_and_the_command_line_name_no_part_not_even_as_a_string(engine:
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    assert names & written <= {"linear", "chat", "none", "rapidocr", *LIBRARIES}
+    assert names & written <= {"linear", "chat", "exact", "none", "rapidocr", *LIBRARIES}
