@@ -10,7 +10,17 @@ from remgcl.plugins.runners.deepspeed_trainer import DeepSpeedTrainer
 from remgcl.training import StageTrainer
 
 OWN = {
-    StageTrainer: {"where", "whole_parameters", "groups", "counts", "_fill", "_fill_learned", "_load_optimizer"},
+    StageTrainer: {
+        "where",
+        "whole_parameters",
+        "validate",
+        "groups",
+        "clip",
+        "counts",
+        "_fill",
+        "_fill_learned",
+        "_load_optimizer",
+    },
     DeepSpeedTrainer: {"zero", "_guard_step"},
 }
 """What each trainer adds; all else that it defines overrides something."""
