@@ -105,7 +105,8 @@ class Runs:
 
     def tensors(self, folder: str) -> dict[str, torch.Tensor]:
         """Read everything that the last stage learned."""
-        files = [*(self.stage(folder) / "model").glob("*.safetensors"), *(self.stage(folder) / "losses").iterdir()]
+        stage = self.stage(folder)
+        files = [*(stage / "model").glob("*.safetensors"), *(stage / "losses").glob("*.safetensors")]
         return {f"{file.stem}.{name}": tensor for file in files for name, tensor in load_file(file).items()}
 
 
