@@ -62,9 +62,10 @@ def ocr(  # noqa: PLR0913 - options of a command
     console = output.console()
     installed = Engine.installed()
     chosen, origin = installed.ocr_engine(engine, settings)
+    sources = _sources(installed, source, overrides)
     with alone(out), _interruptible(out):
         report = recognise(
-            _sources(installed, source, overrides),
+            sources,
             chosen,
             OcrWriter(out, origin),
             workers=workers or len(cores()),

@@ -75,7 +75,7 @@ def test_each_stage_is_told_with_what_it_will_do(told: Callable[..., str]) -> No
     assert table["held out"] == ["none", "2"]
     assert table["losses"] == ["language x 1", "language x 1"]
     assert table["samples a step"] == ["4 x 1", "16 x 3"]
-    assert table["steps"] == ["450 (1.5 epochs)", "1 (1 epochs)"]
+    assert table["steps"] == ["450 (1.5 epochs)", "1 (1 epoch)"]
     assert table["learning rate"] == ["2e-05, cosine", "2e-05, cosine"]
     assert table["tokens of an image"] == ["4", "4"]
 
@@ -107,7 +107,7 @@ def test_the_pace_of_a_gpu_may_be_given(remgcl: Call, recipe: Path) -> None:
 def test_the_processes_of_a_runner_count_in_steps_and_time(told: Callable[..., str]) -> None:
     table = rows(told("runner={ use = 'deepspeed', processes = 3 }"))
     assert table["samples a step"] == ["4 x 1 on each of 3, 12 in all", "16 x 3 on each of 3, 144 in all"]
-    assert table["steps"] == ["150 (1.5 epochs)", "1 (1 epochs)"]
+    assert table["steps"] == ["150 (1.5 epochs)", "1 (1 epoch)"]
     assert "time on 3 GPUs" in table
 
 

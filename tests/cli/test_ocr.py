@@ -79,10 +79,10 @@ def test_settings_of_the_engine_are_set(call: Call, folder: Path, tmp_path: Path
     [
         (
             ["--engine=made-down"],
-            "--engine: engine.use: no part 'made-down' among the ocr_engines; did you mean 'made-up'?",
+            "ocr_engine.use: no part 'made-down' among the ocr_engines; did you mean 'made-up'?",
         ),
-        (["--engine-set=unit=3"], "--engine-set unit=3: engine.unit: must be a string; it is 3"),
-        (["--engine-set=unity=a"], "--engine-set unity=a: engine.unity: is not a key here; did you mean 'unit'?"),
+        (["--engine-set=unit=3"], "--engine-set unit=3: ocr_engine.unit: must be a string; it is 3"),
+        (["--engine-set=unity=a"], "--engine-set unity=a: ocr_engine.unity: is not a key here; did you mean 'unit'?"),
         (["--engine-set=unit"], "--engine-set: unit: is not key=value"),
         (["--set=seed=3"], "--set seed=3: sets a key of a recipe; '{folder}' is none"),
     ],

@@ -177,6 +177,18 @@ for module in sorted((Path(__file__).parent / "broken").glob("*.py")):
     BROKEN |= {module.stem: literal_eval(found[1])} if found else {}
 
 
+REFUSED = {
+    ("losses", "Tells"): "diagnose: must return a mapping from names to scalar tensors; it returned",
+    ("backbones", "Placeless"): "build_tokenizer: must return a tokenizer of transformers; it returned",
+    ("templates", "Blind"): "it returned pieces with 0 images for turns with 1",
+    ("text_filters", "Numbers"): "what it makes must return an array of bool of shape (32,)",
+    ("datasets", "Sure"): "one whose confidence is 1.5",
+    ("datasets", "Long"): "modality_lengths: must return a whole number for each of 2 samples",
+    ("runners", "Lazy"): "run returned without finishing stage 'first'",
+    ("runners", "Nowhere"): "it returned one whose processes is 0",
+}
+"""Parts that the registry's boundary refuses at every call, in these words: each check that makes such a call fails."""
+
 GENERAL = {"its settings survive toml", "its docstring tells every setting", "reading it imports no heavy library"}
 OF_MODULES = {
     "it gives the same for the same input",
@@ -198,6 +210,10 @@ def checks_of(kind: str) -> type[PartChecks]:
 def test_a_broken_part_fails_its_check_and_no_other(kind: str, name: str, failures: Failures) -> None:
     failed = failures(kind)[name]
     told = {check.removeprefix("test_").replace("_", " "): message for check, message in failed.items()}
+    if (kind, name) in REFUSED:
+        assert told.keys() >= BROKEN[kind][name].keys()
+        assert [message for message in told.values() if REFUSED[kind, name] not in message] == []
+        return
     assert told.keys() == BROKEN[kind][name].keys()
     for check, words in BROKEN[kind][name].items():
         assert words in told[check]

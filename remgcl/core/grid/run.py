@@ -77,7 +77,7 @@ class Run:
                     with self.plan.grid.file.executor.open() as submit:
                         self._train(left, submit, told)
             except KeyboardInterrupt:
-                raise RunError(f"grid {self.plan.grid.file.name!r}: interrupted; run it again to go on") from None
+                raise RunError(f"grid {self.plan.grid.file.name!r}: interrupted; run it again to resume") from None
             told(self.progress.rows())
         return not self.progress.failed
 

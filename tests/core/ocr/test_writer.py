@@ -58,9 +58,10 @@ def test_a_name_that_is_no_text_is_still_written(tmp_path: Path) -> None:
     assert len(OcrCache.open(fill(tmp_path, evolve(ROW, name="\udcff.png")))) == 1
 
 
-def test_a_text_that_arrow_cannot_hold_is_a_value_error() -> None:
-    with pytest.raises(ValueError, match="surrogates not allowed"):
-        packed(evolve(ROW, regions=[Region("\udcff", QUAD)]))
+def test_half_of_a_surrogate_pair_is_replaced_as_arrow_cannot_hold_it() -> None:
+    assert packed(evolve(ROW, regions=[Region("a\udcff", QUAD)])) == packed(
+        evolve(ROW, regions=[Region("a\ufffd", QUAD)])
+    )
 
 
 @pytest.mark.parametrize("change", [{"engine": "x"}, {"version": "made-up 2"}, {"settings": {"unit": "blue"}}])

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,16 @@ from remgcl import RunError
 from remgcl.core.training.interrupts import Interrupts
 
 KINDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.fixture(autouse=True)
+def _heard() -> Iterator[None]:
+    """Let no signal be ignored, as it is in a background job of a shell or under nohup."""
+    before = {kind: signal.signal(kind, signal.default_int_handler) for kind in KINDS}
+    yield
+    for kind, handler in before.items():
+        signal.signal(kind, handler)
+
 
 ARGS = SimpleNamespace(device=torch.device("cpu"))
 

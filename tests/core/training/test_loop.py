@@ -84,7 +84,11 @@ def test_a_run_folder_holds_what_the_documentation_says(finished: Path) -> None:
         *(
             f"{stage}/model/{name}"
             for stage in ("first", "second")
-            for name in ("parts.json", *(f"{part}.safetensors" for part in ("vision_tower", "projector", "backbone")))
+            for name in (
+                "manifest.json",
+                "parts.json",
+                *(f"{part}.safetensors" for part in ("vision_tower", "projector", "backbone")),
+            )
         ),
     }
     assert {str(path) for path in paths if "checkpoints" in path.parts} == {

@@ -9,7 +9,11 @@ from remgcl.plugins import datasets
 
 def test_each_dataset_is_known_by_its_name(engine: Engine) -> None:
     named = datasets.remgcl_register_datasets()
-    assert named == {"llava_json": datasets.LlavaJson, "synthetic": datasets.Synthetic}
+    assert named == {
+        "llava_json": datasets.LlavaJson,
+        "none": datasets.NoSamples,
+        "synthetic": datasets.Synthetic,
+    }
     for name, part in named.items():
         assert engine.registry.find("datasets", name) is part
 
