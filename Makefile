@@ -49,7 +49,7 @@ docs/javascripts/mermaid.min.js:
 	mkdir -p docs/javascripts
 	cp build/npm/node_modules/mermaid/dist/mermaid.min.js $@
 
-lint: $(VENV)/installed-lint
+lint: $(VENV)/installed-lint $(VENV)/installed-test  # mypy reads the libraries of all parts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
