@@ -40,7 +40,7 @@ class Checks(PretrainedChecks):
         return logits
 
     def test_it_declares_what_it_builds(self, part: Backbone) -> None:
-        """Width, vocabulary, layers and tied tables are those of the model."""
+        """The declared width, vocabulary, layers and tied embeddings are those of the model."""
         spec, model = part.spec(), self._model(part)
         table, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
         output = model(inputs_embeds=self.feed(part), output_hidden_states=True)
@@ -81,7 +81,7 @@ class Checks(PretrainedChecks):
             raise broken(part, "logits change with padding on the right; heed attention_mask")
 
     def test_padding_on_the_left_changes_no_answer(self, part: Backbone) -> None:
-        """To answer, prompts are padded on the left: `generate` answers the same with and without."""
+        """For generation, prompts are padded on the left: `generate` returns the same with and without padding."""
         model, given = self._model(part), self.feed(part)
         padded, mask = _padded(given, left=True)
         options: dict[str, Any] = {"max_new_tokens": 4, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
@@ -96,7 +96,7 @@ class Checks(PretrainedChecks):
             )
 
     def test_the_gradient_reaches_the_embeddings(self, part: Backbone) -> None:
-        """The projector below it can learn: a finite gradient reaches the input embeddings."""
+        """The projector can be trained through it: a finite gradient reaches the input embeddings."""
         given = self.feed(part).requires_grad_()
         logits = self.answer(self._model(part), given)
         if logits.requires_grad:
@@ -107,7 +107,7 @@ class Checks(PretrainedChecks):
             )
 
     def test_its_tokenizer_tells_the_characters_of_each_token(self, part: Backbone) -> None:
-        """Labels come from character offsets: they are inside the text, in order, and leave out nothing but space."""
+        """Labels come from character offsets: these are inside the text, in order, and skip only spaces."""
         tokenizer = part.build_tokenizer()
         if not getattr(tokenizer, "is_fast", False):
             raise broken(part, f"build_tokenizer: {type(tokenizer).__name__} gives no offsets; answer a fast tokenizer")
@@ -124,7 +124,7 @@ class Checks(PretrainedChecks):
                 )
 
     def test_every_token_has_an_embedding(self, part: Backbone) -> None:
-        """Every id of the tokenizer, the special ones too, is a row of the embeddings; padding has one."""
+        """Every id of the tokenizer, special tokens included, has a row in the embeddings; there is a padding token."""
         tokenizer, vocabulary = part.build_tokenizer(), part.spec().vocabulary
         if len(tokenizer) > vocabulary:
             raise broken(

@@ -38,7 +38,7 @@ class PartChecks:
         raise NotImplementedError(f"{type(self).__name__}: there is no part; give it by a fixture 'part'")
 
     def test_its_settings_survive_toml(self, part: Part) -> None:
-        """A recipe holds every setting: a part that is written as TOML and read again is equal."""
+        """A part that is written as TOML and read again is equal, so that a recipe holds every setting."""
         structure = Structure(engine_with(part).registry)
         holder: Any = attrs.make_class("Holder", {"part": attrs.field(type=KINDS[kind_of(part)])}, frozen=True)
         try:
@@ -50,7 +50,7 @@ class PartChecks:
             raise broken(part, f"is {part!r}, and {again!r} once it was written as TOML; give fields types of TOML")
 
     def test_its_docstring_tells_every_setting(self, part: Part) -> None:
-        """The docstring is the documentation: it says what the part is and, under Attributes, each field."""
+        """The docstring describes the part and, under Attributes, each field."""
         summary = (vars(type(part)).get("__doc__") or "").partition("\n")[0]
         if not summary.endswith("."):
             raise broken(part, "its docstring has no first line that ends with a full stop; say there what it is")
@@ -60,7 +60,7 @@ class PartChecks:
             raise broken(part, f"its docstring does not tell {listed(silent)}; say under 'Attributes:' what each is")
 
     def test_reading_it_imports_no_heavy_library(self, part: Part) -> None:
-        """Recipes are read and checked without torch and its like, which belong inside `build`."""
+        """Reading the part imports no heavy library such as torch; import those inside `build`."""
         if _registered(part):
             plugin = _installed().registry.entry(part).plugin
             imported = _heavy_imports(plugin)

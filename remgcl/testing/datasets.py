@@ -19,7 +19,7 @@ class Checks(PartChecks):
     """What every dataset promises."""
 
     def test_its_census_counts_what_it_builds(self, part: Dataset) -> None:
-        """The census tells how many samples there are, and how many have an image."""
+        """The census counts the samples, and those with an image."""
         census, samples = part.census(), part.build()
         lengths = samples.modality_lengths()
         told, built = (census.samples, census.images), (len(samples), sum(length > 0 for length in lengths))
@@ -30,13 +30,13 @@ class Checks(PartChecks):
             raise broken(part, f"census: words: {strange[0]} is the length of no sample; take some of modality_lengths")
 
     def test_its_digest_stays(self, part: Dataset) -> None:
-        """The digest changes when the records change, and only then: else finished stages would be refused."""
+        """The digest changes if and only if the records change; otherwise finished stages would be refused."""
         one, other = part.census().digest, part.census().digest
         if one != other or not one:
             raise broken(part, f"census: the digest is {one!r}, then {other!r}; make it of the records alone")
 
     def test_its_samples_are_conversations(self, part: Dataset) -> None:
-        """User and assistant alternate, and the assistant ends; nothing said is empty; a sample has an id."""
+        """User and assistant alternate, the assistant has the last turn, no turn is empty, and a sample has an id."""
         for _, sample in _read(part.build()):
             roles = [turn.role for turn in sample.turns]
             if not sample.id or not roles or roles != ["user", "assistant"] * (len(roles) // 2):
@@ -45,7 +45,7 @@ class Checks(PartChecks):
                 raise broken(part, f"sample {sample.id!r}: an answer is empty; leave the sample out")
 
     def test_an_image_is_shown_once_and_in_rgb(self, part: Dataset) -> None:
-        """A sample with an image shows it in one turn; without one, in none. Pictures are RGB."""
+        """A sample with an image shows it in exactly one turn, other samples in none. Images are RGB."""
         for _, sample in _read(part.build()):
             shown = sum(turn.image for turn in sample.turns)
             if shown != (sample.image is not None):
@@ -55,7 +55,7 @@ class Checks(PartChecks):
                 raise broken(part, f"sample {sample.id!r}: its image is {sample.image.mode}; convert it to RGB")
 
     def test_regions_lie_in_the_image(self, part: Dataset) -> None:
-        """A region has a text, four corners in the image, clockwise, and a certainty from 0 to 1."""
+        """A region has a text, four corners in the image, clockwise, and a confidence from 0 to 1."""
         for _, sample in _read(part.build()):
             for region in sample.regions:
                 fault = "the sample has no image" if not sample.image else fault_of(region, sample.image.size)
@@ -63,7 +63,7 @@ class Checks(PartChecks):
                     raise broken(part, f"sample {sample.id!r}: region {region.text!r}: {fault}")
 
     def test_a_sample_is_the_same_each_time(self, part: Dataset) -> None:
-        """What is random depends on the seed that is set, so that an interrupted stage goes on as it would have."""
+        """Randomness depends only on the seed that is set, so that a resumed stage sees the same samples."""
         samples = part.build()
         for place, _ in _read(samples):
             one, other = _seeded(samples, place), _seeded(part.build(), place)
@@ -74,7 +74,7 @@ class Checks(PartChecks):
                 )
 
     def test_lengths_tell_the_kind_of_each_sample(self, part: Dataset) -> None:
-        """`modality_lengths` has a number for each sample: its words, negative without an image."""
+        """`modality_lengths` has a number for each sample: its length in words, negative without an image."""
         samples = part.build()
         lengths = samples.modality_lengths()
         if len(lengths) != len(samples):
@@ -91,7 +91,7 @@ class Checks(PartChecks):
                 )
 
     def test_its_samples_go_to_loader_workers(self, part: Dataset) -> None:
-        """Samples are read in loader workers, so what `build` answers can be pickled, and reads the same there."""
+        """Samples are read in loader workers, so the result of `build` can be pickled and reads the same there."""
         samples = part.build()
         try:
             sent = pickle.loads(pickle.dumps(samples))  # noqa: S301 - of our own making

@@ -34,14 +34,14 @@ class Checks(PartChecks):
     """What every executor promises."""
 
     def test_it_can_be_used_here(self, part: Executor) -> None:
-        """`verify` starts nothing and raises only what would stop the tasks."""
+        """`verify` starts nothing and raises only for faults that would stop the tasks."""
         try:
             part.verify()
         except RemgclError as error:
             raise broken(part, f"verify: refuses to be used here: {error}; raise what would stop tasks") from error
 
     def test_a_task_answers_its_exit_code(self, part: Executor, tmp_path: Path) -> None:
-        """The future of a task answers the exit code of its command, 0 or not."""
+        """The future of a task returns the exit code of its command."""
         with part.open() as submit:
             futures = {code: submit(_task(tmp_path, f"raise SystemExit({code})")) for code in (0, 3)}
             for code, future in futures.items():
@@ -52,7 +52,7 @@ class Checks(PartChecks):
                     )
 
     def test_many_tasks_are_all_run(self, part: Executor, tmp_path: Path) -> None:
-        """Tasks wait until there is room, and each is run in its folder, once."""
+        """Tasks wait for a free slot, and each runs once, in its folder."""
         program = "import pathlib, sys; open(sys.argv[1], 'a').write(str(pathlib.Path.cwd()))"
         with part.open() as submit:
             for future in [submit(_task(tmp_path, program, f"{place}.txt")) for place in range(MANY)]:
@@ -62,7 +62,7 @@ class Checks(PartChecks):
             raise broken(part, f"open: {MANY} tasks in {str(tmp_path)!r} ran as {found}; run each once, in its folder")
 
     def test_what_a_task_says_is_appended_to_its_log(self, part: Executor, tmp_path: Path) -> None:
-        """The log keeps what it held: a task that goes on where it was interrupted has one log."""
+        """The log is appended to, so that a resumed task has one log."""
         log = tmp_path / "task.log"
         log.write_text("before\n")
         with part.open() as submit:
@@ -73,7 +73,7 @@ class Checks(PartChecks):
             raise broken(part, f"open: the log holds {held!r}; append both outputs to what was there")
 
     def test_a_command_that_cannot_be_started_is_told(self, part: Executor, tmp_path: Path) -> None:
-        """A task that could not be run to its end raises `RunError`, or answers another code than 0."""
+        """The future of a task that could not be completed raises `RunError` or returns another code than 0."""
         with part.open() as submit:
             task = Task(name="none", command=("/no/such/program",), folder=tmp_path, log=tmp_path / "task.log")
             try:
@@ -86,7 +86,7 @@ class Checks(PartChecks):
             raise broken(part, "open: answers 0 for a program that is not there; raise RunError")
 
     def test_a_cancelled_task_never_runs(self, part: Executor, tmp_path: Path) -> None:
-        """A task that is cancelled by its future before it runs never runs."""
+        """A task whose future is cancelled before it starts never runs."""
         program = "import sys; open(sys.argv[1], 'w')"
         with part.open() as submit:
             running = [submit(_task(tmp_path, UNTIL_TOLD, f"{place}")) for place in range(MANY)]
@@ -99,7 +99,7 @@ class Checks(PartChecks):
             raise broken(part, f"open: tasks ran that were cancelled before: {ran}; ask set_running_or_notify_cancel()")
 
     def test_tasks_are_stopped_and_waited_for_at_the_end(self, part: Executor, tmp_path: Path) -> None:
-        """When the context ends, tasks that still run are told to stop by a signal, and none is left behind."""
+        """When the context ends, running tasks are stopped by a signal, and none is left behind."""
         with part.open() as submit:
             future = submit(_task(tmp_path, UNTIL_TOLD, "long"))
             began, deadline = tmp_path / "long.began", monotonic() + LIMIT

@@ -22,13 +22,13 @@ class Checks(PartChecks):
     """What every format promises."""
 
     def test_it_does_not_take_what_is_no_model(self, part: Format, tmp_path: Path) -> None:
-        """`detect` is False for folders and files that hold no model."""
+        """`detect` returns False for folders and files that hold no model."""
         for source in _others(tmp_path):
             if part.detect(source):
                 raise broken(part, f"detect: takes {source.name!r}, which holds no model; look for what only it has")
 
     def test_what_is_no_model_is_refused_with_a_clear_error(self, part: Format, tmp_path: Path) -> None:
-        """`read` raises an error of the project for what it cannot read."""
+        """`read` raises `RemgclError` for a source that it cannot read."""
         for source in _others(tmp_path):
             try:
                 part.read(source)

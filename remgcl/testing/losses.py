@@ -49,18 +49,18 @@ class Checks(RankChecks, LearningChecks):
     """What every loss promises."""
 
     def test_it_answers_one_finite_number(self, part: Loss) -> None:
-        """A loss answers a scalar `[]`, and it is finite."""
+        """A loss returns a finite scalar `[]`."""
         verify_number(part, built_loss(part)(random_features()), "a usual batch")
 
     def test_its_gradient_is_finite_and_reaches_an_input(self, part: Loss) -> None:
-        """The gradient reaches patches, answers or region texts, and is finite."""
+        """A finite gradient reaches patches, answers or region texts."""
         _, gradients = backward(built_loss(part), random_features())
         if not any(gradient is not None and gradient.any() for gradient in gradients):
             raise broken(part, "no gradient reaches patches, answers or region texts; compute it of them, undetached")
         verify_gradients(part, gradients, "a usual batch")
 
     def test_a_batch_that_lacks_something_gives_a_finite_number_and_the_same_graph(self, part: Loss) -> None:
-        """N, A and R may be 0, and masks False: the loss is finite, and every rank's graph is the same."""
+        """If N, A or R is 0, or masks are all False, the loss is finite and every rank has the same graph."""
         _, usual = backward(built_loss(part), random_features())
         for batch, shape in SMALL.items():
             value, gradients = backward(built_loss(part), random_features(**shape))
@@ -71,13 +71,13 @@ class Checks(RankChecks, LearningChecks):
                     raise broken(part, f"{batch}: the graph does not reach the {side}; add features.zero() to the loss")
 
     def test_where_there_is_nothing_it_is_zero(self, part: Loss) -> None:
-        """Without image, sample and region, the loss is `features.zero()`."""
+        """Without images, samples and regions, the loss is `features.zero()`."""
         value = built_loss(part)(with_places(random_features(**SMALL["no sample"])))
         if value != 0:
             raise broken(part, f"a batch without a sample: is {value.item():g}; answer features.zero() there")
 
     def test_it_is_finite_in_every_precision(self, part: Loss) -> None:
-        """Features are float32 or bfloat16; value and gradients are finite in both."""
+        """Value and gradients are finite for features in float32 and in bfloat16."""
         for dtype in (torch.float32, torch.bfloat16):
             try:
                 value, gradients = backward(built_loss(part), random_features(padding=3, dtype=dtype))
@@ -87,7 +87,7 @@ class Checks(RankChecks, LearningChecks):
             verify_gradients(part, gradients, f"features of {dtype}")
 
     def test_the_order_of_samples_images_and_regions_does_not_matter(self, part: Loss) -> None:
-        """The same batch in another order has the same loss."""
+        """The loss does not depend on the order of the batch."""
         made = random_features(image_sample=(0, 2, 2, 3), answers=(4, 2, 6, 3), regions=(0, 1, 1, 3, 2))
         for samples, images, regions in ORDERS:
             one, other = (value_of(part, with_places(it)) for it in (made, picked(made, samples, images, regions)))
@@ -99,7 +99,7 @@ class Checks(RankChecks, LearningChecks):
                 )
 
     def test_it_can_do_without_the_places_of_regions(self, part: Loss) -> None:
-        """`of_image` saves work only: without it the loss is the same."""
+        """`of_image` only saves work: without it the loss is the same."""
         made = random_features()
         try:
             one, other = value_of(part, with_places(made)), value_of(part, made)
@@ -109,7 +109,7 @@ class Checks(RankChecks, LearningChecks):
             raise broken(part, f"is {one:g} with regions.of_image, and {other:g} without; it only saves work")
 
     def test_its_inputs_stay_as_they_are(self, part: Loss) -> None:
-        """The other losses of the batch see the same features: none may change them."""
+        """The features are not changed, as other losses see the same ones."""
         made = with_places(random_features(padding=2))
         before = {name: tensor.detach().clone() for name, tensor in _tensors(made).items()}
         with torch.no_grad():
@@ -119,7 +119,7 @@ class Checks(RankChecks, LearningChecks):
             raise broken(part, f"changes {', '.join(changed)} in place; compute on copies")
 
     def test_padding_of_answers_changes_nothing(self, part: Loss) -> None:
-        """Where `answer_mask` is False there is no token to look at, and what stands there does not count."""
+        """Values where `answer_mask` is False are padding and do not affect the loss."""
         made = random_features()
         noise = made.answer.masked_fill(~made.answer_mask[..., None], -50.0)
         one = value_of(part, made)
@@ -132,7 +132,7 @@ class Checks(RankChecks, LearningChecks):
                 raise broken(part, f"is {one:g}, and {other:g} {what}; look at answer_mask")
 
     def test_it_works_with_the_grid_of_any_tower(self, part: Loss) -> None:
-        """The grid is declared, square or not; nothing of it is assumed."""
+        """It works with any declared grid, square or not."""
         for grid in GRIDS:
             try:
                 value, gradients = backward(built_loss(part), random_features(grid=grid))
@@ -142,7 +142,7 @@ class Checks(RankChecks, LearningChecks):
             verify_gradients(part, gradients, f"a grid of {grid}")
 
     def test_the_host_never_waits(self, part: Loss) -> None:
-        """No operation asks the accelerator for a value or a size: that would stop it at every step."""
+        """No operation reads a value or a size back from the accelerator, which would stall every step."""
         built, features = built_loss(part), with_places(random_features())
         with Recorder() as recorder:
             backward(built, features)
@@ -151,7 +151,7 @@ class Checks(RankChecks, LearningChecks):
             raise broken(part, f"waits for the accelerator by {told}; use where and masks, not values, item or indices")
 
     def test_the_number_of_operations_does_not_depend_on_the_regions(self, part: Loss) -> None:
-        """No loop runs over regions: a page of text takes as many operations as a line."""
+        """There is no loop over regions: a page of text takes as many operations as a line."""
         few, many = Recorder(), Recorder()
         for recorder, count in ((few, 3), (many, 40)):
             features = with_places(random_features(regions=sorted(place % 3 for place in range(count))))
@@ -166,7 +166,7 @@ class Checks(RankChecks, LearningChecks):
             )
 
     def test_it_counts_from_masks_and_regions_alone(self, part: Loss) -> None:
-        """`count` answers a scalar that is not negative, of features whose width D is 0, and asks for no gradient."""
+        """`count` returns a non-negative scalar without gradient, also for features whose width D is 0."""
         for batch, shape in BATCHES.items():
             made = random_features(**shape)
             outline = evolve(
@@ -188,7 +188,7 @@ class Checks(RankChecks, LearningChecks):
                 )
 
     def test_what_it_tells_of_itself_are_scalars(self, part: Loss) -> None:
-        """`diagnose` answers finite scalars by name, for any batch."""
+        """`diagnose` returns finite scalars by name, for any batch."""
         built = built_loss(part)
         teller: Any = built if hasattr(built, "diagnose") else part
         for batch, shape in BATCHES.items():

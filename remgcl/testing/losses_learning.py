@@ -18,7 +18,7 @@ class LearningChecks(PartChecks):
     """What a loss promises of what it learns."""
 
     def test_what_it_learns_has_gradients_and_can_be_saved(self, part: Loss, tmp_path: Path) -> None:
-        """What `build` answers is called like the loss; a module's parameters are trained, saved and resumed."""
+        """The result of `build` is called like the loss; parameters of a module are trained, saved and resumed."""
         built, features = built_loss(part), random_features()
         value = built(features)
         again = built_loss(part, seed=1)

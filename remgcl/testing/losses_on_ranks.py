@@ -41,9 +41,9 @@ class RankChecks(PartChecks):
     """What a loss promises among ranks."""
 
     def test_two_ranks_agree_with_one_that_holds_all(self, part: Loss, remgcl_ranks: Ranks) -> None:
-        """A loss that gathers gives, averaged over ranks by its count, what one process gives of all their batches.
+        """A loss that gathers, averaged over ranks by its count, equals the loss of one process with all batches.
 
-        Any other is finite on each rank, and the same on each run; none may hang.
+        Any other loss is finite on each rank and deterministic; none may hang.
         """
         for held, shapes in HELD.items():
             each = [random_features(seed, **shape) for seed, shape in enumerate(shapes)]

@@ -45,7 +45,7 @@ class Checks(PartChecks):
     """What every metric promises."""
 
     def test_it_scores_any_text(self, part: Metric) -> None:
-        """No text of a model makes it raise; a score that is a number is finite."""
+        """It scores every text that a model can generate; a score that is a number is finite."""
         for answer in _answers():
             if part.fault(answer) is not None:
                 continue
@@ -55,7 +55,7 @@ class Checks(PartChecks):
                 raise broken(part, f"raises {error!r} for the prediction {answer.prediction[:40]!r}") from error
 
     def test_it_scores_the_same_each_time(self, part: Metric) -> None:
-        """A score depends on its item alone, and the item is left as it is."""
+        """A score depends only on its item, and the item is not changed."""
         answers = _scored_by(part)
         before = [repr(answer) for answer in answers]
         first = [part.score(answer) for answer in answers]
@@ -66,7 +66,7 @@ class Checks(PartChecks):
             raise broken(part, "changes the item; work on a copy")
 
     def test_its_summary_can_be_written(self, part: Metric) -> None:
-        """The summary is a mapping that JSON can hold."""
+        """The summary is a mapping that can be written as JSON."""
         answers = _scored_by(part)
         summary = part.summary(answers, [part.score(answer) for answer in answers])
         try:

@@ -56,7 +56,7 @@ class ModuleChecks(PartChecks):
         return answer
 
     def test_it_gives_the_same_for_the_same_input(self, part: Any) -> None:  # noqa: ANN401 - a part of each kind
-        """What evaluates is deterministic."""
+        """In eval mode the output is deterministic."""
         module, given = self.make(part).eval(), self.feed(part)
         with torch.no_grad():
             one, other = self.answer(module, given), self.answer(module, given)
@@ -64,7 +64,7 @@ class ModuleChecks(PartChecks):
             raise broken(part, "gives another answer for the same input in eval(); leave dropout and noise to train()")
 
     def test_rows_do_not_look_at_each_other(self, part: Any) -> None:  # noqa: ANN401 - a part of each kind
-        """What evaluates gives a row the same, whatever its place is and whatever stands beside it."""
+        """In eval mode a row's output does not depend on its position or on other rows."""
         module, given = self.make(part).eval(), self.feed(part, 3)
         with torch.no_grad():
             whole, swapped = self.answer(module, given), self.answer(module, given.flip(0)).flip(0)
@@ -74,13 +74,13 @@ class ModuleChecks(PartChecks):
                 raise broken(part, f"gives other answers where rows stand {where}; in eval() each row is by itself")
 
     def test_its_parameters_are_counted_as_they_are(self, part: Any) -> None:  # noqa: ANN401 - a part of each kind
-        """`parameters` counts what `build` makes, for estimates."""
+        """`parameters` is the number of parameters of the module that `build` returns, for estimates."""
         told, built = self.count(part), sum(parameter.numel() for parameter in self.make(part).parameters())
         if told != built:
             raise broken(part, f"parameters: counts {told:,}, and build makes {built:,}; count those")
 
     def test_gradients_reach_what_learns(self, part: Any) -> None:  # noqa: ANN401 - a part of each kind
-        """In training, finite gradients reach the parameters that ask for one."""
+        """In training, finite gradients reach all parameters that require one."""
         module = self.make(part).train()
         learns = {name: each for name, each in module.named_parameters() if each.requires_grad}
         answer = self.answer(module, self.feed(part))
@@ -95,7 +95,7 @@ class ModuleChecks(PartChecks):
             raise broken(part, "no gradient reaches a parameter; compute the answer of them")
 
     def test_what_it_learned_survives_saving(self, part: Any, tmp_path: Path) -> None:  # noqa: ANN401 - a part of each kind
-        """Saved as safetensors and loaded into another build, it answers the same."""
+        """Saved as safetensors and loaded into another build, it returns the same output."""
         module, other, given = self.make(part).eval(), self.make(part, seed=1).eval(), self.feed(part)
         file = tmp_path / "part.safetensors"
         try:
@@ -133,7 +133,7 @@ class PretrainedChecks(ModuleChecks):
         return number
 
     def test_restorable_weights_are_the_same_each_time(self, part: Pretrained) -> None:
-        """If it says that `build` gives the same weights each time, they are not saved: so it must."""
+        """Weights of a part declared restorable are not saved, so `build` returns the same weights each time."""
         if not part.restorable:
             return
         states = []

@@ -19,7 +19,7 @@ class Checks(PartChecks):
     """What every OCR engine promises."""
 
     def test_its_version_is_a_text_that_stays(self, part: OcrEngine) -> None:
-        """A cache of regions belongs to one version, by the text that names it."""
+        """The version is a text that identifies the engine, as a cache of regions belongs to one version."""
         one, other = part.version, part.version
         if not isinstance(one, str) or not one.strip() or one != other:
             raise broken(
@@ -27,12 +27,12 @@ class Checks(PartChecks):
             )
 
     def test_it_finds_lines_of_text(self, part: OcrEngine) -> None:
-        """Large black letters on white are found."""
+        """It finds large black letters on white."""
         if not part.build()(_drawn()):
             raise broken(part, f"finds nothing in an image of the words {WORDS!r}; answer a Region for each line")
 
     def test_its_lines_lie_in_the_image(self, part: OcrEngine) -> None:
-        """A line has a text, four corners in pixels of the image, clockwise, and a certainty from 0 to 1."""
+        """A line has a text, four corners in pixels of the image, clockwise, and a confidence from 0 to 1."""
         read = part.build()
         for image in _images():
             for region in read(image):
@@ -41,13 +41,13 @@ class Checks(PartChecks):
                     raise broken(part, f"an image of {image.width} x {image.height}: region {region.text!r}: {fault}")
 
     def test_it_reads_the_same_each_time(self, part: OcrEngine) -> None:
-        """The same image has the same lines."""
+        """The same image always has the same lines."""
         read = part.build()
         if [*read(_drawn())] != [*read(_drawn())]:
             raise broken(part, "reads the same image otherwise each time; leave chance out of it")
 
     def test_the_image_stays_as_it_is(self, part: OcrEngine) -> None:
-        """The image is read only: its digest names its regions."""
+        """The image is not changed, as its digest identifies its regions."""
         image = _drawn()
         before = image.tobytes()
         part.build()(image)

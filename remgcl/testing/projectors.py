@@ -47,7 +47,7 @@ class Checks(ModuleChecks):
         return part.parameters(*_widths(part)[0])
 
     def test_it_joins_the_widths(self, part: Projector) -> None:
-        """`[N, P, width_in]` becomes finite `[N, P, width_out]`, whatever N and P are; N may be 0."""
+        """`[N, P, width_in]` becomes finite `[N, P, width_out]` for any N and P; N may be 0."""
         for width_in, width_out in _widths(part):
             module = part.build(width_in, width_out).eval()
             for shape in ((2, 6), (1, 1), (0, 6)):
@@ -59,7 +59,7 @@ class Checks(ModuleChecks):
                     raise broken(part, "build: an embedding is not finite; initialise every parameter")
 
     def test_the_gradient_reaches_the_vision_tower(self, part: Projector) -> None:
-        """A tower below it can learn: a finite gradient reaches the patch features."""
+        """The tower can be trained through it: a finite gradient reaches the patch features."""
         features = self.feed(part).requires_grad_()
         answer = self.make(part)(features)
         if answer.requires_grad:
@@ -68,7 +68,7 @@ class Checks(ModuleChecks):
             raise broken(part, "no finite gradient reaches the patch features; leave no_grad() and detach() out of it")
 
     def test_widths_that_it_cannot_join_are_an_error_of_remgcl(self, part: Projector) -> None:
-        """Where it cannot join two widths, `build` and `parameters` raise `RemgclError`, which tells the user."""
+        """For two widths that it cannot join, `build` and `parameters` raise `RemgclError` with a clear message."""
         for widths in WIDTHS:
             for name, ask in (("build", part.build), ("parameters", part.parameters)):
                 try:

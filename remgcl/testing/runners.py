@@ -63,7 +63,7 @@ class Checks(PartChecks):
         return attrs.evolve(engine_with(part).read(path), runner=part)
 
     def test_its_layout_is_one_that_can_be(self, part: Runner) -> None:
-        """`layout` tells processes, and what is sharded and offloaded, for estimates."""
+        """`layout` returns the number of processes and what is sharded and offloaded, for estimates."""
         layout = part.layout()
         strange = ({*layout.sharded} | {*layout.offloaded}) - STATES
         if strange or layout.gathered < 0 or (layout.processes is not None and layout.processes < 1):
@@ -72,7 +72,7 @@ class Checks(PartChecks):
             )
 
     def test_it_verifies_a_usual_recipe(self, part: Runner, recipe: Recipe) -> None:
-        """`verify` raises only what would stop the run."""
+        """`verify` raises only for faults that would stop the run."""
         try:
             part.verify(recipe)
         except RemgclError as error:
@@ -83,9 +83,9 @@ class Checks(PartChecks):
     def test_it_trains_every_stage_to_its_end_and_saves_what_was_learned(
         self, part: Runner, recipe: Recipe, tmp_path: Path
     ) -> None:
-        """A stage that was run is finished and not run again; what it trains is saved, changed, and nothing else.
+        """A completed stage is finished and not run again; it changes and saves exactly the parts that it trains.
 
-        Where its results have names that reports read, they hold numbers.
+        Results that reports read are numbers.
         """
         from safetensors.torch import load_file
 

@@ -39,7 +39,7 @@ class Checks(PartChecks):
         return bytewise()
 
     def test_the_image_stands_where_it_is_shown_and_nowhere_else(self, part: Template, tokenizer: Any) -> None:  # noqa: ANN401
-        """There is a piece for the image of each turn that shows one; it has no text and is not learned."""
+        """Each turn that shows an image has an image piece without text, which is not supervised."""
         for talk, turns in TALKS.items():
             shown = [piece for piece in part.render(turns, tokenizer) if piece.image]
             if len(shown) != sum(turn.image for turn in turns):
@@ -49,7 +49,7 @@ class Checks(PartChecks):
                 raise broken(part, f"{talk}: the image has a text or is learned; make its piece Piece(image=True)")
 
     def test_no_utterance_is_repeated(self, part: Template, tokenizer: Any) -> None:  # noqa: ANN401 - as in the contract
-        """Each utterance is written once at most, and the assistant's exactly once."""
+        """No utterance is written twice, and each one of the assistant is written."""
         for talk, turns in TALKS.items():
             text = _text(part.render(turns, tokenizer))
             for turn in turns:
@@ -58,7 +58,7 @@ class Checks(PartChecks):
                     raise broken(part, f"{talk}: writes {turn.text!r} {times} times; each answer is due once")
 
     def test_what_is_learned_are_the_answers(self, part: Template, tokenizer: Any) -> None:  # noqa: ANN401 - as in the contract
-        """The assistant's turns are learned, in order, and no word of the user's."""
+        """The assistant's turns are supervised, in order, and none of the user's."""
         for talk, turns in TALKS.items():
             pieces = part.render(turns, tokenizer)
             learned = [_text(group) for taught, group in groupby(pieces, key=lambda piece: piece.learned) if taught]
@@ -70,13 +70,13 @@ class Checks(PartChecks):
                 raise broken(part, f"{talk}: learns {learned}; the answers are due, in order, and no question")
 
     def test_every_piece_that_is_learned_has_a_text(self, part: Template, tokenizer: Any) -> None:  # noqa: ANN401
-        """A learned piece is not empty: without a character it teaches nothing."""
+        """A supervised piece is not empty."""
         for talk, turns in TALKS.items():
             if any(piece.learned and not piece.text for piece in part.render(turns, tokenizer)):
                 raise broken(part, f"{talk}: a learned piece has no text; leave it out")
 
     def test_the_prompt_is_where_training_began_to_learn(self, part: Template, tokenizer: Any) -> None:  # noqa: ANN401
-        """Without its last answer, the text ends where that answer begins in training."""
+        """A conversation without its last answer ends exactly where that answer begins in training."""
         for talk, turns in TALKS.items():
             prompt, trained = _text(part.render(turns[:-1], tokenizer)), part.render(turns, tokenizer)
             last = max(place for place, piece in enumerate(trained) if piece.learned and turns[-1].text in piece.text)

@@ -25,7 +25,7 @@ class Checks(PartChecks):
         return bytewise()
 
     def test_it_answers_a_mask_of_the_tokens(self, part: TextFilter, tokenizer: Any) -> None:  # noqa: ANN401
-        """Token ids `[T]` become True or False `[T]`; T may be 0."""
+        """Token ids `[T]` become a boolean mask `[T]`; T may be 0."""
         keep = part.build(tokenizer)
         for ids in _answers(tokenizer):
             mask = keep(ids)
@@ -34,7 +34,7 @@ class Checks(PartChecks):
                 raise broken(part, f"answers {got} to {len(ids)} tokens; an array bool [{len(ids)}] is due")
 
     def test_it_leaves_the_tokens_as_they_are(self, part: TextFilter, tokenizer: Any) -> None:  # noqa: ANN401
-        """The ids are read only: the language model needs them all."""
+        """The ids are not changed, as the language model needs all of them."""
         keep = part.build(tokenizer)
         for ids in _answers(tokenizer):
             before = ids.copy()
@@ -43,7 +43,7 @@ class Checks(PartChecks):
                 raise broken(part, "changes the token ids; work on a copy")
 
     def test_it_keeps_the_same_tokens_each_time(self, part: TextFilter, tokenizer: Any) -> None:  # noqa: ANN401
-        """The same tokens have the same mask, however often and wherever it is built."""
+        """The same tokens have the same mask in every build and process."""
         one, other = part.build(tokenizer), part.build(tokenizer)
         for ids in _answers(tokenizer):
             first, again, third = one(ids.copy()), one(ids.copy()), other(ids.copy())
@@ -51,7 +51,7 @@ class Checks(PartChecks):
                 raise broken(part, "keeps other tokens of the same text each time; leave chance out of it")
 
     def test_it_goes_to_loader_workers(self, part: TextFilter, tokenizer: Any) -> None:  # noqa: ANN401
-        """It runs in loader workers, so what `build` answers can be pickled, and is the same there."""
+        """It runs in loader workers, so the result of `build` can be pickled and works the same there."""
         keep = part.build(tokenizer)
         try:
             sent = pickle.loads(pickle.dumps(keep))  # noqa: S301 - of our own making

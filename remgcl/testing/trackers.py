@@ -22,7 +22,7 @@ class Checks(PartChecks):
         return TrackedStage(run="conformance", stage="first", folder=tmp_path, id="0123456789abcdef", inputs=inputs)
 
     def test_it_takes_numbers_and_is_closed(self, part: Tracker, stage: TrackedStage) -> None:
-        """`open` returns an object that takes numbers by `add`, and is closed by `close`."""
+        """`open` returns an object with `add`, which takes numbers, and `close`."""
         _track(part, stage, 0, [(step, dict(NUMBERS)) for step in (1, 2)])
 
     def test_it_leaves_the_numbers_as_they_are(self, part: Tracker, stage: TrackedStage) -> None:
@@ -33,12 +33,12 @@ class Checks(PartChecks):
             raise broken(part, "add: changes the numbers; work on a copy")
 
     def test_a_resumed_stage_can_be_tracked(self, part: Tracker, stage: TrackedStage) -> None:
-        """A stage that was interrupted is opened again, from an earlier step than the last it took."""
+        """A resumed stage is opened again, possibly at an earlier step than the last one tracked."""
         _track(part, stage, 0, [(step, dict(NUMBERS)) for step in (1, 2, 3)])
         _track(part, stage, 2, [(3, dict(NUMBERS))])
 
     def test_a_stage_without_a_log_step_can_be_tracked(self, part: Tracker, stage: TrackedStage) -> None:
-        """It may be closed without a number."""
+        """It can be closed without having received numbers."""
         _track(part, stage, 0, [])
 
 

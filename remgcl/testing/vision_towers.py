@@ -25,7 +25,7 @@ class Checks(PretrainedChecks):
         return torch.randn(count, 3, *part.spec().size, generator=torch.Generator().manual_seed(0))
 
     def test_it_declares_a_grid_on_its_input(self, part: VisionTower) -> None:
-        """The grid has rows and columns, and every patch begins on the input."""
+        """The grid has rows and columns, and every patch begins inside the input."""
         spec = part.spec()
         if min(spec.width, *spec.size, spec.grid.rows, spec.grid.columns, *spec.grid.patch) <= 0:
             raise broken(part, f"spec: is {spec!r}; every number of it must be above 0")
@@ -41,7 +41,7 @@ class Checks(PretrainedChecks):
                 )
 
     def test_its_colours_are_those_of_an_input_from_0_to_1(self, part: VisionTower) -> None:
-        """Mean and standard deviation are of colours from 0 to 1, three of each."""
+        """Mean and standard deviation have three values each, for colours from 0 to 1."""
         spec = part.spec()
         for name, numbers, low in (("mean", spec.mean, 0.0), ("std", spec.std, 1e-3)):
             if len(numbers) != 3 or not all(isfinite(number) and low <= number <= 1 for number in numbers):  # noqa: PLR2004 - colours
