@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from functools import cache
 from itertools import count, islice
 from random import Random
 from string import ascii_uppercase, digits
@@ -14,6 +13,7 @@ from attrs import asdict, field, frozen
 from attrs.validators import and_, ge, gt, lt
 
 from remgcl import Census, DataError, Dataset, Region, Sample, Turn
+from remgcl.plugins.datasets.lettering import measured, typeface
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
@@ -157,9 +157,9 @@ def _layout(data: Synthetic, random: Random) -> list[tuple[str, Box, FreeTypeFon
         for _ in range(data.lines):
             text = next(text for text in _texts(data, random) if data.belongs(text))
             height = random.randint(*data.font)
-            box = _place(data, random, _extent(text, height), [line[1] for line in lines])
+            box = _place(data, random, measured(text, height), [line[1] for line in lines])
             if box is not None:
-                lines.append((text, box, _font(height)))
+                lines.append((text, box, typeface(height)))
         if len(lines) == data.lines:
             return lines
 
@@ -186,22 +186,5 @@ def _texts(data: Synthetic, random: Random) -> Iterator[str]:
 def _largest(data: Synthetic) -> tuple[int, int]:
     """Measure the widest line and the tallest that may be made up, in the largest font."""
     letters = {"digits": (digits,) * 2, "letters": (ascii_uppercase,) * 2, "words": (CONSONANTS, VOWELS)}[data.content]
-    widest = [max(_extent(letter, data.font[1])[0] for letter in choice) for choice in letters]
-    return sum(widest[place % 2] for place in range(data.length)), _extent("".join(letters), data.font[1])[1]
-
-
-@cache
-def _font(height: int) -> FreeTypeFont:
-    from PIL import ImageFont
-    from PIL.ImageFont import FreeTypeFont
-
-    font = ImageFont.load_default(height)
-    if not isinstance(font, FreeTypeFont):
-        raise DataError("dataset 'synthetic': Pillow was built without FreeType; install its wheel")
-    return font
-
-
-def _extent(text: str, height: int) -> tuple[int, int]:
-    """Measure a text: width and height in pixels."""
-    _, _, right, bottom = _font(height).getbbox(text, anchor="lt")
-    return round(right), round(bottom)
+    widest = [max(measured(letter, data.font[1])[0] for letter in choice) for choice in letters]
+    return sum(widest[place % 2] for place in range(data.length)), measured("".join(letters), data.font[1])[1]

@@ -11,7 +11,9 @@ def test_each_dataset_is_known_by_its_name(engine: Engine) -> None:
     named = datasets.remgcl_register_datasets()
     assert named == {
         "llava_json": datasets.LlavaJson,
+        "mix": datasets.Mix,
         "none": datasets.NoSamples,
+        "pages": datasets.Pages,
         "synthetic": datasets.Synthetic,
     }
     for name, part in named.items():

@@ -5,11 +5,16 @@ from typing import Any
 
 import pytest
 
-from remgcl.plugins.datasets import LlavaJson, Synthetic
+from remgcl.plugins.datasets import LlavaJson, Mix, Pages, Synthetic
+from remgcl.plugins.datasets.mix import Source
 from remgcl.testing import conformance, datasets
 
 TestSynthetic = conformance(Synthetic(samples=12))
 TestWords = conformance(Synthetic(samples=4, content="words", length=4, lines=2, size=128, split="held_out"))
+TestPages = conformance(Pages(samples=6))
+TestMix = conformance(
+    Mix(sources=(Source(data=Pages(samples=6), count=3, repeat=2), Source(data=Synthetic(samples=2))))
+)
 
 
 class TestLlavaJson(datasets.Checks):
