@@ -51,7 +51,7 @@ class ConvNextTower(VisionTower):
         )
 
     def build(self, *, pretrained: bool = True) -> nn.Module:
-        """Make the net; its weights are random either way."""
+        """Return the net; its weights are random either way."""
         del pretrained
         from torch import nn
 

@@ -36,8 +36,8 @@ class Fsdp(Runner):
     """Train on the GPUs of one machine, each of which holds a shard of weights, gradients and optimizer.
 
     Attributes:
-        trackers: Where a training can be watched.
-        processes: Processes, each on a GPU of its own; one for each GPU without
+        trackers: Destinations for the numbers of a training.
+        processes: Processes, each on its own GPU; one for each GPU without
             it, two on the CPU.
         cpu: Whether to train on the CPU.
     """

@@ -28,7 +28,7 @@ class HardNegative(Loss):
     the same image or the same answer.
 
     Attributes:
-        temperature: What cosines are divided by.
+        temperature: Divisor of the cosines.
         hardness: Concentration of the weights on the nearest wrong ones, beta
             in the source; 0 is InfoNCE.
     """
@@ -79,7 +79,7 @@ def _mean(rows: Tensor, mask: Tensor) -> Tensor:
 
 
 def _valid(features: Features) -> Tensor:
-    """Tell the images with content whose answer has a token: bool `[N]`."""
+    """Mark the images with content whose answer has a token: bool `[N]`."""
     return features.patch_mask.any(dim=1) & features.answer_mask.any(dim=1)[features.image_sample]
 
 

@@ -29,7 +29,7 @@ class ProjectionHead(Loss):
 
     Attributes:
         width: Width that the head ends in.
-        temperature: What similarities are divided by at first.
+        temperature: Initial divisor of the similarities.
     """
 
     width: int = field(default=32, validator=ge(1))
@@ -106,7 +106,7 @@ def _mean(rows: Tensor, mask: Tensor) -> Tensor:
 
 
 def _valid(features: Features) -> Tensor:
-    """Tell the images with content whose answer has a token: bool `[N]`."""
+    """Mark the images with content whose answer has a token: bool `[N]`."""
     return features.patch_mask.any(dim=1) & features.answer_mask.any(dim=1)[features.image_sample]
 
 

@@ -119,7 +119,7 @@ def test_all_is_told_about_one_part(remgcl: Call) -> None:
     assert lines[1].startswith("of plugin remgcl.losses, remgcl ")
     assert "Windows of patches against windows of an answer's tokens." in lines
     place = lines.index("  temperature: float = 0.07")
-    assert lines[place + 1 : place + 3] == ["      What similarities are divided by.", "      > 0"]
+    assert lines[place + 1 : place + 3] == ["      Divisor of the similarities.", "      > 0"]
     assert "[stages.NAME.losses.sliding-window]" in lines
     assert 'objective = "infonce"' in lines
 

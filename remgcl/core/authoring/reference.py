@@ -126,7 +126,7 @@ def _page(registry: Registry) -> Iterator[str]:
     yield "# Parts"
     yield ""
     yield "Every part of every kind, with its fields, read off the code by `make reference`. `remgcl parts KIND.NAME`"
-    yield "tells the same of one part, and of those that your plugins bring."
+    yield "prints the same for one part, also for those of your plugins."
     for kind, entries in groupby(registry, key=lambda entry: entry.kind):
         hook = getattr(hookspecs, hookspecs.PREFIX + kind)
         yield f"\n## {kind}\n\n{_capitalised((inspect.getdoc(hook) or '').partition(': ')[2])}"

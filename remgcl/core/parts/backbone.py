@@ -49,9 +49,9 @@ class Backbone(Pretrained):
     """The language model and its tokenizer.
 
     Attributes:
-        lora: Adapters that learn in its place; without it, all of it learns.
-        image_markers: Whether the image stands between two tokens of its own,
-            ``<im_start>`` and ``<im_end>``, which are new rows of the embeddings.
+        lora: Adapters that are trained in its place; by default the whole backbone is trained.
+        image_markers: Whether the image is enclosed in two added tokens, ``<im_start>`` and ``<im_end>``,
+            which are new rows of the embeddings.
     """
 
     lora: Lora | None = None

@@ -24,10 +24,10 @@ class Loss(Part):
 
     Attributes:
         weight: What the scalar is multiplied by in the total, at its highest.
-        schedule: Shape of the weight over the stage, after its warm-up.
+        schedule: Course of the weight over the stage, after its warm-up.
         warmup_ratio: Share of the stage in which the weight rises from 0.
-        text_layer: Layer of the language model whose states are the text side;
-            0 is its input embeddings, -1 its last layer.
+        text_layer: Layer of the language model whose hidden states are the text side; 0 is its input
+            embeddings, -1 its last layer.
     """
 
     table: ClassVar[str] = "stages.NAME.losses."

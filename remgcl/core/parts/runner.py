@@ -44,7 +44,7 @@ class Runner(Part):
     """Train the stages of a recipe on some machine.
 
     Attributes:
-        trackers: Where a training can be watched; each is the name of a tracker
+        trackers: Trackers of the training; each is the name of a tracker
             or a table of one.
     """
 

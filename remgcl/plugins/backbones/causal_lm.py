@@ -25,13 +25,11 @@ class CausalLM(Backbone):
 
     Attributes:
         weights: Folder or hub id.
-        tokenizer: Folder or hub id of the tokenizer; that of the weights
-            without it.
+        tokenizer: Folder or hub id of the tokenizer; by default that of the weights.
         attention: The implementation of attention; ``flash_attention_2`` needs
             the extra ``flash-attn``, ``xformers`` the extra of that name.
-        lora: Adapters that learn in its place; without it, all of it learns.
-        quantize: Bits that a weight below the adapters is kept in (QLoRA); needs
-            ``lora`` and the extra ``qlora``.
+        lora: Adapters that are trained in its place; by default the whole backbone is trained.
+        quantize: Bits of a frozen weight below the adapters (QLoRA); needs ``lora`` and the extra ``qlora``.
     """
 
     weights: str

@@ -21,7 +21,7 @@ BYTES = 256
 
 @frozen(kw_only=True)
 class TinyBackbone(Backbone):
-    """A small Llama with random weights, seconds on a CPU.
+    """A small Llama with random weights, trained in seconds on a CPU.
 
     Attributes:
         width: Width D of the embeddings; a multiple of twice the heads.
@@ -31,9 +31,8 @@ class TinyBackbone(Backbone):
         tied: Whether input and output embeddings are one table.
         deviation: Standard deviation of the random weights.
         max_length: Longest sequence in tokens.
-        tokenizer: Folder or hub id of a tokenizer; without it, each byte of a
-            text is a token.
-        lora: Adapters that learn in its place; without it, all of it learns.
+        tokenizer: Folder or hub id of a tokenizer; by default each byte of a text is a token.
+        lora: Adapters that are trained in its place; by default the whole backbone is trained.
     """
 
     width: int = field(default=128, validator=ge(2))

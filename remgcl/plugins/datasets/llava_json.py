@@ -40,7 +40,7 @@ _log = logging.getLogger("remgcl")
 
 @frozen(kw_only=True)
 class LlavaJson(Dataset):
-    """LLaVA's JSON: records with conversations, and an image each or none.
+    """LLaVA's JSON: records with conversations, each with at most one image.
 
     A record may carry ``regions``: a list of ``{"text", "quad", "confidence"}``
     with four corners in pixels of its image.
@@ -48,10 +48,10 @@ class LlavaJson(Dataset):
     Attributes:
         path: The JSON file.
         images: The folder that the records' image names are relative to.
-        key: Where the list of records is, if the file holds an object.
+        key: The key of the list of records, if the file holds an object.
         follow_links: Whether an image may be a link that leaves the folder.
-        unreadable: Whether an image that cannot be decoded stops the run, or
-            its sample is skipped (named, counted, and replaced by the next).
+        unreadable: Whether an image that cannot be decoded stops the run, or its sample is skipped (reported,
+            counted, and replaced by the next).
         max_pixels: Largest image, padded to a square, in pixels.
         decoding: Whether images are decoded as they are displayed (upright by
             their EXIF orientation, 16-bit and float ones scaled, transparent

@@ -9,7 +9,7 @@ from remgcl import Census, DataError, Dataset, Samples
 
 @frozen(kw_only=True)
 class NoSamples(Dataset):
-    """Stands for the data of a stage that was imported; it cannot be trained on."""
+    """Placeholder for the data of an imported stage, which cannot be trained on."""
 
     def census(self) -> Census:
         """Refuse.

@@ -29,17 +29,17 @@ DRAWS = 2000
 
 @frozen(kw_only=True)
 class Synthetic(Dataset):
-    """Lines of digits, letters or made-up words, drawn at random places.
+    """Lines of digits, letters or made-up words, drawn at random positions.
 
-    The answer is what is written, from top to bottom. Each line is a text
-    region. A text belongs to one of two splits for good, by its hash: what is
-    held out is never drawn for training, whatever the seeds.
+    The answer is the drawn text, from top to bottom. Each line is a text region. The hash of a text
+    assigns it to one of two splits: held-out texts are never drawn for training, whatever the
+    seeds.
 
     Attributes:
         samples: Number of samples.
         split: Whether to draw training texts or held-out ones.
         held_out: Share of all texts that is held out.
-        content: What is written.
+        content: The kind of text that is drawn.
         length: Characters of a line.
         lines: Lines in an image.
         size: Height and width of the image in pixels.

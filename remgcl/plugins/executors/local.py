@@ -22,16 +22,15 @@ MANY = 8
 
 @frozen(kw_only=True)
 class Local(Executor):
-    """Run tasks on this machine, each in a process of its own.
+    """Run tasks on this machine, each in its own process.
 
-    GPUs are shared out, `CUDA_VISIBLE_DEVICES` is respected; each task has cores
-    of its own, and as many threads. When the command dies, so do they.
+    GPUs are divided among the tasks, `CUDA_VISIBLE_DEVICES` is respected; each task has its own
+    cores, and as many threads. When the command dies, its tasks die too.
 
     Attributes:
-        slots: Tasks at once; without it one for each GPU. Where there is no GPU,
-            one for each core, or for 4 cores if there are 8 or more.
-        patience: Seconds that a task has to keep a checkpoint when it is told
-            to stop.
+        slots: Tasks at once; by default one for each GPU or, without GPUs, one for each core, or for every 4
+            cores if there are 8 or more.
+        patience: Seconds that a task has to save a checkpoint when it is stopped.
     """
 
     requires: ClassVar[Mapping[str, str]] = {"psutil": "remgcl[grid]"}

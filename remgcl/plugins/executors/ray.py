@@ -16,19 +16,17 @@ from remgcl import Executor, Submit, verify_installed
 class Ray(Executor):
     """Run tasks on the machines of a Ray cluster.
 
-    A task whose machine dies is run again on another, and goes on from its
-    newest checkpoint. All machines must see the run folders at the same paths,
-    and need the same Python with this project.
+    A task whose machine dies is run again on another, and resumes from its newest checkpoint. All
+    machines must see the run folders at the same paths, and need the same Python with this project.
 
     Attributes:
-        address: The cluster, as ``host:port``; ``auto`` is the one of this
-            machine, and ``local`` starts one here that ends with the command.
-        gpus: GPUs of each process; 0 where there are none.
+        address: The cluster, as ``host:port``; ``auto`` is the cluster of this machine, ``local`` starts one
+            on this machine that ends with the command.
+        gpus: GPUs of each process; 0 on a cluster without GPUs.
         cpus: CPUs of each process, as Ray counts them.
         retries: How often a task is run again because its machine died.
-        patience: Seconds that a task has to keep a checkpoint when it is told
-            to stop.
-        environment: Variables for every task.
+        patience: Seconds that a task has to save a checkpoint when it is stopped.
+        environment: Environment variables of every task.
     """
 
     requires: ClassVar[Mapping[str, str]] = {"ray": "remgcl[ray]", "psutil": "remgcl[ray]"}

@@ -19,20 +19,19 @@ COMMANDS = ("sbatch", "scancel", "squeue", "srun")
 class Slurm(Executor):
     """Run tasks as jobs of Slurm, by submitit.
 
-    A job that is preempted, whose time runs out or whose machine dies is queued
-    again, and goes on from its newest checkpoint. All machines must see the run
-    folders and this Python at the same paths.
+    A job that is preempted, whose time runs out or whose machine dies is queued again, and resumes
+    from its newest checkpoint. All machines must see the run folders and this Python at the same
+    paths.
 
     Attributes:
-        partition: Where jobs are queued; where Slurm says without it.
-        account: Who pays.
-        time: Minutes that a job may run until it is queued again.
-        gpus: GPUs of each process; 0 where there are none.
+        partition: The partition of the jobs; by default Slurm's own default.
+        account: The account that the jobs are charged to.
+        time: Time limit of a job in minutes; after it the job is queued again.
+        gpus: GPUs of each process; 0 on a cluster without GPUs.
         cpus: CPUs of each process.
-        memory: Memory of a job in GiB; as much as Slurm says without it.
+        memory: Memory of a job in GiB; by default Slurm's own default.
         retries: How often a job is queued again because its time ran out.
-        patience: Seconds that a task has to keep a checkpoint when it is told
-            to stop, and before its time runs out.
+        patience: Seconds that a task has to save a checkpoint when it is stopped, and before its time runs out.
         extra: More options of ``sbatch``, such as ``constraint`` and ``qos``.
     """
 

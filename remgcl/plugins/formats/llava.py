@@ -25,7 +25,7 @@ RUNNER = {"use": "local"}
 
 @frozen(kw_only=True)
 class Llava(Format):
-    """A folder of LLaVA's own code, `LlavaLlamaForCausalLM` and its kin.
+    """A folder of LLaVA's own code, `LlavaLlamaForCausalLM` and its variants.
 
     The vision tower is named in ``config.json`` or contained in the checkpoint. Weights are safetensors or pickles,
     sharded or not. Folders of LLaVA 1.6, whose images are tiled, are refused.

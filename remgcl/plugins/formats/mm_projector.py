@@ -25,7 +25,7 @@ PREFIX = "mm_projector."
 
 @frozen(kw_only=True)
 class MmProjector(Format):
-    """A projector alone: ``mm_projector.bin``, or a folder that holds it without the rest of a model.
+    """A projector alone: ``mm_projector.bin``, or a folder that contains it but no complete model.
 
     A stage may start from it with its own tower and backbone. To import it as a model, name what it was trained on:
     the language model with ``--base``, the vision tower with ``--tower``.

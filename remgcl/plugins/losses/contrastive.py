@@ -61,15 +61,15 @@ class ContrastiveLoss(Loss):
       and -1 elsewhere.
 
     Attributes:
-        weight: What the loss is multiplied by in the total, at its highest.
-        schedule: Shape of the weight over the stage, after its warm-up.
+        weight: Factor of the loss in the total, at its maximum.
+        schedule: Course of the weight over the stage, after its warm-up.
         warmup_ratio: Share of the stage in which the weight rises from 0.
-        text_layer: Layer of the language model whose states are the text side;
-            0 is its input embeddings, -1 its last layer.
-        objective: What is made of the similarities.
-        temperature: What similarities are divided by.
-        bias: Added to every pair's logit by ``sigmoid``; no other uses it.
-        learned: Whether temperature and bias are learned, from these values on.
+        text_layer: Layer of the language model whose hidden states are the text side; 0 is its input
+            embeddings, -1 its last layer.
+        objective: The objective over the similarities.
+        temperature: Divisor of the similarities.
+        bias: Added to every pair's logit by ``sigmoid``; other objectives ignore it.
+        learned: Whether temperature and bias are learned, with these values as the start.
         across_ranks: Whether the pairs of other ranks are negatives too.
     """
 
@@ -130,7 +130,7 @@ class ContrastiveLoss(Loss):
 
         Args:
             features: The features of a batch.
-            temperature: What similarities are divided by.
+            temperature: Divisor of the similarities.
             bias: Added to every pair's logit by ``sigmoid``.
         """
         import torch

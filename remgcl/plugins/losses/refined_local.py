@@ -22,9 +22,8 @@ class RefinedLocal(ContrastiveLoss):
     ``confidence = "centred"`` in a variant that was switched off.
 
     Attributes:
-        confidence: What a region counts: 1 (``equal``), the certainty c of its
-            text (``certainty``), or ``c + 1 - mean(c)`` over the batch
-            (``centred``).
+        confidence: The weight of a region: 1 (``equal``), the OCR confidence c of its text (``certainty``),
+            or ``c + 1 - mean(c)`` over the batch (``centred``).
     """
 
     confidence: Literal["equal", "certainty", "centred"] = "equal"

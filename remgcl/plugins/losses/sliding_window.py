@@ -19,16 +19,15 @@ if TYPE_CHECKING:
 class SlidingWindow(ContrastiveLoss):
     """Windows of patches against windows of an answer's tokens.
 
-    A text window's similarity to an image is that of its best window there (a
-    soft maximum); the similarity of an answer and an image is the mean over the
-    answer's windows.
+    The similarity of a text window to an image is that to its best image window (a soft maximum);
+    the similarity of an answer and an image is the mean over the answer's windows.
 
     Attributes:
         patches: Height and width of an image window in patches.
         patch_stride: Patches from one image window to the next.
         tokens: Tokens in a text window.
         token_stride: Tokens from one text window to the next.
-        content: Least share of an image window that must not be padding.
+        content: Share of an image window that must at least be image, not padding.
         sharpness: Temperature of the soft maximum; near 0 it is the maximum.
     """
 

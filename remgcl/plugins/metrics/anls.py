@@ -18,7 +18,7 @@ class Anls(Metric):
     Source: the evaluation of DocVQA and InfographicVQA, as in QwenLM/Qwen-VL, `eval_mm/infographicsvqa_eval.py`.
 
     Attributes:
-        threshold: The least similarity that counts.
+        threshold: Similarities below this count as 0.
     """
 
     threshold: float = 0.5

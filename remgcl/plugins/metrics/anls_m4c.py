@@ -12,9 +12,9 @@ LEAST = 0.5
 
 @frozen(kw_only=True)
 class AnlsM4c(Metric):
-    """The best similarity of the prediction to a true answer, 0 below a half; both are lowered and stripped.
+    """The best similarity of the prediction to a true answer, 0 below a half; both are stripped and in lower case.
 
-    Where prediction and an answer are both empty the published code divides by zero; the score is 0.
+    If prediction and answer are both empty, the published code divides by zero; the score is 0.
 
     Source: LLaVA, `llava/eval/m4c_evaluator.py`, `STVQAANLSEvaluator`.
     """

@@ -9,7 +9,7 @@ from remgcl import Answer, Metric
 
 @frozen(kw_only=True)
 class Exact(Metric):
-    """1 if the prediction is a true answer, letter case and space around it aside.
+    """1 if the prediction is a true answer, ignoring letter case and surrounding space.
 
     Source: VLMEvalKit, `vlmeval/dataset/utils/vqa_eval.py`, method `accuracy`, as for OCR-VQA.
     """

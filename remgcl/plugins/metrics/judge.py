@@ -26,7 +26,7 @@ class Judge(Metric):
     Source: LLaVA, `llava/eval/eval_gpt_review_bench.py`, `parse_score`; MM-Vet's evaluator.
 
     Attributes:
-        form: What a review holds.
+        form: The form of a review.
     """
 
     form: Literal["pair", "grade"] = "pair"

@@ -31,11 +31,11 @@ READ = 4
 
 @frozen(kw_only=True)
 class Mme(Metric):
-    """1 if the label that is read from the prediction is the true one; a task scores accuracy + accuracy by image.
+    """1 if the label found in the prediction is the true one; a task scores accuracy + accuracy by image.
 
-    "yes", then "no", is looked for in the first four characters in lower case. An image's accuracy counts only if
+    "yes", then "no", is searched in the first four characters in lower case. An image's accuracy counts only if
     both of its questions are right. The truth is the field `answer` (or the one answer), `category` is the task,
-    and `image` joins two questions. Without any truth the score is the label that is read.
+    and `image` joins two questions. Without a true label the score is the label itself.
 
     Source: MME, `eval_tool/calculation.py`.
     """

@@ -25,7 +25,7 @@ WHOLE = 1000
 
 @frozen(kw_only=True)
 class OcrBench(Metric):
-    """1 if a true answer is part of the prediction, letter case and line ends aside.
+    """1 if a true answer is part of the prediction, ignoring letter case and line ends.
 
     Formulas of HME100k keep their case and lose all spaces (U+0020). An empty answer is part of anything.
     The fields `dataset_name` and `question_type` (or `type`) are used where there are any.

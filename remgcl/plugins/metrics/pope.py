@@ -14,11 +14,11 @@ NEGATIVE = frozenset({"No", "not", "no"})
 
 @frozen(kw_only=True)
 class Pope(Metric):
-    """1 if the label that is read from the prediction is the true one; the headline is F1 of "yes".
+    """1 if the label found in the prediction is the true one; the headline is F1 of "yes".
 
     Up to the first period, without commas and split at spaces, a prediction is "no" if "No", "not" or "no" is one
     of its words, and "yes" otherwise, even if it is empty. The truth is the field `label` (or the one answer): "no",
-    or else "yes". Without any truth the score is the label that is read. With a field `category` the measures
+    or else "yes". Without a true label the score is the label itself. With a field `category` the measures
     are given for each, and the headline is their mean. A measure that divides by zero is 0.
 
     Source: LLaVA, `llava/eval/eval_pope.py`, after AoiDragon/POPE.

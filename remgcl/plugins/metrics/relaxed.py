@@ -11,8 +11,8 @@ from remgcl import Answer, Metric
 class Relaxed(Metric):
     """1 if prediction and answer are numbers no more than 5 % of the answer apart, or the same text in lower case.
 
-    What `float` reads is a number, and "%" at the end divides by 100. Nothing is stripped, and an answer of 0
-    must be met as a text. Years pass too: 2100 is within 5 % of 2019.
+    Every text that `float` parses is a number, and a final "%" divides by 100. Nothing is stripped, and an answer of 0
+    must match as text. Years are numbers too: 2100 is within 5 % of 2019.
 
     Source: google-research/pix2struct, `pix2struct/metrics.py`, `relaxed_correctness`.
 

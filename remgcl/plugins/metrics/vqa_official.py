@@ -15,9 +15,9 @@ PLACES = 2
 
 @frozen(kw_only=True)
 class VqaOfficial(Metric):
-    """How many people gave the predicted answer, each person held against the others; three are enough.
+    """How many people gave the predicted answer, averaged over leaving out each person; three are enough.
 
-    Nothing is normalised where all answers are the same text, so that "Two" is wrong for ten times "two".
+    Nothing is normalised if all answers are the same text, so that "Two" is wrong for ten times "two".
 
     Source: GT-Vision-Lab/VQA, `PythonEvaluationTools/vqaEvaluation/vqaEval.py`.
     """

@@ -26,8 +26,8 @@ class PaddleOcr(OcrEngine):
         models: The generation of models, such as ``PP-OCRv5``.
         language: The language of the texts, as PaddleOCR names it.
         device: Where to compute, such as ``cpu`` or ``gpu:0``.
-        least_confidence: Lines whose text is less certain are left out.
-        upside_down: Whether to turn lines that stand on their head.
+        least_confidence: Lines whose text has a lower confidence are left out.
+        upside_down: Whether to rotate upside-down lines.
     """
 
     requires: ClassVar[Mapping[str, str]] = {"paddleocr": "remgcl[paddleocr]", "paddle": "remgcl[paddleocr]"}

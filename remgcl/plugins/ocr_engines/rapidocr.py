@@ -25,13 +25,13 @@ share = and_(ge(0.0), le(1.0))
 
 @frozen(kw_only=True)
 class RapidOcr(OcrEngine):
-    """PP-OCR on ONNX Runtime, with the models that RapidOCR's wheel brings.
+    """PP-OCR on ONNX Runtime, with the models in RapidOCR's wheel.
 
     Attributes:
-        least_confidence: Lines whose text is less certain are left out.
-        least_line: Least certainty, from 0 to 1, that there is a line at all.
-        longest_side: A larger image is made smaller first, in pixels.
-        upside_down: Whether to turn lines that stand on their head.
+        least_confidence: Lines whose text has a lower confidence are left out.
+        least_line: Least confidence, from 0 to 1, that there is a line at all.
+        longest_side: Longest side in pixels; a larger image is scaled down first.
+        upside_down: Whether to rotate upside-down lines.
     """
 
     requires: ClassVar[Mapping[str, str]] = dict.fromkeys(("rapidocr", "onnxruntime", "cv2", "yaml"), "remgcl[ocr]")

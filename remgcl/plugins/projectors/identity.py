@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class Identity(Projector):
-    """No projection: tower and language model have one width (LLaVA's `identity`)."""
+    """No projection: tower and language model have the same width (LLaVA's `identity`)."""
 
     def build(self, width_in: int, width_out: int) -> nn.Module:
         """Make a module that gives what it is given."""

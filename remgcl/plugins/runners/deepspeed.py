@@ -28,22 +28,19 @@ class DeepSpeed(Runner):
     same path on all of them.
 
     Attributes:
-        trackers: Where a training can be watched, each by the extra of its
-            name; TensorBoard by default, where that is installed.
-        zero: ZeRO stage: 1 shards the optimizer's state, 2 gradients too, 3
-            parameters too.
+        trackers: Trackers of the training, each in the extra of its name; by default TensorBoard, if it is installed.
+        zero: ZeRO stage: 1 shards optimizer state, 2 also gradients, 3 also parameters.
         offload_optimizer: Whether the optimizer's state and step are on the CPU.
-        offload_parameters: Whether parameters wait on the CPU; needs stage 3.
-        processes: Processes on each machine; one for each GPU without it.
+        offload_parameters: Whether parameters are kept on the CPU; needs stage 3.
+        processes: Processes on each machine; by default one for each GPU.
         include: GPUs to use, as DeepSpeed writes them: ``localhost:3,4``.
         hostfile: File of machines and their GPUs, as DeepSpeed reads it.
-        port: Port on which the processes meet; a free one without it.
-        config: JSON file of DeepSpeed that is laid over the generated one.
-        environment: Variables for every process, on other machines too.
-        first_timeout: Longest time in seconds without a sign of life until the
-            first step is done.
+        port: Port through which the processes connect; by default a free one.
+        config: JSON file of DeepSpeed that is merged into the generated configuration.
+        environment: Environment variables of every process on every machine.
+        first_timeout: Longest time in seconds without progress until the first step is done.
         timeout: The same for every later step.
-        cpu: Whether to train on the CPU, two processes without ``processes``.
+        cpu: Whether to train on the CPU, by default with two processes.
     """
 
     requires: ClassVar[Mapping[str, str]] = {"deepspeed": "remgcl[deepspeed]"}

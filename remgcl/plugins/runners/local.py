@@ -13,10 +13,9 @@ class Local(Runner):
     """Train in this process, on one accelerator or on the CPU.
 
     Attributes:
-        trackers: Where a training can be watched, each by the extra of its
-            name; TensorBoard by default, where that is installed.
-        cpu: Whether to leave an accelerator alone.
-        threads: Threads of torch on the CPU; as many as cores without it.
+        trackers: Trackers of the training, each in the extra of its name; by default TensorBoard, if it is installed.
+        cpu: Whether to train on the CPU even if there is an accelerator.
+        threads: Threads of torch on the CPU; by default as many as cores.
     """
 
     cpu: bool = False

@@ -30,16 +30,15 @@ def _is_date(_: object, __: object, given: str | None) -> None:
 
 @frozen(kw_only=True)
 class Chat(Template):
-    """The tokenizer's own chat template, whatever it is.
+    """The tokenizer's own chat template.
 
-    The text is exactly what the template makes of the conversation. An answer is
-    learned from where its prompt ends to the special token that ends it. Where
-    the template writes no such token, as GLM's, the tokenizer's own
-    end-of-sequence token is added to the last answer.
+    The text is exactly the output of the template. An answer is supervised from the end of its
+    prompt to the special token that ends it. If the template writes no such token, as GLM's, the
+    tokenizer's own end-of-sequence token is appended to the last answer.
 
     Attributes:
-        date: The day for templates that write today's, as ``2024-07-26``; they
-            are refused without it, as the text would change from day to day.
+        date: The day for templates that write today's date, as ``2024-07-26``; without it they are refused,
+            as the text would change from day to day.
     """
 
     tried: ClassVar[bool] = True

@@ -12,7 +12,7 @@ from remgcl import Piece, Template, Turn
 
 @frozen(kw_only=True)
 class ChatML(Template):
-    """ChatML's ``<|im_start|>user ... <|im_end|>``, a turn a block.
+    """ChatML's ``<|im_start|>user ... <|im_end|>``, one block for each turn.
 
     Attributes:
         system: The system text; none if it is empty.

@@ -9,7 +9,7 @@ from remgcl.plugins.templates.v1 import V1
 
 @frozen(kw_only=True)
 class LlavaV1(V1):
-    """Vicuna's turns after LLaVA's system text; published evaluations name it, training takes `v1`.
+    """Vicuna's turns after LLaVA's system text; published evaluations name it, training uses `v1`.
 
     Source: LLaVA, `llava/conversation.py` `conv_llava_v1`.
 

@@ -12,7 +12,7 @@ from remgcl import Piece, Template, Turn
 
 @frozen(kw_only=True)
 class Plain(Template):
-    """The image, then the answers, a line each; what the user says is left out.
+    """The image, then the answers, one a line; the user's texts are left out.
 
     Source: LLaVA, `llava/train/train.py` `preprocess_plain`.
     """

@@ -24,17 +24,15 @@ ENGLISH = Path(__file__).with_name("english.json")
 class StopWords(TextFilter):
     """Drop every token that a stop word covers.
 
-    A word of a list of your own is found after a space and where a text or a
-    line begins, whatever tokens it has there. One that starts with white space
-    is found as it is written only. Case counts. REMGCL's list, which is used
-    without `words`, is taken as published: it names both forms itself.
+    A word of your own list is found after a space and at the beginning of a text or line, whatever
+    its tokens there. A word that starts with white space is found only as it is written. Case
+    counts. REMGCL's list, the default of `words`, is used as published: it contains both forms.
 
-    A filter sees tokens, not words: where a longer word holds all tokens of a
-    stop word, they are dropped there too.
+    A filter sees tokens, not words: if a longer word contains all tokens of a stop word, they are dropped there too.
 
     Attributes:
-        words: A file, UTF-8: a JSON list of texts if its name ends in `.json`,
-            otherwise a word or phrase a line. REMGCL's English list without it.
+        words: A file, UTF-8: a JSON list of texts if its name ends in `.json`, otherwise one word or phrase a
+            line; by default REMGCL's English list.
     """
 
     words: str | None = None

@@ -12,14 +12,15 @@ from remgcl import TrackedStage, Tracker
 
 @frozen(kw_only=True)
 class Wandb(Tracker):
-    """Send to Weights & Biases, a run for each stage; an interrupted one is resumed.
+    """Log to Weights & Biases, one run for each stage; the run of an interrupted stage is resumed.
 
     Attributes:
-        project: The project; the recipe's name without it.
-        entity: The user or team; the account's default without it.
-        group: Puts runs together, such as those of a grid.
+        project: The project; by default the recipe's name.
+        entity: The user or team; by default that of the account.
+        group: Groups runs, such as those of a grid.
         tags: Tags of the run.
-        mode: Whether to send at once, to keep for `wandb sync`, or to do nothing.
+        mode: Whether to send at once (``online``), to keep for `wandb sync` (``offline``), or to do nothing
+            (``disabled``).
     """
 
     requires: ClassVar[Mapping[str, str]] = {"wandb": "remgcl[wandb]"}

@@ -23,16 +23,14 @@ class OpenClip(IntermediateTower):
 
     Attributes:
         model: OpenCLIP's name of the architecture, such as ``ViT-L-14``.
-        pretrained: A tag of OpenCLIP's weights or a file of weights; random
-            weights without it.
-        layer: The layer (of a transformer) or stage (of a convolutional net)
-            that gives the features; -1 is the last.
+        pretrained: A tag of OpenCLIP's weights or a file of weights; by default weights are random.
+        layer: The layer (of a transformer) or stage (of a convolutional net) whose output is used; -1 is the last.
         select: Whether the class token is left out or kept in front.
-        size: Height and width of the input in pixels; that of the weights
-            without it. Learned positions are interpolated to another size.
-        mean: Mean of the input's colours, from 0 to 1; that of the weights without it.
-        std: Standard deviation of the input's colours; that of the weights without it.
-        interpolation: How an image is resized; as the weights have it without it.
+        size: Height and width of the input in pixels; by default the size of the weights. Learned positions
+            are interpolated to another size.
+        mean: Mean of the input's colours, from 0 to 1; by default that of the weights.
+        std: Standard deviation of the input's colours; by default that of the weights.
+        interpolation: How an image is resized; by default as the weights declare.
     """
 
     requires: ClassVar[Mapping[str, str]] = {"open_clip": "remgcl[open-clip]"}

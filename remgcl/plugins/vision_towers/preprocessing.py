@@ -39,11 +39,11 @@ class PreprocessedTower(VisionTower):
     """A tower whose weights come with the input that they were trained with.
 
     Attributes:
-        size: Height and width of the input in pixels; that of the weights
-            without it. Learned positions are interpolated to another size.
-        mean: Mean of the input's colours, from 0 to 1; that of the weights without it.
-        std: Standard deviation of the input's colours; that of the weights without it.
-        interpolation: How an image is resized; as the weights have it without it.
+        size: Height and width of the input in pixels; by default the size of the weights. Learned positions
+            are interpolated to another size.
+        mean: Mean of the input's colours, from 0 to 1; by default that of the weights.
+        std: Standard deviation of the input's colours; by default that of the weights.
+        interpolation: How an image is resized; by default as the weights declare.
     """
 
     size: tuple[int, int] | None = field(default=None, validator=_positive)

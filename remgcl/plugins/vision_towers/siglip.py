@@ -15,13 +15,12 @@ class Siglip(HuggingFaceTower):
 
     Attributes:
         weights: Folder or hub id.
-        layer: The hidden layer that gives the features; 0 is the embeddings, -1
-            the last.
-        size: Height and width of the input in pixels; that of the weights
-            without it. Learned positions are interpolated to another size.
-        mean: Mean of the input's colours, from 0 to 1; that of the weights without it.
-        std: Standard deviation of the input's colours; that of the weights without it.
-        interpolation: How an image is resized; as the weights have it without it.
+        layer: The hidden layer whose output is used; 0 is the embeddings, -1 the last layer.
+        size: Height and width of the input in pixels; by default the size of the weights. Learned positions
+            are interpolated to another size.
+        mean: Mean of the input's colours, from 0 to 1; by default that of the weights.
+        std: Standard deviation of the input's colours; by default that of the weights.
+        interpolation: How an image is resized; by default as the weights declare.
     """
 
     MODEL_TYPES: ClassVar = ("siglip_vision_model", "siglip")

@@ -19,20 +19,19 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class Timm(IntermediateTower):
-    """Any model of timm that gives its intermediate layers.
+    """Any model of timm that can return its intermediate layers.
 
     Attributes:
         model: timm's name of the model, such as ``vit_base_patch16_224``.
         pretrained: Whether to load timm's weights.
         weights: A file of weights to load instead.
-        layer: The layer (of a transformer) or stage (of a convolutional net)
-            that gives the features; -1 is the last.
+        layer: The layer (of a transformer) or stage (of a convolutional net) whose output is used; -1 is the last.
         select: Whether the class token is left out or kept in front.
-        size: Height and width of the input in pixels; that of the weights
-            without it. Learned positions are interpolated to another size.
-        mean: Mean of the input's colours, from 0 to 1; that of the weights without it.
-        std: Standard deviation of the input's colours; that of the weights without it.
-        interpolation: How an image is resized; as the weights have it without it.
+        size: Height and width of the input in pixels; by default the size of the weights. Learned positions
+            are interpolated to another size.
+        mean: Mean of the input's colours, from 0 to 1; by default that of the weights.
+        std: Standard deviation of the input's colours; by default that of the weights.
+        interpolation: How an image is resized; by default as the weights declare.
     """
 
     requires: ClassVar[Mapping[str, str]] = {"timm": "remgcl[timm]"}

@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class TinyTower(VisionTower):
-    """A strided convolutional net with random weights, minutes of training on a CPU.
+    """A strided convolutional net with random weights, trained in minutes on a CPU.
 
     Each stage is a 3 x 3 convolution with a stride, batch normalisation and
-    GELU. At the end come layer normalisation and a learned embedding of the
-    place.
+    GELU. Layer normalisation and a learned position embedding follow.
 
     Attributes:
         size: Height and width of the input in pixels.

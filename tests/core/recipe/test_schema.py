@@ -98,7 +98,7 @@ def test_keys_carry_documentation_defaults_and_bounds(engine: Engine) -> None:
     assert definition["properties"]["temperature"] == {
         "type": "number",
         "exclusiveMinimum": 0,
-        "description": "What similarities are divided by.",
+        "description": "Divisor of the similarities.",
         "default": 0.07,
     }
     assert definition["properties"]["objective"]["enum"] == ["alignment", "infonce", "sigmoid"]

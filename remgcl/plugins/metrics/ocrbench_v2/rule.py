@@ -44,9 +44,10 @@ WITHOUT_RULE = ("text spotting en",)
 class OcrBenchV2(Metric):
     """The score of a question by its field `question_type` (or `type`), with `eval`, `question` and `bbox` where used.
 
-    The headline is the mean of the groups' means, of English and Chinese questions apart. Where the published
-    scorer raises, the score is 0. Types that are measured by BLEU and METEOR need NLTK with WordNet, and jieba for
-    Chinese: ``pip install "remgcl[ocrbench-v2]"``. Text spotting has no rule here.
+    The headline is the mean of the groups' means, separately for English and Chinese questions. If
+    the published scorer raises an error, the score is 0. Types that are measured by BLEU and METEOR
+    need NLTK with WordNet, and jieba for Chinese: ``pip install "remgcl[ocrbench-v2]"``. Text
+    spotting has no rule here.
 
     Source: MultimodalOCR, `OCRBench_v2/eval_scripts/eval.py` and `get_score.py`.
     """
