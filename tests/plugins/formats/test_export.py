@@ -32,7 +32,7 @@ def test_an_export_is_read_again_and_gives_the_recorded_tokens(
 ) -> None:
     export(imported(shared / "golden" / "p14" / "llava-tiny"), "transformers-llava", tmp_path / "out", engine=engine)
     difference, same = compare(imported(tmp_path / "out", "again"), shared / "golden" / "hf-p14")
-    assert difference < 2e-5
+    assert difference < 4e-5
     assert same == 1
 
 

@@ -17,7 +17,7 @@ def test_an_original_folder_computes_what_was_recorded(
     golden: Path, shared: Path, imported: Imported, compare: Compare
 ) -> None:
     difference, same = compare(imported(golden / "llava-tiny"), shared / "golden" / f"hf-{golden.name}")
-    assert difference < 2e-5
+    assert difference < 4e-5
     assert same == 1
 
 
@@ -66,6 +66,6 @@ def test_every_layout_of_transformers_is_read(  # noqa: PLR0913, PLR0917 - fixtu
     save_file({name: tensors[bare(name)] for name in names}, source / "model.safetensors")
     run = imported(source)
     difference, same = compare(run, folder)
-    assert difference < 2e-5
+    assert difference < 4e-5
     assert same == 1
     assert json.loads((run / "import/model/backbone/config.json").read_text("utf-8"))["vocab_size"] == 32000

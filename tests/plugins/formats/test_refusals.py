@@ -70,7 +70,7 @@ def test_pickled_shards_are_read_and_a_missing_one_is_named(
 ) -> None:
     shards(source)
     difference, same = compare(imported(source), shared / "golden" / "hf-p16")
-    assert difference < 2e-5
+    assert difference < 4e-5
     assert same == 1
     (source / "pytorch_model-00002-of-00002.bin").unlink()
     with pytest.raises(WeightsError, match=r"lacks shards .* there is no 'pytorch_model-00002-of-00002\.bin'"):
