@@ -5,10 +5,13 @@ This is the public API: all that a plugin may import.
 
 from typing import TYPE_CHECKING
 
+from remgcl.core.chat.batches import in_batches
+from remgcl.core.chat.images import data_url
 from remgcl.core.data.surrogates import half_pair, without_half_pairs
 from remgcl.core.data.tokens import token_spans
 from remgcl.core.engine import Engine
 from remgcl.core.errors import (
+    ChatError,
     DataError,
     Fault,
     FaultsError,
@@ -28,6 +31,7 @@ from remgcl.core.files.images import LARGEST_IMAGE, ImageFolder
 from remgcl.core.files.regular import read_regular
 from remgcl.core.files.tensors import StoredTensor, read_file, read_folder, short, stored, write_file
 from remgcl.core.files.weights import read_json, reading_weights, verify_weights
+from remgcl.core.inference.identity import identity_of
 from remgcl.core.inference.load import load
 from remgcl.core.model.gradients import GradientNorms
 from remgcl.core.model.ranks import gather
@@ -36,6 +40,11 @@ from remgcl.core.parts import (
     Backbone,
     BackboneSpec,
     Census,
+    Chat,
+    ChatModel,
+    ChatReply,
+    ChatRequest,
+    ChatUsage,
     Dataset,
     Executor,
     ExportedModel,
@@ -81,6 +90,12 @@ __all__ = [
     "BackboneSpec",
     "Batch",
     "Census",
+    "Chat",
+    "ChatError",
+    "ChatModel",
+    "ChatReply",
+    "ChatRequest",
+    "ChatUsage",
     "DataError",
     "Dataset",
     "Engine",
@@ -134,11 +149,14 @@ __all__ = [
     "WeightsError",
     "cores",
     "culprit",
+    "data_url",
     "draw",
     "exact_match",
     "gather",
     "half_pair",
     "hookimpl",
+    "identity_of",
+    "in_batches",
     "listed",
     "load",
     "mean",

@@ -12,9 +12,10 @@ import attrs
 import pytest
 
 import remgcl
+import remgcl.inference
 import remgcl.training
 
-ROOTS = {"remgcl": remgcl, "remgcl.training": remgcl.training}
+ROOTS = {"remgcl": remgcl, "remgcl.inference": remgcl.inference, "remgcl.training": remgcl.training}
 ROOT = Path(remgcl.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 PLUGINS = sorted(ROOT.glob("plugins/*/*.py"))

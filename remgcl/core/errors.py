@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import Literal
 
 from attrs import frozen
 
@@ -35,6 +36,31 @@ class RequestError(RemgclError):
 
 class RunError(RemgclError):
     """A run folder cannot be used, or a run cannot go on."""
+
+
+class ChatError(RemgclError):
+    """A chat model did not answer a request.
+
+    Attributes:
+        kind: What to do about it. ``busy``: wait and send the request again, it was not looked at. ``failed``: the
+            request may succeed if it is sent again. ``refused``: this request will fail again, others may not.
+            ``denied``: every request will fail, such as for want of a key.
+        wait: Seconds that the model asks to wait, where it is busy and says so.
+    """
+
+    def __init__(
+        self, what: str, kind: Literal["busy", "failed", "refused", "denied"] = "failed", wait: float | None = None
+    ) -> None:
+        """Say what happened.
+
+        Args:
+            what: What happened, in the words of the model or of the client.
+            kind: What to do about it.
+            wait: Seconds to wait.
+        """
+        self.kind = kind
+        self.wait = wait
+        super().__init__(what)
 
 
 @frozen

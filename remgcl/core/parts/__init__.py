@@ -8,6 +8,7 @@ other heavy library: such imports belong inside `build` and its like.
 """
 
 from remgcl.core.parts.backbone import Backbone, BackboneSpec
+from remgcl.core.parts.chat_model import Chat, ChatModel, ChatReply, ChatRequest, ChatUsage
 from remgcl.core.parts.dataset import Census, Dataset, Samples
 from remgcl.core.parts.executor import Executor, Submit, Task
 from remgcl.core.parts.format import ExportedModel, Format, Published, PublishedPart
@@ -29,6 +30,11 @@ __all__ = [
     "Backbone",
     "BackboneSpec",
     "Census",
+    "Chat",
+    "ChatModel",
+    "ChatReply",
+    "ChatRequest",
+    "ChatUsage",
     "Dataset",
     "Executor",
     "ExportedModel",

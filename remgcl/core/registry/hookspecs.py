@@ -16,6 +16,7 @@ import pluggy
 
 from remgcl.core.parts import (
     Backbone,
+    ChatModel,
     Dataset,
     Executor,
     Format,
@@ -85,6 +86,11 @@ def remgcl_register_losses() -> Mapping[str, type[Loss]]:  # type: ignore[empty-
 @hookspec
 def remgcl_register_metrics() -> Mapping[str, type[Metric]]:  # type: ignore[empty-body]
     """Name metrics: a prediction and its true answers to a score, as a published scorer does."""
+
+
+@hookspec
+def remgcl_register_chat_models() -> Mapping[str, type[ChatModel]]:  # type: ignore[empty-body]
+    """Name chat models: messages with images to text."""
 
 
 @hookspec
