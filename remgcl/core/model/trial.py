@@ -12,8 +12,11 @@ from remgcl.core.errors import RunError
 if TYPE_CHECKING:
     from torch import nn
 
-TOKENS, NEW = 12, 2
-"""Tokens of the prompt, and of the answer."""
+TOKENS = 12
+"""Tokens of the prompt."""
+
+ANSWER = {"max_new_tokens": 2, "do_sample": False}
+"""How the answer is generated."""
 
 TOLERANCE = 1e-3
 """Most by which logits may differ, as a share of the largest."""
@@ -21,11 +24,13 @@ TOLERANCE = 1e-3
 FAILURES = (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError)
 
 
-def try_backbone(backbone: nn.Module) -> None:
+def try_backbone(backbone: nn.Module, *, whole: bool = False) -> None:
     """Run a small language model of transformers from embeddings, where it runs from ids.
 
     Args:
         backbone: The model, with random weights; it is changed.
+        whole: Whether it has the shape of the model it stands for, so that what
+            fails from ids fails in that model too.
 
     Raises:
         RunError: It fails from embeddings, computes something else from them
@@ -41,8 +46,11 @@ def try_backbone(backbone: nn.Module) -> None:
         try:
             with torch.no_grad():
                 due = model(input_ids=ids, attention_mask=present, use_cache=False).logits  # [1, T, V]
-        except FAILURES:
-            return  # what is wrong has nothing to do with embeddings
+            model.generate(input_ids=ids, attention_mask=present, **ANSWER)
+        except FAILURES as error:
+            if whole:
+                raise _cannot("cannot run", error) from error
+            return  # what is wrong may be that it is small
         known = model.get_input_embeddings()(ids).detach()  # [1, T, D]
         image = known.clone().normal_(std=float(known.std()))
         got = _attempt("cannot run from embeddings", lambda: _step(model, known, present))
@@ -54,7 +62,7 @@ def try_backbone(backbone: nn.Module) -> None:
         _attempt("cannot run from the embeddings of an image", lambda: _step(model, image, present))
         _attempt(
             "cannot generate from embeddings",
-            lambda: model.generate(inputs_embeds=image, attention_mask=present, max_new_tokens=NEW, do_sample=False),
+            lambda: model.generate(inputs_embeds=image, attention_mask=present, **ANSWER),
         )
 
 
@@ -77,5 +85,9 @@ def _attempt(what: str, run: Any) -> Any:  # noqa: ANN401 - whatever it returns
     try:
         return run()
     except FAILURES as error:
-        first = (str(error) or type(error).__name__).splitlines()[0]
-        raise RunError(f"{what}; {first}") from error
+        raise _cannot(what, error) from error
+
+
+def _cannot(what: str, error: Exception) -> RunError:
+    first = (str(error) or type(error).__name__).splitlines()[0]
+    return RunError(f"{what}; {first}")

@@ -22,7 +22,7 @@ def try_backbone_of(recipe: Recipe, spec: BackboneSpec, attempt: Attempt, once: 
         once: Recalls what other plans found.
     """
     part = recipe.backbone
-    attempt("backbone", lambda: once(("trial", part), partial(_try_in_small, part)))
+    attempt("backbone", lambda: once(("trial", part), partial(_try_in_small, part, spec)))
     for key, stage in recipe.stages.items():
         if stage.validation and spec.max_length is not None:
             new = stage.validation.max_new_tokens
@@ -32,12 +32,13 @@ def try_backbone_of(recipe: Recipe, spec: BackboneSpec, attempt: Attempt, once: 
                 attempt(at, partial(_refuse, new, stage.max_length, spec.max_length))
 
 
-def _try_in_small(part: Backbone) -> None:
-    small = part.build_miniature()
+def _try_in_small(part: Backbone, spec: BackboneSpec) -> None:
+    small: Any = part.build_miniature()
     if small is not None:
         from remgcl.core.model.trial import try_backbone
 
-        try_backbone(small)
+        shape = small.get_input_embeddings().embedding_dim, getattr(small.config, "num_hidden_layers", None)
+        try_backbone(small, whole=shape == (spec.width, spec.layers))
 
 
 def _refuse(new: int, prompt: int, most: int) -> None:

@@ -16,6 +16,9 @@ from remgcl.core.samples import Turn
 Attempt: TypeAlias = Callable[[str, Callable[[], Any]], Any]
 """Calls a function that may raise faults of a key."""
 
+SAID = ("It says: open.", "a", "<think>\nIt hangs on a door.\n</think>\n\nIt says: open.")
+"""Answers that a template is tried on: templates may write a thought anew, or add one."""
+
 
 def try_out(recipe: Recipe, tower: TowerSpec, backbone: BackboneSpec, attempt: Attempt, *, counted: bool) -> None:
     """Try the parts of third parties that a recipe names.
@@ -122,11 +125,13 @@ def _try_filter(chosen: TextFilter, recipe: Recipe) -> None:
 
 
 def _try_template(template: Template, recipe: Recipe) -> None:
-    """Let a template write a question about an image with its answer, and the question alone."""
+    """Let a template write one question and two, each with its answer and without the last."""
     tokenizer = _tokenizer(recipe)
-    asked = Turn("user", "What does the sign say?", image=True)
-    template.render((asked, Turn("assistant", "It says: open.")), tokenizer)
-    template.render((asked,), tokenizer)
+    for said in SAID:
+        one = (Turn("user", "What does the sign say?", image=True), Turn("assistant", said))
+        two = (*one, Turn("user", "In which colour?"), Turn("assistant", said))
+        for turns in (one, one[:-1], two, two[:-1]):
+            template.render(turns, tokenizer)
 
 
 def _tokenizer(recipe: Recipe) -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped

@@ -9,7 +9,7 @@ from attrs import frozen
 from remgcl import Backbone, BackboneSpec, WeightsError, reading_weights, verify_installed, verify_weights
 from remgcl.plugins.backbones import xformers
 from remgcl.plugins.backbones.miniature import miniature
-from remgcl.plugins.backbones.suitable import verify_suitable
+from remgcl.plugins.backbones.suitable import attention_of, verify_suitable
 from remgcl.plugins.backbones.tokenizer import read_tokenizer
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ class CausalLM(Backbone):
     Attributes:
         weights: Folder or hub id.
         tokenizer: Folder or hub id of the tokenizer; by default that of the weights.
-        attention: The implementation of attention; ``flash_attention_2`` needs
+        attention: The implementation of attention. Models without ``sdpa``,
+            such as Gemma 2, use ``eager`` instead; ``flash_attention_2`` needs
             the extra ``flash-attn``, ``xformers`` the extra of that name.
         lora: Adapters that are trained in its place; by default the whole backbone is trained.
         quantize: Bits of a frozen weight below the adapters (QLoRA); needs ``lora`` and the extra ``qlora``.
@@ -63,6 +64,7 @@ class CausalLM(Backbone):
             verify_installed("bitsandbytes", f"quantize = {self.quantize}", "remgcl[qlora]")
         verify_weights(self.weights)
         verify_suitable(self.weights, self._config())
+        attention_of(self._config(), self.attention)
 
     @property
     def restorable(self) -> bool:
@@ -80,14 +82,15 @@ class CausalLM(Backbone):
 
         if self.attention == xformers.NAME:
             xformers.register()
+        attention = attention_of(self._config(), self.attention)
         with reading_weights(self.weights):
             if not pretrained:
                 return AutoModelForCausalLM.from_config(  # type: ignore[no-any-return]
-                    self._config(), attn_implementation=self.attention, dtype=torch.float32, trust_remote_code=False
+                    self._config(), attn_implementation=attention, dtype=torch.float32, trust_remote_code=False
                 )
             model, report = AutoModelForCausalLM.from_pretrained(
                 self.weights,
-                attn_implementation=self.attention,
+                attn_implementation=attention,
                 dtype=torch.float32,
                 quantization_config=self._quantization(),
                 trust_remote_code=False,

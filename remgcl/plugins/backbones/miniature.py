@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 LAYERS = 2
+"""Fewest layers of a miniature; it has more where that takes one of each kind."""
 
 MOST = 50_000_000
 """Most parameters of a miniature, which take a second to make."""
@@ -33,7 +34,7 @@ SMALL = {
 def miniature(config: Any) -> nn.Module | None:  # noqa: ANN401 - transformers' configurations are untyped
     """Make a small random model of the class that a configuration names.
 
-    First its layers are cut to two; if that is still large, its widths too.
+    First its layers are cut to two, or to one of each kind; if that is still large, its widths too.
 
     Args:
         config: The configuration of a language model.
@@ -61,15 +62,23 @@ def miniature(config: Any) -> nn.Module | None:  # noqa: ANN401 - transformers' 
 
 
 def _shallow(config: Any) -> Any:  # noqa: ANN401 - as above
-    """Keep two layers, and of what a configuration lists by layer the first two."""
+    """Keep the first layers, two or one of each kind, and of what a configuration lists by layer as many."""
     small, layers = deepcopy(config), config.num_hidden_layers
-    if layers <= LAYERS:
+    by_layer = {key: value for key, value in config.to_dict().items() if _lists(value, layers)}
+    told = (*by_layer.values(), getattr(config, "layer_types", None))
+    kinds = [value for value in told if _lists(value, layers, str)]
+    depth = max(LAYERS, *(1 + names.index(kind) for names in kinds for kind in set(names)), 0)
+    if layers <= depth:
         return small
-    for key, value in config.to_dict().items():
-        if isinstance(value, list | str) and len(value) == layers and key in vars(small):
-            setattr(small, key, value[:LAYERS])
-    small.num_hidden_layers = LAYERS
+    for key in by_layer.keys() & vars(small).keys():
+        setattr(small, key, by_layer[key][:depth])
+    small.num_hidden_layers = depth
     return small
+
+
+def _lists(value: object, layers: int, kind: type = object) -> bool:
+    """Whether a value of a configuration lists something by layer."""
+    return isinstance(value, list) and len(value) == layers and all(isinstance(each, kind) for each in value)
 
 
 def _narrow(config: Any) -> Any:  # noqa: ANN401 - as above

@@ -8,6 +8,47 @@ from typing import Any
 from remgcl import WeightsError
 
 
+def class_of(config: Any) -> Any:  # noqa: ANN401 - transformers' classes are untyped
+    """Find the class of language models that a configuration builds, or None; it is not built.
+
+    Args:
+        config: The configuration.
+    """
+    from transformers import AutoModelForCausalLM
+
+    kind = AutoModelForCausalLM._model_mapping.get(type(config), None)  # noqa: SLF001 - there is no public way
+    return kind[0] if isinstance(kind, tuple) else kind
+
+
+def attention_of(config: Any, wanted: str) -> str:  # noqa: ANN401 - as above
+    """Choose the implementation of attention: where a model has no ``sdpa``, ``eager``.
+
+    Args:
+        config: The model's configuration.
+        wanted: The implementation that is asked for.
+
+    Raises:
+        WeightsError: The model has no such implementation, and ``sdpa`` was not asked for.
+    """
+    kind = class_of(config)
+    if kind is None or wanted == "eager":
+        return wanted
+    there = {
+        "eager": True,
+        "sdpa": kind._supports_sdpa,  # noqa: SLF001 - there is no public way
+        "flash_attention_2": kind._supports_flash_attn,  # noqa: SLF001 - as above
+        "xformers": kind._supports_sdpa and kind._supports_attention_backend,  # noqa: SLF001 - as above
+    }
+    if there[wanted]:
+        return wanted
+    if wanted == "sdpa":
+        return "eager"
+    known = " and ".join(name for name, supported in there.items() if supported)
+    raise WeightsError(
+        f"attention: {wanted!r} is not implemented for {kind.__name__} of transformers; there is {known}"
+    )
+
+
 def verify_suitable(weights: str, config: Any) -> None:  # noqa: ANN401 - transformers' configurations are untyped
     """Make sure that a model is a language model that needs nothing but embeddings.
 
@@ -18,7 +59,6 @@ def verify_suitable(weights: str, config: Any) -> None:  # noqa: ANN401 - transf
     Raises:
         WeightsError: It is a multimodal model, needs more than embeddings, or cannot generate from them.
     """
-    from transformers import AutoModelForCausalLM
 
     def refuse(key: str, what: str) -> WeightsError:
         return WeightsError(f"weights {weights!r}: config.json: {key}: {getattr(config, key)!r} {what}")
@@ -42,8 +82,7 @@ def verify_suitable(weights: str, config: Any) -> None:  # noqa: ANN401 - transf
             "word_embed_proj_dim",
             f"is not the width of the layers, where losses compare; there is hidden_size {config.hidden_size}",
         )
-    kind = AutoModelForCausalLM._model_mapping.get(type(config), None)  # noqa: SLF001 - the class without building it
-    kind = kind[0] if isinstance(kind, tuple) else kind
+    kind = class_of(config)
     if kind is not None and "inputs_embeds" not in signature(kind.prepare_inputs_for_generation).parameters:
         raise refuse(
             "model_type",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from itertools import accumulate
 from typing import Any, ClassVar
 
 from attrs import field, frozen
@@ -14,11 +16,17 @@ from remgcl import Piece, Template, Turn, WeightsError
 MARK = "\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}image\N{MATHEMATICAL RIGHT WHITE SQUARE BRACKET}"
 """Stands for the image while a template is rendered."""
 
+END = "\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}end\N{MATHEMATICAL RIGHT WHITE SQUARE BRACKET}"
+"""Stands behind each answer while its end is looked for."""
+
 THOUGHT = "</think>"
 """Ends what templates take out of an answer, or write anew."""
 
-TODAY = re.compile(r"""strftime_now\(\s*(?P<quote>['"])(?P<form>.*?)(?P=quote)\s*\)""")
-"""How a template asks for today's date."""
+TODAY, UNDATED = "strftime_now", "no date is set"
+"""What transformers lets a template call for today's date, and what is raised by a call without a date."""
+
+FORMS = (*(f"%{flag}{letter}" for flag in ("", "-") for letter in "aAbBcdDeFGgHhIjklMmnPpRrSsTtUuVWwXxYyZz"), "%%")
+"""The directives of `strftime`."""
 
 Messages = Sequence[Mapping[str, str]]
 
@@ -57,15 +65,16 @@ class Chat(Template):
         _verify(turns, whole)
         answers = [place for place, turn in enumerate(turns) if turn.role == "assistant"]
         starts = [self._start(messages, place, whole, tokenizer) for place in answers]
+        ends = self._ends(turns, messages, whole, tokenizer)
         ending = _ending(tokenizer)
         closed = not answers or self._closes(turns[: answers[0] + 1], messages, ending, tokenizer)
         pieces: list[Piece] = []
         at = 0
         for place, start, limit in zip(answers, starts, [*starts, len(whole)][1:], strict=True):
             pieces += _shown(whole[at:start])
-            at = _end(turns[place], place, whole[:limit], start)
-            found = ending.search(whole, at) if closed and not turns[place].text else ending.match(whole, at)
-            at = found.end() if closed and found else at
+            at = _end(turns[place], place, whole[start : ends.get(place, start)], start)
+            if closed and (found := _found(ending, whole, at, limit, certain=place in ends)):
+                at = found.end()
             added = ""
             if not closed and place == len(turns) - 1:
                 at, added = len(whole), _added(tokenizer)
@@ -86,20 +95,27 @@ class Chat(Template):
                 chat_template=self._dated(tokenizer.get_chat_template()),
             )
         except TemplateError as error:
+            if str(error) == UNDATED:
+                raise WeightsError(
+                    "template 'chat': the tokenizer's template writes today's date, so that texts would change from "
+                    "day to day; give one: date = '2024-07-26'"
+                ) from None
             raise WeightsError(f"template 'chat': the tokenizer's template refuses the conversation; {error}") from None
         return text
 
     def _dated(self, template: str) -> str:
-        """Write the date that is set wherever a template asks for today's."""
-        if not TODAY.search(template):
+        """Let a template call for the date that is set in place of today's, however it does so."""
+        if TODAY not in template:
             return template
-        if self.date is None:
-            raise WeightsError(
-                "template 'chat': the tokenizer's template writes today's date, so that texts would change from day to "
-                "day; give one: date = '2024-07-26'"
+        written = f"{{{{ raise_exception({UNDATED!r}) }}}}"
+        if self.date is not None:
+            day = date.fromisoformat(self.date)
+            known = json.dumps({form: day.strftime(form) for form in FORMS})
+            written = (
+                f"{{% set ns = namespace(text=form) %}}{{% for asked, shown in {known}.items() %}}"
+                "{% set ns.text = ns.text | replace(asked, shown) %}{% endfor %}{{ ns.text }}"
             )
-        day = date.fromisoformat(self.date)
-        return TODAY.sub(lambda asked: repr(day.strftime(asked["form"])), template)
+        return f"{{% macro {TODAY}(form) %}}{written}{{% endmacro %}}\n{template}"
 
     def _start(self, messages: Messages, place: int, whole: str, tokenizer: Any) -> int:  # noqa: ANN401 - as above
         """Find where an answer is learned from: the end of its prompt."""
@@ -111,12 +127,29 @@ class Chat(Template):
             )
         return len(prompt)
 
+    def _ends(self, turns: Sequence[Turn], messages: Messages, whole: str, tokenizer: Any) -> dict[int, int]:  # noqa: ANN401 - as above
+        """Find where each answer ends, by a mark behind its text; one without a text may have no such place."""
+        answers = [place for place, turn in enumerate(turns) if turn.role == "assistant"]
+        for marked in (answers, [place for place in answers if _spoken(turns[place])]):
+            if not marked:
+                continue
+            shown = [
+                {**message, "content": _marked(message["content"])} if place in marked else message
+                for place, message in enumerate(messages)
+            ]
+            parts = self._write(shown, tokenizer).split(END)
+            if len(parts) == len(marked) + 1 and "".join(parts) == whole:
+                return dict(zip(marked, accumulate(map(len, parts)), strict=False))
+        if marked:
+            raise _changed(marked[0])
+        return {}
+
     def _closes(self, turns: Sequence[Turn], messages: Messages, ending: re.Pattern[str], tokenizer: Any) -> bool:  # noqa: ANN401 - as above
         """Tell whether a special token ends an answer that nothing follows."""
-        text = self._write(messages[: len(turns)], tokenizer)
-        place = len(turns) - 1
-        at = _end(turns[-1], place, text, self._start(messages, place, text, tokenizer))
-        return bool(ending.search(text, at) if not turns[-1].text else ending.match(text, at))
+        text, place = self._write(messages[: len(turns)], tokenizer), len(turns) - 1
+        known = self._ends(turns, messages[: len(turns)], text, tokenizer).get(place)
+        at = self._start(messages, place, text, tokenizer) if known is None else known
+        return _found(ending, text, at, len(text), certain=known is not None) is not None
 
 
 def _verify(turns: Sequence[Turn], whole: str) -> None:
@@ -132,14 +165,27 @@ def _verify(turns: Sequence[Turn], whole: str) -> None:
         at = found + len(turn.text.strip())
 
 
-def _end(turn: Turn, place: int, text: str, start: int) -> int:
-    """Find where what the assistant says ends; templates may trim it, and write its thought anew."""
-    said = turn.text.strip()
-    for shown in (said, said.rpartition(THOUGHT)[2].strip()):
-        found = text.find(shown, start)
-        if found >= 0:
-            return found + len(shown)
-    raise _changed(place)
+def _marked(text: str) -> str:
+    """Put a mark behind a text, before its last white space, which templates may trim."""
+    said = text.rstrip()
+    return said + END + text[len(said) :]
+
+
+def _spoken(turn: Turn) -> str:
+    """Give what is said aloud: what follows a thought."""
+    return turn.text.rpartition(THOUGHT)[2].strip()
+
+
+def _end(turn: Turn, place: int, written: str, start: int) -> int:
+    """Make sure that an answer is written as it is, but for its thought, and give its end."""
+    if not written.endswith((turn.text.strip(), _spoken(turn))):
+        raise _changed(place)
+    return start + len(written)
+
+
+def _found(ending: re.Pattern[str], text: str, at: int, limit: int, *, certain: bool) -> re.Match[str] | None:
+    """Find the special token right behind an answer, or the first where it is not certain where the answer ends."""
+    return ending.match(text, at, limit) if certain else ending.search(text, at, limit)
 
 
 def _changed(place: int) -> WeightsError:

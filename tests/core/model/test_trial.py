@@ -54,7 +54,21 @@ def test_what_fails_from_embeddings_is_told_with_its_reason(method: str, what: s
         try_backbone(model)
 
 
-def test_a_model_that_fails_from_ids_too_is_not_judged() -> None:
+def test_a_model_that_fails_from_ids_too_is_judged_only_in_its_own_shape() -> None:
     model = small()
     model.forward = lambda **_: 1 / torch.zeros(0)[0]
     try_backbone(model)
+    with pytest.raises(RunError, match=r"^cannot run; index 0 is out of bounds"):
+        try_backbone(model, whole=True)
+
+
+def test_a_small_model_that_cannot_generate_from_ids_either_is_not_judged() -> None:
+    model = small()
+
+    def fails(**_: object) -> None:
+        raise ValueError("no layer of attention")
+
+    model.generate = fails
+    try_backbone(model)
+    with pytest.raises(RunError, match=r"^cannot run; no layer of attention"):
+        try_backbone(model, whole=True)

@@ -10,7 +10,7 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 from remgcl import WeightsError
 from remgcl.core.model.trial import try_backbone
 from remgcl.plugins.backbones import CausalLM
-from remgcl.plugins.backbones.suitable import verify_suitable
+from remgcl.plugins.backbones.suitable import attention_of, verify_suitable
 
 SHAPE = {
     "vocab_size": 264,
@@ -48,6 +48,7 @@ def config(kind: str, **more: Any) -> Any:  # noqa: ANN401 - settings of any con
             "'qwen2_vl' is a multimodal model around",
         ),
         (lambda: config("gemma3n_text", num_hidden_layers=2), "hidden_size_per_layer_input", "256 means that every"),
+        (lambda: config("gemma4_text"), "hidden_size_per_layer_input", "256 means that every"),
         (lambda: config("opt", word_embed_proj_dim=16), "word_embed_proj_dim", "16 is not the width of the layers, "),
         (
             lambda: config("bamba", mamba_n_heads=4, mamba_d_head=16),
@@ -57,7 +58,7 @@ def config(kind: str, **more: Any) -> Any:  # noqa: ANN401 - settings of any con
         (lambda: config("falcon_h1"), "model_type", "'falcon_h1' cannot answer"),
         (CONFIG_MAPPING["nemotron_h"], "model_type", "'nemotron_h' cannot answer"),
     ],
-    ids=["gemma3", "llava", "qwen2_vl", "gemma3n", "opt-350m", "bamba", "falcon_h1", "nemotron_h"],
+    ids=["gemma3", "llava", "qwen2_vl", "gemma3n", "gemma4", "opt-350m", "bamba", "falcon_h1", "nemotron_h"],
 )
 def test_what_cannot_be_a_backbone_is_refused_with_the_key_that_says_so(
     made: Callable[[], Any], key: str, what: str
@@ -90,6 +91,43 @@ def test_language_models_are_suitable_and_stand_the_trial_in_small(kind: str, tm
     assert small is not None
     assert small.config.num_hidden_layers == 2
     try_backbone(small)
+
+
+@pytest.mark.parametrize(
+    ("kind", "layers"), [("qwen3_next", 4), ("gpt_oss", 2), ("gemma3_text", 6), ("recurrent_gemma", 3), ("llama", 2)]
+)
+def test_a_miniature_has_a_layer_of_each_kind(kind: str, layers: int, tmp_path: Path) -> None:
+    """Two layers of Qwen3-Next have no attention, without which nothing generates."""
+    made = CONFIG_MAPPING[kind]()
+    made.save_pretrained(tmp_path)
+    small = CausalLM(weights=str(tmp_path)).build_miniature()
+    assert small is not None
+    assert small.config.num_hidden_layers == layers
+    try_backbone(small)
+
+
+def test_a_word_as_long_as_there_are_layers_is_no_list_of_layers(tmp_path: Path) -> None:
+    config("llama", num_hidden_layers=4).save_pretrained(tmp_path)  # "silu"
+    small = CausalLM(weights=str(tmp_path)).build_miniature()
+    assert small is not None
+    assert small.config.hidden_act == "silu"
+
+
+@pytest.mark.parametrize("kind", ["gemma2", "gpt_oss"])
+def test_a_model_without_sdpa_attends_eagerly_and_names_what_there_is(kind: str, tmp_path: Path) -> None:
+    made = config(kind, num_hidden_layers=2)
+    AutoModelForCausalLM.from_config(made).save_pretrained(tmp_path)
+    part = CausalLM(weights=str(tmp_path))
+    part.verify()
+    for built in (part.build(), part.build(pretrained=False)):
+        assert built.config._attn_implementation == "eager"
+    with pytest.raises(WeightsError, match=r"^attention: 'xformers' is not implemented for \w+ForCausalLM of transfor"):
+        attention_of(made, "xformers")
+
+
+def test_attention_is_the_one_that_is_asked_for_where_the_model_has_it() -> None:
+    for wanted in ("sdpa", "eager", "flash_attention_2", "xformers"):
+        assert attention_of(config("llama"), wanted) == wanted
 
 
 def test_a_large_model_is_tried_in_small(tmp_path: Path) -> None:

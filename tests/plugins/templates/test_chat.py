@@ -1,6 +1,7 @@
 """The chat template that comes with a tokenizer."""
 
 import copy
+import re
 from collections.abc import Callable
 
 import pytest
@@ -162,6 +163,22 @@ def test_a_thought_that_the_template_writes_is_learned_behind_the_prompt(
     )
 
 
+SHORT = ("n", "k", "1", "think", "assistant", "<", "user", "|", "im_end", ">")
+
+
+@pytest.mark.parametrize("answer", SHORT)
+@pytest.mark.parametrize("template", ["thinking", "blocks", "a token only added"])
+def test_an_answer_that_the_template_also_writes_by_itself_is_learned_where_it_is_said(
+    answer: str, template: str, write: Write, chatting: Give
+) -> None:
+    turns = (Turn("user", answer), Turn("assistant", answer), Turn("user", answer), Turn("assistant", answer))
+    tokenizer = chatting({**TEMPLATES, "thinking": THINKING}[template])
+    written = write(Chat(), turns, tokenizer)
+    end = "<|end|>" if template == "a token only added" else "<|im_end|>"
+    thought = "<think>\n\n</think>\n\n" if template == "thinking" else ""
+    assert re.findall(r"\{(.*?)\}", written, re.DOTALL) == [answer + end, thought + answer + end]
+
+
 def test_answers_that_end_where_the_next_role_begins_learn_the_end_of_a_sequence(
     write: Write, two: tuple[Turn, ...], chatting: Give
 ) -> None:
@@ -191,6 +208,34 @@ def test_a_template_that_cannot_be_trained_with_is_refused(
 ) -> None:
     with pytest.raises(WeightsError, match=f"^template 'chat': the tokenizer's template .*{message}"):
         write(Chat(), one, chatting(template))
+
+
+@pytest.mark.parametrize(
+    ("call", "written"),
+    [
+        ("{% set form = '%d %b %Y' %}{{ strftime_now(form) }}", "26 Jul 2024"),
+        ("{% set now = strftime_now %}{{ now('%-d. %m.') }}", "26. 07."),
+        ("{{ strftime_now('%Y' + '-%m') }}", "2024-07"),
+        ('{{ strftime_now("100 %% on %A") }}', "100 % on Friday"),
+        ("{% macro day() %}{{ strftime_now('%j') }}{% endmacro %}{{ day() }}", "208"),
+        ("{{ strftime_now('%d') if strftime_now is defined }}", "26"),
+    ],
+)
+def test_every_way_to_ask_for_the_date_gives_the_one_that_is_set(
+    call: str, written: str, write: Write, one: tuple[Turn, ...], chatting: Give
+) -> None:
+    dated = chatting(f"{call} " + TEMPLATES["trimmed"])
+
+    assert write(Chat(date="2024-07-26"), one, dated).startswith(f"{written} USER: ")
+    with pytest.raises(WeightsError, match=r"writes today's date, .*; give one: date = '2024-07-26'$"):
+        write(Chat(), one, dated)
+
+
+def test_a_date_that_is_never_written_needs_no_setting(write: Write, one: tuple[Turn, ...], chatting: Give) -> None:
+    template = "  {% if tools %}{{ strftime_now('%d') }}{% endif %}\n" + TEMPLATES["trimmed"]
+    tokenizer = chatting(template)
+
+    assert write(Chat(), one, tokenizer) == write(Chat(), one, chatting(TEMPLATES["trimmed"]))
 
 
 def test_a_date_is_a_setting(write: Write, one: tuple[Turn, ...], chatting: Give) -> None:
