@@ -15,6 +15,7 @@ from torch import Tensor
 
 from remgcl.core.errors import PluginError
 from remgcl.core.features import Features, Regions
+from remgcl.core.model.ranks import gatherings
 from remgcl.core.registry.culprit import named
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ def try_loss(loss: Loss, tower: TowerSpec, width: int) -> None:
 
 
 def needs(loss: Loss, tower: TowerSpec, width: int) -> Iterator[str]:
-    """Name what a loss cannot do without: ``images``, ``regions``, or ``samples`` beside each other in a batch.
+    """Name what a loss cannot do without: ``images``, ``regions``, ``samples`` beside each other in a batch.
+
+    Where it joins the rows of all ranks, samples of other ranks do as well;
+    where it does not, there is ``own samples`` too.
 
     Args:
         loss: The loss.
@@ -71,9 +75,12 @@ def needs(loss: Loss, tower: TowerSpec, width: int) -> Iterator[str]:
             yield "images"
         alone = random_features(tower, width, samples=1)
         sides = [alone.patches, alone.answer, alone.regions.text]
-        term = loss.build(width)(alone)
+        with gatherings() as calls:
+            term = loss.build(width)(alone)
         if not any(grad is not None and grad.any() for grad in torch.autograd.grad(term, sides, allow_unused=True)):
             yield "samples"
+            if not calls:
+                yield "own samples"
 
 
 def _without_regions(features: Features) -> Features:

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_CALLS: ContextVar[list[int] | None] = ContextVar("calls", default=None)
+
+
+@contextmanager
+def gatherings() -> Iterator[list[int]]:
+    """Note each call of `gather`: how many tensors it joins."""
+    calls: list[int] = []
+    token = _CALLS.set(calls)
+    try:
+        yield calls
+    finally:
+        _CALLS.reset(token)
 
 
 def gather(*tensors: Tensor) -> tuple[list[Tensor], slice]:
@@ -28,6 +44,8 @@ def gather(*tensors: Tensor) -> tuple[list[Tensor], slice]:
     import torch
     from torch import distributed
 
+    if (calls := _CALLS.get()) is not None:
+        calls.append(len(tensors))
     if not (distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1):
         return list(tensors), slice(0, len(tensors[0]))
     sizes = [size for tensor in tensors for size in tensor.shape]

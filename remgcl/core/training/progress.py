@@ -39,7 +39,7 @@ class Progress(TrainerCallback):
             job: The stage.
         """
         self.logged: list[dict[str, float | None]] = []
-        self._blind: set[str] = set()
+        self._told: set[str] = set()
         self.samples = 0
         self.seconds = 0.0
         self.norms: GradientNorms | None = None
@@ -181,13 +181,14 @@ class Progress(TrainerCallback):
         for name, sums in self._sums.items():
             count, total = float(sums["count"]), float(sums["sum"])
             told = {key: float(value) for key, value in sums.items() if key not in {"count", "sum"}}
-            blind = count == 0 or told.get(PAIRS) == 0
+            unseen = told.get(PAIRS) == 0  # in the last batch, the only one that is diagnosed
+            blind = count == 0 or (unseen and total == 0)
             loss = self._job.stage.losses.get(name)
             terms[name] = {
                 "loss": None if blind else total / count,
                 "weight": loss.weight_at(progress) if loss else 1.0,
                 **({"gradient_share": shares.get(name, 0.0)} if shares else {}),
-                **{key: None if blind and key != PAIRS else value for key, value in told.items()},
+                **{key: None if (blind or unseen) and key != PAIRS else value for key, value in told.items()},
             }
         return terms
 
@@ -197,9 +198,9 @@ class Progress(TrainerCallback):
         self._bar.stop()
 
     def _warn(self, state: Any, terms: Mapping[str, Mapping[str, float | None]]) -> None:  # noqa: ANN401 - the state of transformers
-        """Say once of each loss that it had nothing to compare since the last log line."""
-        blind = [name for name, term in terms.items() if term["loss"] is None and name not in self._blind]
-        self._blind.update(blind)
+        """Say once of each loss that it has had nothing to compare since the training began."""
+        blind = [name for name, term in terms.items() if term["loss"] is None and name not in self._told]
+        self._told.update(terms)  # of those that have seen pairs, nothing is said later
         for name in blind:
             told = f"{self._job.name}: loss {name!r} saw no pair up to step {state.global_step}, so it trains nothing"
             self._job.console.print(f"{told}; see its batch size, text regions and text filter", style="yellow")

@@ -65,7 +65,7 @@ def test_a_cache_that_knows_none_of_the_images_does_not_help(
     engine: Engine, read: Read, records: Callable[..., str], cached: Callable[..., Path]
 ) -> None:
     given = f"stages.tune.data={records(3)}", f"stages.tune.ocr={cached()}", "stages.tune.losses.refined-local.weight=1"
-    with pytest.raises(FaultsError, match=r"refined-local: compares text regions; none of 3 samples"):
+    with pytest.raises(FaultsError, match=r"none of 3 samples .* has one: the cache '.*' holds none of their"):
         check(engine, read(*given))
 
 
@@ -87,6 +87,17 @@ def test_a_batch_of_one_leaves_nothing_to_tell_a_pair_from(engine: Engine, read:
         key, _, value = fine.partition("=")
         given = f"stages.tune.losses.a={{ use = '{loss}', {key} = '{value}' }}"
         assert check(engine, read(*alone, given, "stages.tune.losses.global.weight=0")) == ()
+
+
+def test_on_several_ranks_only_a_loss_that_gathers_finds_others(engine: Engine, read: Read) -> None:
+    """With DeepSpeed, the number of processes is known on the machine that trains only."""
+    several = "runner={ use = 'deepspeed', trackers = [], processes = 2 }", "stages.tune.batch_size=1"
+    quiet = "stages.tune.losses.global.weight=0"
+    assert check(engine, read(*several, quiet, "stages.tune.losses.a={ use = 'global' }")) == ()
+    own = read(*several, quiet, "stages.tune.losses.a={ use = 'global', across_ranks = false }")
+    assert check(engine, own) == (
+        "stages.tune.losses.a: learns nothing from a single sample; batch_size is 1, and it gathers no other rank's",
+    )
 
 
 def test_regions_of_one_image_are_told_from_each_other(engine: Engine, read: Read) -> None:

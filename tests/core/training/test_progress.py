@@ -215,3 +215,21 @@ def test_a_loss_without_pairs_is_a_dash_and_is_told_once(progress: Progress, tmp
     printed = progress._job.console.file.getvalue()  # type: ignore[attr-defined]
     assert "language 1.000  global -  " in printed
     assert printed.count("loss 'global' saw no pair up to step 1, so it trains nothing") == 1
+
+
+def test_a_last_batch_without_pairs_hides_no_loss_of_the_batches_before_it(progress: Progress, tmp_path: Path) -> None:
+    """Only the last batch since a log step is diagnosed; the loss is a mean over all of them."""
+    progress.add({"language": _term(1.0), "global": _term(2.0, 4.0)}, 4)
+    none = {**_term(0.0, 1.0), "pairs": torch.tensor(0.0), "retrieval@1": torch.tensor(0.0)}
+    progress.add({"language": _term(1.0), "global": none}, 4)
+    _log(progress, 4)
+    (line,) = (tmp_path / "first" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["terms"]["global"] == {"loss": 1.6, "weight": 0.5, "pairs": 0.0, "retrieval@1": None}
+
+
+def test_a_loss_that_has_seen_pairs_is_not_said_to_train_nothing(progress: Progress) -> None:
+    for step, count in ((4, 2.0), (8, 0.0)):
+        progress.add({"language": _term(1.0), "global": _term(1.0, count)}, 4)
+        _log(progress, step)
+    assert progress.logged[-1]["global"] is None
+    assert "saw no pair" not in progress._job.console.file.getvalue()  # type: ignore[attr-defined]
