@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from remgcl.cli.check import scaled
-from remgcl.core.grid.report.words import wrapped
+from remgcl.core.tables.words import wrapped
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from remgcl.core.grid.plan import GridPlan, Unit
     from remgcl.core.grid.progress import GridProgress, Row, State
-    from remgcl.core.grid.report import table as report_table
+    from remgcl.core.tables import table as report_table
 
 STYLES = {"finished": "green", "failed": "red", "running": "bold", "waiting": "dim"}
 """How a state looks."""

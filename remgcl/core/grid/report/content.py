@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from attrs import frozen
 
 from remgcl.core.grid.report.findings import findings_of
-from remgcl.core.grid.report.table import Table, tables_of
+from remgcl.core.grid.report.table import tables_of
 from remgcl.core.grid.report.words import Scale
 from remgcl.core.grid.results import GridResults
 from remgcl.core.grid.statistics import CellSummary, measured, summarize
+from remgcl.core.tables.table import Table
 
 MEAN = """\
 Mean ± half the width of its 95 % interval over seeds, by Student's t with n - 1 degrees of freedom; one seed has no \

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from remgcl.core.grid.report.words import Scale, probability
+from remgcl.core.grid.report.words import Scale
 from remgcl.core.grid.results import GridResults
 from remgcl.core.grid.statistics import LEAST, CellSummary, Difference
+from remgcl.core.tables.words import probability
 
 
 def findings_of(results: GridResults, cells: Sequence[CellSummary], scales: Mapping[str, Scale]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from remgcl.core.grid.report.content import Content
 from remgcl.core.grid.report.pictures import Picture
+from remgcl.core.tables.page import page
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 
@@ -18,8 +19,4 @@ def html(content: Content, pictures: Sequence[Picture]) -> str:
         content: What it says.
         pictures: Its pictures.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(content=content, pictures=pictures)
+    return page(TEMPLATE, content=content, pictures=pictures)

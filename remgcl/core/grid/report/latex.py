@@ -2,32 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 from remgcl.core.grid.report.content import Content
-from remgcl.core.grid.report.table import Entry, Table
-from remgcl.core.grid.report.words import NOTHING
-
-ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "[": "{[}",
-    "*": "{*}",
-    "`": r"\textasciigrave{}",
-    "±": r"$\pm$",
-    "\N{MINUS SIGN}": "$-$",
-    NOTHING: r"\textendash{}",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-}
-"""Signs that mean something to LaTeX, or that its older fonts show as another; a bracket or a star after a line's end
-would be taken for its argument."""
-
-PACKAGES = r"% needs \usepackage[T1]{fontenc}, \usepackage{textcomp} and \usepackage{booktabs}"
+from remgcl.core.tables.latex import PACKAGES, table_lines
 
 NAMES = ("cell", "seeds")
 COST = ("training time", "samples/s")
@@ -55,38 +31,7 @@ def latex(content: Content) -> str:
         kept = [head for head in table.heads if head not in SPARE]
         if len(kept) > len(NAMES):
             told = COMPARED if "difference" in kept else ""
-            lines += _table(table, kept, f"{content.name}: {table.title}, {MEAN}; {seeds}. {told}")
+            lines += table_lines(table, kept, f"{content.name}: {table.title}, {MEAN}; {seeds}. {told}")
     for table in content.tables[:1]:
-        lines += _table(table, [*NAMES, *COST], f"{content.name}: cost, means over {seeds}.")
+        lines += table_lines(table, [*NAMES, *COST], f"{content.name}: cost, means over {seeds}.")
     return "\n".join(lines) + "\n"
-
-
-def escaped(text: str) -> str:
-    """Write a text so that LaTeX shows it as it is.
-
-    Args:
-        text: The text.
-    """
-    return "".join(ESCAPES.get(sign, sign) for sign in " ".join(text.split())).replace("--", "-{}-")
-
-
-def _table(table: Table, heads: Sequence[str], caption: str) -> Iterator[str]:
-    """Write some columns of a table."""
-    places = [place for place, head in enumerate(table.heads) if head in heads]
-    yield ""
-    yield r"\begin{table}"
-    yield r"  \centering\footnotesize\setlength{\tabcolsep}{3pt}"
-    yield rf"  \caption{{{escaped(caption)}}}"
-    yield r"  \begin{tabular}{@{}l" + "r" * (len(places) - 1) + "@{}}"
-    yield r"    \toprule"
-    yield rf"    {' & '.join(escaped(table.heads[place]) for place in places)} \\"
-    yield r"    \midrule"
-    for row in table.rows:
-        yield rf"    {' & '.join(_entry(row[place]) for place in places)} \\"
-    yield r"    \bottomrule"
-    yield r"  \end{tabular}"
-    yield r"\end{table}"
-
-
-def _entry(entry: Entry) -> str:
-    return rf"\textbf{{{escaped(entry.text)}}}" if entry.strong else escaped(entry.text)

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from remgcl.core.grid.report.picture_style import explain, line, mark
-from remgcl.core.grid.report.words import Scale, wrapped
+from remgcl.core.grid.report.words import Scale
 from remgcl.core.grid.results import GridResults
 from remgcl.core.grid.statistics import estimate, measured
+from remgcl.core.tables.words import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from remgcl.core.grid.report.words import wrapped
+from remgcl.core.tables.words import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

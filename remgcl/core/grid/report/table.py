@@ -4,44 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from attrs import frozen
-
-from remgcl.core.grid.report.words import NOTHING, Scale, duration, pace, probability
+from remgcl.core.grid.report.words import Scale, duration, pace
 from remgcl.core.grid.results import GridResults
 from remgcl.core.grid.statistics import CellSummary, MeanInterval
+from remgcl.core.tables.table import Entry, Table
+from remgcl.core.tables.words import probability
 
 COMPARED = ("difference", "seen from", "p (Holm)", "distinguishable")
 """Heads of what a comparison tells."""
-
-
-@frozen
-class Entry:
-    """One place of a table.
-
-    Attributes:
-        text: What is written there.
-        order: The number that it is sorted by, if it is one.
-        strong: Whether it stands out.
-    """
-
-    text: str = NOTHING
-    order: float | None = None
-    strong: bool = False
-
-
-@frozen
-class Table:
-    """A table.
-
-    Attributes:
-        title: What stands above it.
-        heads: What stands above each column; the first is that of the cells.
-        rows: The entries of each cell.
-    """
-
-    title: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[Entry, ...], ...]
 
 
 def tables_of(results: GridResults, cells: Sequence[CellSummary], scales: Mapping[str, Scale]) -> tuple[Table, ...]:

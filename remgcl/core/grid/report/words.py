@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 
 from attrs import frozen
 
 from remgcl.core.grid.statistics import MeanInterval
+from remgcl.core.tables.words import NOTHING
 
 DIGITS = 4
 """Digits of the largest value of a metric that is no share."""
 
 NO_SHARES = ("terms.", "seconds", "samples")
 """How metrics begin that are no share, however small."""
-
-NOTHING = "\N{EN DASH}"
-"""Stands where there is no number."""
 
 MINUTE, HOUR = 60, 3600
 
@@ -101,30 +98,6 @@ class Scale:
         bounds = estimate.bounds
         interval = "" if bounds is None else f" [{', '.join(map(self.signed, bounds))}]"
         return self.signed(estimate.mean) + interval
-
-
-def wrapped(label: str, width: int) -> str:
-    """Break a label into lines, after spaces and pluses.
-
-    Args:
-        label: The label.
-        width: Letters of a line, unless a word is longer.
-    """
-    lines = [""]
-    for word in re.findall(r"[^+ ]*[+ ]|[^+ ]+$", label):
-        if lines[-1] and len((lines[-1] + word).rstrip()) > width:
-            lines.append("")
-        lines[-1] += word
-    return "\n".join(map(str.rstrip, lines))
-
-
-def probability(p: float) -> str:
-    """Write a p-value.
-
-    Args:
-        p: The p-value.
-    """
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"  # noqa: PLR2004 - the least that three decimals tell
 
 
 def duration(seconds: float) -> str:

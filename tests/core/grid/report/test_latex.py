@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from remgcl.core.grid.report.content import content_of
-from remgcl.core.grid.report.latex import escaped, latex
+from remgcl.core.grid.report.latex import latex
 from remgcl.core.grid.results import GridResults
 
 
@@ -53,23 +53,6 @@ def test_rows_tell_verdicts_and_names_as_they_are(report: Path) -> None:
     assert r"a\textbar{}b\_c \& \textless{}d\textgreater{} & 3 &" in text
     assert r"too few seeds to tell (2 of at least 3) \\" in text
     assert r"\textbf{yes}" in text
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("50 % & more", r"50 \% \& more"),
-        ("a_b#1 {x} $", r"a\_b\#1 \{x\} \$"),
-        ("\\~^", r"\textbackslash{}\textasciitilde{}\textasciicircum{}"),
-        ("[x] *", "{[}x] {*}"),
-        ("--set a-b", "-{}-set a-b"),
-        ('"q" `', r"\textquotedbl{}q\textquotedbl{} \textasciigrave{}"),
-        ("− ± –", r"$-$ $\pm$ \textendash{}"),
-        ("two\n lines", "two lines"),
-    ],
-)
-def test_signs_that_mean_something_are_escaped(text: str, shown: str) -> None:
-    assert escaped(text) == shown
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex")

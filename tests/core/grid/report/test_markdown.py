@@ -2,10 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
-from remgcl.core.grid.report.markdown import escaped
-
 
 def test_a_report_has_findings_tables_pictures_and_what_is_left_out(report: Path) -> None:
     text = (report / "report.md").read_text()
@@ -44,18 +40,3 @@ def test_the_pictures_it_names_are_there(report: Path) -> None:
     ]
     assert links == ["pictures/curves.png", "pictures/terms.png", "pictures/axis-1-losses.png"]
     assert all((report / link).is_file() for link in links)
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("exact_match", "exact_match"),
-        ("_a_", "\\_a\\_"),
-        ("a|b\nc", "a\\|b c"),
-        ("<b>*x*</b>", "\\<b\\>\\*x\\*\\</b\\>"),
-        ("[1](2)", "\\[1\\](2)"),
-        ("\\ ` ~ $ # &", "\\\\ \\` \\~ \\$ \\# \\&"),
-    ],
-)
-def test_names_are_shown_as_they_are(text: str, shown: str) -> None:
-    assert escaped(text) == shown

@@ -6,8 +6,8 @@ from typing import TypeAlias
 from attrs import evolve
 
 from remgcl.core.grid.report.content import content_of
-from remgcl.core.grid.report.table import Table
 from remgcl.core.grid.results import CellResult, GridResults
+from remgcl.core.tables.table import Table
 
 Result: TypeAlias = Callable[..., CellResult]
 Grid: TypeAlias = Callable[..., GridResults]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from remgcl.core.grid.report.words import Scale, duration, pace, probability, wrapped
+from remgcl.core.grid.report.words import Scale, duration, pace
 from remgcl.core.grid.statistics import estimate
 
 PERCENT = Scale.of("exact_match", [0.0, 0.5, 1.0])
@@ -42,11 +42,6 @@ def test_means_and_differences_have_their_interval_where_there_is_one() -> None:
     assert PERCENT.mean(estimate([])) == PERCENT.difference(estimate([])) == "–"
 
 
-@pytest.mark.parametrize(("p", "text"), [(0.5, "0.500"), (0.001, "0.001"), (0.00099, "< 0.001"), (0.0, "< 0.001")])
-def test_a_probability_has_three_decimals(p: float, text: str) -> None:
-    assert probability(p) == text
-
-
 @pytest.mark.parametrize(
     ("seconds", "text"), [(9.96, "10.0 s"), (90, "1.5 min"), (5400, "1.5 h"), (3.6e7, "10,000.0 h")]
 )
@@ -62,18 +57,3 @@ def test_a_pace_has_three_digits_at_least(speed: float, text: str) -> None:
 @pytest.mark.parametrize("metric", ["terms.language", "seconds", "samples_per_second"])
 def test_a_loss_and_a_time_are_no_shares_however_small(metric: str) -> None:
     assert Scale.of(metric, [0.25, 0.5]) == Scale(share=False, decimals=4)
-
-
-@pytest.mark.parametrize(
-    ("label", "lines"),
-    [
-        ("none", ["none"]),
-        ("global+sliding-window+refined-local", ["global+", "sliding-window+", "refined-local"]),
-        ("losses=none, rate=1e-4", ["losses=none,", "rate=1e-4"]),
-        ("a+b", ["a+b"]),
-        ("a-word-that-is-too-long+b+", ["a-word-that-is-too-long+", "b+"]),
-        ("", [""]),
-    ],
-)
-def test_a_label_is_broken_after_spaces_and_pluses_and_nowhere_else(label: str, lines: list[str]) -> None:
-    assert wrapped(label, 15).splitlines() == (lines if label else [])
