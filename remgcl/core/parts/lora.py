@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +22,12 @@ class Lora:
     A layer's output gets ``alpha / rank * B A x`` added, with A `[rank, in]`
     and B `[out, rank]`, which begins as zero (Hu et al. 2021, section 4.1).
     Defaults are those of LLaVA's scripts for LoRA.
+
+    Experts that are held as one tensor each, as those of gpt-oss, are no linear
+    layers. They get adapters of their own where ``dropout`` is 0 and ``targets``
+    is not given; peft adds what such adapters learn to whole experts, which
+    takes the memory of a second copy in each step. `remgcl check` names those
+    that get none.
 
     Attributes:
         rank: Rank of the adapters.
@@ -49,21 +56,32 @@ class Lora:
         """
         from peft import LoraConfig, inject_adapter_in_model
 
+        reached = self.targets is None and not self.dropout
         settings = LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
             target_modules="all-linear" if self.targets is None else list(self.targets),
+            target_parameters=list(_experts(backbone)) if reached else None,
             bias=self.bias,
         )
         try:
-            inject_adapter_in_model(settings, backbone)
+            with (
+                warnings.catch_warnings()
+            ):  # peft gives experts a rank of their own, and then misses it among the layers
+                warnings.filterwarnings("ignore", message="The following (rank|alpha)_pattern keys did not match")
+                inject_adapter_in_model(settings, backbone)
         except ValueError as error:
+            if "lora_dropout" in str(error):  # of families whose experts were linear layers once, peft takes them too
+                raise RunError(
+                    f"lora: dropout: must be 0 for this backbone, whose experts are held as one tensor each; "
+                    f"it is {self.dropout}"
+                ) from error
             raise RunError(f"lora: cannot be added to the backbone; {error}") from error
         return backbone
 
     def unreached(self, build: Callable[[], nn.Module]) -> tuple[tuple[str, ...], float]:
-        """Find experts that are held as one tensor, which get no adapter as they are no layers.
+        """Find experts that are held as one tensor each and get no adapter.
 
         Args:
             build: Makes the backbone, without adapters.
@@ -72,19 +90,17 @@ class Lora:
             Names of the tensors, and their share of the backbone's parameters.
         """
         import torch
-        from torch import nn
+        from peft.tuners.lora.layer import ParamWrapper
 
         with torch.device("meta"):
             model = build()
-        sizes = {
-            f"{name}.{key}": each.numel()
-            for name, module in model.named_modules()
-            if not isinstance(module, nn.modules.conv._ConvNd)  # noqa: SLF001 - every convolution
-            for key, each in module.named_parameters(recurse=False)
-            if each.dim() == 3  # noqa: PLR2004 - experts, rows and columns
-        }
-        every = sum(parameter.numel() for parameter in model.parameters())
-        return tuple(sizes), sum(sizes.values()) / every
+            every = sum(parameter.numel() for parameter in model.parameters())
+            sizes = _experts(model)
+            adapted = self.add(model)
+        wrappers = {name: each for name, each in adapted.named_modules() if isinstance(each, ParamWrapper)}
+        reached = {f"{name.replace('.base_layer', '')}.{each.parameter_name}" for name, each in wrappers.items()}
+        left = {name: size for name, size in sizes.items() if name not in reached}
+        return tuple(left), sum(left.values()) / every
 
     def owns(self, name: str) -> bool:
         """Tell whether a parameter of a backbone with adapters may learn.
@@ -107,3 +123,16 @@ class Lora:
             named = dict(self.add(build()).named_parameters())
         learning = (each.numel() for name, each in named.items() if each.requires_grad and self.owns(name))
         return sum(each.numel() for each in named.values()), sum(learning)
+
+
+def _experts(model: nn.Module) -> dict[str, int]:
+    """Give the size of each tensor that holds experts: those of three dimensions that are no convolution."""
+    from torch import nn
+
+    return {
+        f"{name}.{key}": each.numel()
+        for name, module in model.named_modules()
+        if not isinstance(module, nn.modules.conv._ConvNd)  # noqa: SLF001 - every convolution
+        for key, each in module.named_parameters(recurse=False)
+        if each.dim() == 3  # noqa: PLR2004 - experts, rows and columns
+    }

@@ -55,4 +55,5 @@ def adapter_notes(part: Backbone) -> tuple[str, ...]:
     if not names:
         return ()
     told = f"experts that are held as one tensor each, {len(names)} of them, the first {names[0]!r}"
-    return (f"backbone.lora: {100 * share:.0f} % of the backbone's parameters get no adapter: {told}",)
+    hint = "" if part.lora.targets else "; with dropout = 0 they get adapters too"
+    return (f"backbone.lora: {100 * share:.0f} % of the backbone's parameters get no adapter: {told}{hint}",)

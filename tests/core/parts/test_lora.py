@@ -1,8 +1,11 @@
 """LoRA: what it adds to a backbone, what of it learns, and what it leaves as it is."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 from remgcl import Lora, RunError
 from remgcl.plugins.backbones.tiny import TinyBackbone
@@ -95,18 +98,56 @@ def test_without_adapters_all_of_a_backbone_learns() -> None:
     assert PLAIN.learns("model.embed_tokens.weight")
 
 
-@pytest.mark.parametrize("kind", ["granitemoe", "gpt_oss", "qwen3_moe"])
-def test_experts_that_are_held_as_one_tensor_are_named_with_their_share(kind: str) -> None:
-    from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+SIZES = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "head_dim": 8}
+HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2}
+EXPERTS = {
+    "granitemoe": {"num_local_experts": 4},
+    "gpt_oss": {"num_local_experts": 4, "layer_types": ["sliding_attention", "full_attention"]},
+    "qwen3_moe": {"num_experts": 4, "moe_intermediate_size": 16},
+}
 
-    sizes = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "head_dim": 8}
-    config = CONFIG_MAPPING[kind](**sizes, num_attention_heads=4, num_key_value_heads=2)
-    names, share = Lora(rank=2).unreached(lambda: AutoModelForCausalLM.from_config(config))
-    with torch.device("meta"):
-        sized = {name: each.numel() for name, each in AutoModelForCausalLM.from_config(config).named_parameters()}
-    assert names
-    assert all("expert" in name or "moe" in name for name in names)
+
+def _moe(kind: str) -> Any:  # noqa: ANN401 - transformers' models are untyped
+    more = {**EXPERTS[kind], "num_experts_per_tok": 2}
+    return AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**SIZES, **HEADS, **more))
+
+
+@pytest.mark.parametrize("kind", ["granitemoe", "gpt_oss"])
+def test_experts_that_are_held_as_one_tensor_are_named_with_their_share(kind: str) -> None:
+    names, share = SMALL.unreached(lambda: _moe(kind))
+    sized = {name: each.numel() for name, each in _moe(kind).named_parameters()}
+    assert names == tuple(name for name in sized if name.endswith(("gate_up_proj", "down_proj")))
     assert share == sum(sized[name] for name in names) / sum(sized.values()) > 0.5
+
+
+def test_experts_that_peft_takes_for_layers_ask_for_no_dropout() -> None:
+    message = r"^lora: dropout: must be 0 for this backbone, whose experts are held as one tensor each; it is 0.05$"
+    with pytest.raises(RunError, match=message):
+        SMALL.add(_moe("qwen3_moe"))
+
+
+@pytest.mark.parametrize("kind", EXPERTS)
+def test_without_dropout_every_expert_gets_an_adapter_and_learns(kind: str) -> None:
+    lora = Lora(rank=2, dropout=0.0)
+    assert lora.unreached(lambda: _moe(kind)) == ((), 0.0)
+    model = lora.add(_moe(kind))
+    before = model(input_ids=torch.arange(12)[None]).logits.detach()
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(lora.owns(name))
+        if "lora_B" in name:
+            nn.init.normal_(parameter)
+    logits = model(input_ids=torch.arange(12)[None]).logits
+    assert not torch.allclose(logits, before)
+    logits.logsumexp(-1).mean().backward()
+    of_experts = [name for name, _ in model.named_parameters() if "experts" in name and "lora_" in name]
+    assert len(of_experts) == 2 * 4  # two tensors in each of two layers, with A and B
+    assert all(model.get_parameter(name).grad.any() for name in of_experts)
+
+
+def test_named_layers_leave_the_experts_out() -> None:
+    lora = Lora(rank=2, dropout=0.0, targets=("q_proj",))
+    names, _ = lora.unreached(lambda: _moe("gpt_oss"))
+    assert len(names) == 4
 
 
 def test_a_model_without_experts_has_nothing_that_adapters_do_not_reach() -> None:
