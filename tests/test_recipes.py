@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 import tomli_w
+from attrs import evolve
 
-from remgcl import Engine, FaultsError, Recipe
+from remgcl import Engine, FaultsError, Recipe, RecipeError
 from remgcl.core.grid.plan import plan_grid, read_grid
+from tests.tiny_llava import original, tiny
 
 ROOT = Path(__file__).parents[1]
-RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
+FROM_LLAVA = ROOT / "recipes" / "remgcl-from-llava.toml"
+RECIPES = sorted({*(ROOT / "recipes").glob("*.toml")} - {FROM_LLAVA})  # its source must be there
 GRIDS = sorted((ROOT / "recipes" / "grids").glob("*.toml"))
 
 
@@ -44,6 +47,15 @@ def test_the_quickstart_holds_out_what_it_is_asked_about(engine: Engine) -> None
             held_out = stage.validation.data.build()
             assert len(held_out) >= 200
             assert seen.isdisjoint(held_out[index].turns[-1].text for index in range(len(held_out)))
+
+
+def test_the_third_stage_runs_on_a_llava_that_exists(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"remgcl\.from: liuhaotian/llava-v1\.5-7b: .* download it with: hf download"):
+        engine.read(FROM_LLAVA)
+    llava = original(tiny(), tmp_path / "llava")
+    recipe = engine.read(FROM_LLAVA, [f"paths.llava={llava}"])
+    third = engine.read(ROOT / "recipes" / "remgcl.toml").stages["remgcl"]
+    assert evolve(recipe.stages["remgcl"], source=None, after="finetune") == third
 
 
 # -- the published run

@@ -9,6 +9,7 @@ from attrs import asdict
 
 from remgcl.cli import output
 from remgcl.cli.options import Overrides, RecipeFile
+from remgcl.core.exchange.origins import named, origins
 from remgcl.core.planning.estimate import A100, TOKENS_A_WORD, USED
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ def check(
     console.print(f"[bold]{read.name}[/], seed {read.seed}, run by {engine.registry.entry(read.runner).name}")
     console.print(_parts(engine, read, plan))
     console.print(_stages(engine, read, plan))
+    for name, found in origins(read, engine.table(read)).items():
+        table = _table(f"what {name} starts from", "", "use", "from")
+        for what, (use, whence) in found.items():
+            table.add_row(what, use, whence)
+        console.print(table)
     console.print(_costs(plan, tflops))
     for note in plan.notes:
         console.print(note, style="yellow", markup=False)
@@ -134,7 +140,7 @@ def _facts(engine: Engine, stage: Stage, plan: StagePlan, layout: Layout) -> dic
     name = engine.registry.entry
     losses = (f"{key} x {loss.weight:g}" for key, loss in stage.losses.items())
     return {
-        "starts from": stage.after or "the parts",
+        "starts from": stage.after or (named(stage.source) if stage.source else "the parts"),
         "data": name(stage.data).name,
         "template": name(stage.template).name,
         "samples": f"{plan.train.samples:,} ({plan.train.images:,} with image)",

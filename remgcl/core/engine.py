@@ -11,16 +11,19 @@ import pluggy
 from attrs import field, frozen, make_class
 
 from remgcl.core.authoring.inspection import Inspection, inspect
-from remgcl.core.errors import Fault, Hint, PluginError, RecipeError, RunError
+from remgcl.core.errors import Fault, FaultsError, Hint, PluginError, RecipeError, RunError
+from remgcl.core.exchange.keeping import kept
+from remgcl.core.exchange.starting import misfits, start_from
 from remgcl.core.files.extras import missing
 from remgcl.core.files.verified import contents_read
 from remgcl.core.model.assembly import Assembly
 from remgcl.core.ocr.cache import Origin
 from remgcl.core.parts import Census, OcrEngine
-from remgcl.core.planning.identity import made_of
+from remgcl.core.planning.identity import made_of, moved
 from remgcl.core.planning.plan import Plan, make_plan
 from remgcl.core.planning.trials import try_data
 from remgcl.core.recipe import document
+from remgcl.core.recipe.paths import HERE
 from remgcl.core.recipe.recipe import Recipe
 from remgcl.core.recipe.structure import Structure
 from remgcl.core.registry import loading as plugins
@@ -28,6 +31,7 @@ from remgcl.core.registry.culprit import named
 from remgcl.core.registry.registry import KINDS, Registry
 from remgcl.core.runs.folder import RunFolder
 from remgcl.core.runs.provenance import provenance
+from remgcl.core.runs.start import start_in
 from remgcl.core.training.job import Job
 
 if TYPE_CHECKING:
@@ -116,10 +120,16 @@ class Engine:
             for name in off
             if name not in self.registry.plugins
         ]
+        started, unknown = given, False
         try:
-            recipe = Structure(self.registry.without(off)).read(given, Recipe)
+            started = start_from(given, self.registry)
         except RecipeError as error:
-            faults += _without_new_stages(given, error.faults)
+            faults, unknown = [*faults, *error.faults], True
+        try:
+            recipe = Structure(self.registry.without(off)).read(started, Recipe)
+        except RecipeError as error:
+            found = _without_new_stages(given, error.faults)
+            faults += [fault for fault in found if not (unknown and fault.what == "is missing")]
         if faults:
             raise RecipeError(faults)
         return recipe
@@ -187,7 +197,7 @@ class Engine:
             FaultsError: All that would stop the run.
         """
         with contents_read() if contents else nullcontext():
-            plan = make_plan(recipe, name)
+            plan = self._plan(recipe, name)
         try_data(recipe, _counted(plan, recipe.stages), name, read=True)
         return plan
 
@@ -229,14 +239,16 @@ class Engine:
         import tomli_w
         from rich.markup import escape
 
-        plan = make_plan(recipe, name, counted=False)
-        inputs = self.inputs(recipe, plan)
-        finished = {stage: folder.finished(stage, inputs[stage]) for stage in recipe.stages}
+        plan = self._plan(recipe, name, counted=False)
         with folder.alone():
+            recipe = kept(recipe, self.table(recipe), folder, self.registry, console, restart=restart)
+            inputs = self.inputs(recipe, plan)
+            finished = {stage: folder.finished(stage, inputs[stage]) for stage in recipe.stages}
             if not all(finished.values()):
                 left = [stage for stage, done in finished.items() if not done]
                 try_data(recipe, _counted(plan, left), name, read=False)
-                folder.describe(tomli_w.dumps(self.table(recipe)), provenance())
+                own = moved(self.table(recipe), str(folder.sources), f"{HERE}/{folder.sources.name}")
+                folder.describe(tomli_w.dumps(own), provenance())
             for key in recipe.stages:
                 if finished[key]:
                     folder.stage(key).verify_model()
@@ -246,6 +258,15 @@ class Engine:
                 recipe.runner.run(self.job(recipe, key, folder, console))
                 if folder.stage(key).finished() is None:
                     raise PluginError(f"{named(recipe.runner)}: run returned without finishing stage {key!r}")
+
+    @staticmethod
+    def _plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
+        """Plan a run, and make sure that what its stages start from fits."""
+        plan = make_plan(recipe, name, counted=counted)
+        faults = misfits(recipe, name)
+        if faults:
+            raise FaultsError(faults)
+        return plan
 
     def inputs(self, recipe: Recipe, plan: Plan) -> dict[str, dict[str, Any]]:
         """List what decides the results of each stage: parts, settings, data, plugins, and the stages before it.
@@ -271,12 +292,12 @@ class Engine:
         record = folder.stage(stage).begun()
         if record is None:
             raise RunError(f"{folder.path}: stage {stage!r} was not begun")
-        after = recipe.stages[stage].after
+        after, source = recipe.stages[stage].after, recipe.stages[stage].source
         return Job(
             recipe=recipe,
             name=stage,
             run=folder,
-            start=folder.stage(after) if after else None,
+            start=folder.stage(after) if after else start_in(Path(source)) if source else None,
             inputs=record["inputs"],
             console=console,
             hooks=self.hooks,

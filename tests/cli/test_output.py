@@ -114,7 +114,7 @@ def test_an_option_for_a_stage_that_is_not_there_says_so(remgcl: Call, recipe: P
 def test_a_stage_is_not_called_as_the_lock_of_its_run(remgcl: Call, recipe: Path) -> None:
     recipe.write_text(recipe.read_text().replace("[stages.pretrain]", "[stages.lock]").replace('"pretrain"', '"lock"'))
     ended = remgcl("check", recipe)
-    assert "stages.lock: is the name of a file in the folder of a run; take another" in ended.err
+    assert "stages.lock: is the name of a file or folder in every run folder; take another" in ended.err
 
 
 def test_a_switched_off_plugin_that_is_not_there_is_met_with_the_nearest(

@@ -121,18 +121,34 @@ def import_model(source: Source, out: RunFolder, registry: Registry, wanted: Wan
         raise WeightsError(f"{source.name}: {'; '.join(published.notes)}; choose a template with --template")
     if out.path.exists() and (not out.path.is_dir() or any(out.path.iterdir())):
         raise RunError(f"{out.path}: is there already; name another folder with --out")
-    recipe = _recipe(published, out)
-    read = _read(recipe, out, registry)  # before anything is written
-    stage = out.stage(STAGE)
+    read = _read(_recipe(published, out), out, registry)  # before anything is written
+    write_run(source, out, wanted)
+    return read
+
+
+def write_run(source: Source, out: RunFolder, wanted: Wanted | None = None) -> None:
+    """Write the parts that a published model holds as a run; it can be read as a recipe if they are all there.
+
+    Args:
+        source: The model.
+        out: The run's folder.
+        wanted: What the user says about it; the stored type.
+
+    Raises:
+        RunError: The folder cannot be written.
+        WeightsError: A tensor cannot be read.
+    """
+    recipe, stage = _recipe(source.published, out), out.stage(STAGE)
     with writing(out.path):
         out.path.mkdir(parents=True, exist_ok=True)
-        tables: dict[str, Any] = {name: recipe[name] for name in PARTS}
-        write_parts({name: part for name, part in parts.items() if part}, tables, stage, (wanted or Wanted()).dtype)
+        tables: dict[str, Any] = {name: recipe[name] for name in PARTS if name in recipe}
+        write_parts(
+            {name: getattr(source.published, name) for name in tables}, tables, stage, getattr(wanted, "dtype", None)
+        )
         out.describe(tomli_w.dumps(recipe), provenance())
-        facts = {"source": source.name, "format": source.format, "notes": list(published.notes)}
+        facts = {"source": source.name, "format": source.format, "notes": list(source.published.notes)}
         given = {key: value for key in ("base", "tower") if (value := getattr(wanted, key, None))}
         stage.finish({"imported": facts | given, **tables}, {"imported": facts | given})
-    return read
 
 
 def write_parts(
@@ -171,7 +187,9 @@ def _recipe(published: Published, out: RunFolder) -> dict[str, Any]:
     """Write the recipe's tables; the folders of parts lie beside the recipe, wherever that is moved to."""
     tables: dict[str, Any] = {}
     for name in PARTS:
-        part: PublishedPart = getattr(published, name)
+        part: PublishedPart | None = getattr(published, name)
+        if part is None:
+            continue
         weights = {"weights": f"{{paths.here}}/{STAGE}/model/{name}"} if part.files else {}
         tables[name] = {**part.table, **weights}
     title = re.sub(r"[^A-Za-z0-9._-]", "-", out.path.absolute().name).lstrip("._-") or STAGE

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 
 from remgcl.core.engine import Engine
 from remgcl.core.errors import Fault, FaultsError, Hint, RecipeError, ValueFaultError
+from remgcl.core.exchange.starting import understood
 from remgcl.core.files.extras import missing
 from remgcl.core.grid.axes import Axis, read_axes, read_settings
 from remgcl.core.grid.cells import Cell, find_baseline, lay, make_cells
@@ -141,6 +142,7 @@ def read_grid(engine: Engine, path: Path, overrides: Sequence[str] = ()) -> Grid
             document.fill_paths(cell.document)
             recipe = recipes[cell.label] = engine.read_document(cell.document)
             _verify_held_out(recipe, name, file)
+            _verify_starts(recipe, name)
     told.raise_all()
     _verify_metrics(list(recipes.values()), name, file)
     return Grid(file=file, path=path, axes=axes, baseline=baseline, cells=cells, recipes=recipes)
@@ -179,6 +181,15 @@ def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
             members.append(Member(cell=cell, seed=seed, units=digests))
     _verify_axes(grid, members[: len(grid.cells)])
     return GridPlan(grid=grid, members=tuple(members), units=units)
+
+
+def _verify_starts(recipe: Recipe, name: str) -> None:
+    """Refuse stages that start from published models: each of a grid's run folders would hold a copy."""
+    told = "a grid starts from runs; import it once with: remgcl import SOURCE --out RUN"
+    sources = {key: stage.source for key, stage in recipe.stages.items() if stage.source}
+    faults = [Fault(name, f"stages.{key}.from", told) for key, path in sources.items() if understood(Path(path))]
+    if faults:
+        raise RecipeError(faults)
 
 
 class _Told:

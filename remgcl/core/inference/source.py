@@ -14,6 +14,7 @@ from remgcl.core.files.whole import read
 from remgcl.core.model.saved import PARTS_FILE, saved_parts
 from remgcl.core.recipe.recipe import Recipe
 from remgcl.core.runs.folder import RunFolder, StageFolder
+from remgcl.core.runs.start import start_in
 
 if TYPE_CHECKING:
     from remgcl.core.model.model import Model
@@ -121,7 +122,8 @@ def _checkpoint(run: RunFolder, recipe: Recipe, key: str, path: Path) -> Source:
         raise RunError(f"{path}: is no valid checkpoint; {wrong}")
     if not (path / "objective.json").exists():
         raise RunError(f"{path}: is sharded over ranks and cannot be loaded alone; run the recipe again to finish it")
-    after = recipe.stages[key].after
+    after, source = recipe.stages[key].after, recipe.stages[key].source
+    start = run.stage(after) if after else start_in(Path(source)) if source else None
 
     def fill(model: Model) -> None:
         from remgcl.core.training.state import load, restore_model
@@ -131,7 +133,7 @@ def _checkpoint(run: RunFolder, recipe: Recipe, key: str, path: Path) -> Source:
     return Source(
         recipe=recipe,
         stage=key,
-        saved=saved_parts(run.stage(after).model) if after else {},
+        saved=saved_parts(start.model) if start else {},
         fill=fill,
         provenance={
             "source": str(run.path),

@@ -70,6 +70,20 @@ def saved_parts(folder: Path) -> dict[str, Path]:
         RunError: It is none, it has changed since it was saved, or another
             software wrote it.
     """
+    saved = listed_parts(folder)
+    verify_sealed(folder)
+    return saved
+
+
+def listed_parts(folder: Path) -> dict[str, Path]:
+    """Name the parts that a saved model lists and their files, without looking at these.
+
+    Args:
+        folder: A saved model.
+
+    Raises:
+        RunError: It is none, or another software wrote it.
+    """
     parts = read(folder / PARTS_FILE)
     if parts is None:
         raise RunError(f"{folder}: holds no saved model; there is no {PARTS_FILE}")
@@ -80,7 +94,6 @@ def saved_parts(folder: Path) -> dict[str, Path]:
             raise RunError(f"{folder / PARTS_FILE}: {name}: is no saved part of a model")
         if file is not None:
             saved[name] = folder / file
-    verify_sealed(folder)
     return saved
 
 

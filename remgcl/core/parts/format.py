@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from attrs import field, frozen
 
@@ -77,6 +77,10 @@ class Format(Part):
     """Read and write models in a published layout."""
 
     command: ClassVar[str] = "remgcl import SOURCE --format {name} --out RUN"
+
+    completed_by: ClassVar[frozenset[Literal["base", "tower"]]] = frozenset()
+    """What `read` takes from a recipe whose stage starts from a source in this layout: `base`, the weights of its
+    backbone; `tower`, those of its vision tower."""
 
     @abstractmethod
     def detect(self, source: Path) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from remgcl.core.files.whole import as_json
@@ -12,8 +13,9 @@ from remgcl.core.parts import Part
 from remgcl.core.parts.within import parts_in
 from remgcl.core.planning.plan import Plan
 from remgcl.core.recipe.document import USE
-from remgcl.core.recipe.recipe import PARTS, Recipe
+from remgcl.core.recipe.recipe import FROM, PARTS, Recipe
 from remgcl.core.registry.culprit import foreign, source
+from remgcl.core.runs.start import root_of, start_in
 
 DIGITS = 16
 """Hexadecimal digits that tell stages apart."""
@@ -30,8 +32,9 @@ def made_of(recipe: Recipe, table: Mapping[str, Any], plan: Plan) -> dict[str, d
     Returns:
         By stage: the tables of the model's parts and of the stages up to it,
         the seed, the digests of data and OCR caches, the runner and its number
-        of processes, and for each part of a third party the distribution and
-        the digest of its source.
+        of processes, the digests of models from elsewhere that stages start
+        from, and for each part of a third party the distribution and the
+        digest of its source.
     """
     shared = {name: table[name] for name in (*PARTS, "seed")}
     runner = {USE: table["runner"][USE], "processes": plan.layout.processes}
@@ -52,9 +55,43 @@ def made_of(recipe: Recipe, table: Mapping[str, Any], plan: Plan) -> dict[str, d
             "held_out": {name: held.digest for name, stage in planned.items() if (held := stage.held_out)},
             "ocr": {name: ocr.digest for name, stage in planned.items() if (ocr := stage.ocr)},
             "runner": runner,
+            **({"sources": digests} if (digests := _sources(recipe, lineage)) else {}),
             "plugins": {f"{cls.__module__}.{cls.__qualname__}": sources[cls] for cls in map(type, parts)},
         }
+        stages[key] = _placeless(stages[key], recipe, lineage)
     return stages
+
+
+def _sources(recipe: Recipe, lineage: Sequence[str]) -> dict[str, str]:
+    """Return the digest of the model that a stage starts from, by stage."""
+    sources = {name: recipe.stages[name].source for name in lineage}
+    return {name: start_in(Path(source)).digest() for name, source in sources.items() if source is not None}
+
+
+def _placeless(made: dict[str, Any], recipe: Recipe, lineage: Sequence[str]) -> dict[str, Any]:
+    """Leave out where sources lie: their digests tell what they are."""
+    for name in lineage:
+        source = recipe.stages[name].source
+        if source is not None:
+            made = moved(made, str(root_of(Path(source))), f"{{{FROM}.{name}}}")
+    return made
+
+
+def moved(value: Any, old: str, new: str) -> Any:  # noqa: ANN401 - nested tables
+    """Replace a folder by another in all paths of nested tables.
+
+    Args:
+        value: Tables, lists and values.
+        old: The folder that paths lie in.
+        new: The folder that they lie in instead.
+    """
+    if isinstance(value, Mapping):
+        return {name: moved(below, old, new) for name, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [moved(below, old, new) for below in value]
+    if isinstance(value, str) and (value == old or value.startswith(f"{old}/")):
+        return new + value[len(old) :]
+    return value
 
 
 def digest_of(stage: Mapping[str, Any]) -> str:

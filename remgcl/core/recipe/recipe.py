@@ -37,6 +37,15 @@ LANGUAGE = "language"
 LOCK = "lock"
 """The file that keeps two processes from training in one folder, beside the folders of its stages."""
 
+KEY = "key"
+"""In the metadata of a field: its key in a recipe, where Python cannot have it as a name."""
+
+FROM = "from"
+"""The key of what a stage starts from that no stage of its recipe made."""
+
+SOURCES = "sources"
+"""The folder of what stages started from, beside the folders of stages."""
+
 _share = and_(ge(0.0), le(1.0))
 
 
@@ -71,10 +80,12 @@ def _in_order(_: object, __: object, stages: dict[str, Stage]) -> None:
     if not stages:
         raise ValueFaultError("must hold a stage; it is empty")
     faults = [_misnamed(name, "a stage") for name in stages if not NAME.fullmatch(name)]
-    taken = "is the name of a file in the folder of a run; take another"
-    faults += [ValueFaultError(taken, (name,)) for name in stages if name.lower() == LOCK]
+    taken = "is the name of a file or folder in every run folder; take another"
+    faults += [ValueFaultError(taken, (name,)) for name in stages if name.lower() in {LOCK, SOURCES}]
     earlier: list[str] = []
     for name, stage in stages.items():
+        if stage.after is not None and stage.source is not None:
+            faults.append(ValueFaultError("cannot stand beside 'after'; a stage starts from one model", (name, FROM)))
         if stage.after is not None and stage.after not in earlier:
             hint = Hint(stage.after, tuple(earlier))
             faults.append(ValueFaultError(f"no stage {stage.after!r} comes before {name!r}; {hint}", (name, "after")))
@@ -133,6 +144,9 @@ class Stage:
             and the name of the loss in logs.
         after: The stage whose model this one starts from; without it, it starts
             from the parts as they are built.
+        source: The key `from`: a model that no stage of this recipe made, which
+            this one starts from; a run folder, a stage's folder, or a path or
+            hub id in a published format.
         validation: Held-out samples to answer before and after.
         ocr: Folder of an OCR cache: the text regions of images whose record
             carries none.
@@ -178,6 +192,7 @@ class Stage:
     train: tuple[PartName, ...] = field(validator=_some)
     losses: dict[str, Loss] = field(factory=dict, validator=_named)
     after: str | None = None
+    source: str | None = field(default=None, metadata={KEY: FROM})
     validation: Validation | None = None
     ocr: str | None = None
     image_aspect: Aspect = "pad"

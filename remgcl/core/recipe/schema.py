@@ -18,7 +18,8 @@ import attrs
 from remgcl.core.parts import Part
 from remgcl.core.recipe.document import EXTENDS, USE
 from remgcl.core.recipe.paths import PATHS
-from remgcl.core.recipe.recipe import Recipe
+from remgcl.core.recipe.recipe import FROM, Recipe
+from remgcl.core.recipe.structure import key_of
 from remgcl.core.registry.registry import KINDS, Registry
 
 Schema: TypeAlias = dict[str, Any]
@@ -34,7 +35,7 @@ BOUNDS = {">=": "minimum", ">": "exclusiveMinimum", "<=": "maximum", "<": "exclu
 def schema_of(registry: Registry) -> Schema:
     """Describe every recipe that the installed parts allow.
 
-    A recipe that lays itself over another need not be whole.
+    A recipe that lays itself over another, or whose parts come from elsewhere, need not be whole.
 
     Args:
         registry: The parts.
@@ -45,12 +46,13 @@ def schema_of(registry: Registry) -> Schema:
         "description": "Texts that are filled in wherever they are named, as {paths.NAME}.",
     }
     over: Schema = {"type": "string", "description": "The recipe this one lies over."}
+    begun: Schema = {"properties": {"stages": {"not": {"additionalProperties": {"not": {"required": [FROM]}}}}}}
     whole, partial = _Writer(registry, whole=True), _Writer(registry, whole=False)
     return {
         "$schema": DIALECT,
         "title": "a recipe of remgcl",
         "type": "object",
-        "if": {"required": [EXTENDS]},
+        "if": {"anyOf": [{"required": [EXTENDS]}, {**begun, "required": ["stages"]}]},
         "then": partial.table(Recipe, {PATHS: paths, EXTENDS: over}),
         "else": whole.table(Recipe, {PATHS: paths}),
         "$defs": {**whole.definitions(), **partial.definitions()},
@@ -78,7 +80,7 @@ class _Writer:
         """
         attrs.resolve_types(cls)
         told = described(cls)
-        fields = {field.alias or field.name: field for field in attrs.fields(cls) if field.init}
+        fields = {key_of(field): field for field in attrs.fields(cls) if field.init}
         properties = {name: self._field(field, told.get(field.name)) for name, field in fields.items()}
         required = [name for name, field in fields.items() if field.default is attrs.NOTHING]
         return {

@@ -15,11 +15,12 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 import attrs
 from cattrs import Converter
 from cattrs.errors import StructureHandlerNotFoundError
-from cattrs.gen import make_dict_unstructure_fn
+from cattrs.gen import make_dict_unstructure_fn, override
 
 from remgcl.core.errors import Hint, RecipeError, RemgclError, ValueFaultError, listed
 from remgcl.core.parts import Part
 from remgcl.core.recipe.document import USE, Document, Key
+from remgcl.core.recipe.recipe import KEY
 from remgcl.core.recipe.renamed import renamed
 from remgcl.core.registry.registry import KINDS, Registry
 
@@ -95,7 +96,7 @@ class Structure:
         if not isinstance(value, Mapping):
             raise ValueFaultError(f"must be a table; it is {value!r}")
         attrs.resolve_types(cls)
-        fields = {field.alias or field.name: field for field in attrs.fields(cls) if field.init}
+        fields = {key_of(field): field for field in attrs.fields(cls) if field.init}
         missing = {name: _MISSING for name, field in fields.items() if field.default is attrs.NOTHING}
 
         def make(name: str, below: object) -> object:
@@ -109,7 +110,8 @@ class Structure:
             return self._field(fields[name], below)
 
         try:
-            return cls(**_each({**missing, **value}, make))
+            made = _each({**missing, **value}, make)
+            return cls(**{str(fields[name].alias): below for name, below in made.items()})
         except ValueFaultError:
             raise
         except (ValueError, TypeError) as error:  # of a validator that looks at other fields, or of the class itself
@@ -168,12 +170,24 @@ class Structure:
     def _table_writer(self, cls: type[attrs.AttrsInstance]) -> Callable[[Any], dict[str, Any]]:
         if issubclass(cls, Part):
             return self._write_part
-        return make_dict_unstructure_fn(cls, self._converter, _cattrs_use_alias=True)
+        names: Any = {
+            field.name: override(rename=key_of(field)) for field in attrs.fields(cls) if KEY in field.metadata
+        }
+        return make_dict_unstructure_fn(cls, self._converter, _cattrs_use_alias=True, **names)
 
     def _write_part(self, part: Part) -> dict[str, Any]:
         """Write the fields of the part itself, whatever contract it stands for."""
         fields = make_dict_unstructure_fn(type(part), self._converter, _cattrs_use_alias=True)
         return {USE: self._registry.entry(part).name, **fields(part)}
+
+
+def key_of(field: attrs.Attribute[Any]) -> str:
+    """Return the key that stands for a field in a recipe.
+
+    Args:
+        field: A field of an attrs class.
+    """
+    return str(field.metadata.get(KEY) or field.alias or field.name)
 
 
 def _each(table: Mapping[str, object], make: Callable[[str, object], Any]) -> dict[str, Any]:

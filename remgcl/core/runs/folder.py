@@ -5,6 +5,7 @@ A run folder holds::
     recipe.toml              the resolved recipe
     lock                     held by the process that trains here
     about.json               versions of the project, its plugins and libraries, when it trained last
+    sources/STAGE/           the published model that a stage started from, imported as a run
     STAGE/stage.json         what went in, what came out and those versions; there when finished
     STAGE/begun.json         what went in; there as soon as the stage has begun
     STAGE/before.json        how the held-out samples were answered before
@@ -34,7 +35,7 @@ from attrs import frozen
 from remgcl.core.errors import RunError, listed
 from remgcl.core.files.manifest import MANIFEST, Checkpoints, verify_sealed
 from remgcl.core.files.whole import as_json, locked, read, write, writing
-from remgcl.core.recipe.recipe import LOCK
+from remgcl.core.recipe.recipe import LOCK, SOURCES
 
 TRIES = 20
 """How often to try to lock a run folder: who asks whether it is busy holds the lock for a moment."""
@@ -220,6 +221,17 @@ class StageFolder:
             raise RunError(f"{self.before}: {what}")
         return share
 
+    def digest(self) -> str:
+        """Return the digest of a finished stage's model, by which a stage of another run that starts from it is known.
+
+        Raises:
+            RunError: The record is not what this project writes, or names no model.
+        """
+        digest = (self.finished() or {}).get("model")
+        if not isinstance(digest, str):
+            raise RunError(f"{self.path}: its record names no model, so nothing can start from it")
+        return digest
+
     def verify_model(self) -> None:
         """Make sure that the model of a finished stage is as it was saved.
 
@@ -263,6 +275,11 @@ class RunFolder:
     def recipe(self) -> Path:
         """The file of the resolved recipe."""
         return self.path / "recipe.toml"
+
+    @property
+    def sources(self) -> Path:
+        """The folder of the published models that stages started from, a run for each."""
+        return self.path / SOURCES
 
     def stage(self, name: str) -> StageFolder:
         """Give the folder of a stage.

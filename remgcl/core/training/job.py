@@ -16,7 +16,7 @@ from remgcl.core.errors import RunError, listed
 from remgcl.core.files.manifest import sealed, verify_sealed
 from remgcl.core.files.whole import writing
 from remgcl.core.model.assembly import Assembly
-from remgcl.core.model.saved import load_part, save_part, save_parts, saved_parts
+from remgcl.core.model.saved import listed_parts, load_part, save_part, save_parts, saved_parts
 from remgcl.core.ocr.cache import with_regions
 from remgcl.core.parts import TrackedStage
 from remgcl.core.recipe.recipe import PARTS, Recipe, Stage
@@ -83,7 +83,7 @@ class Job:
         recipe: The whole recipe.
         name: The stage's key in it.
         run: The folder of the run.
-        start: The folder of the stage it starts from, if any.
+        start: The folder of the stage it starts from, of this run or of another, if any.
         inputs: What the stage is made of, as tables.
         console: Where to tell how it goes.
         hooks: Knows the plugins that listen to trainings.
@@ -262,8 +262,8 @@ class Job:
     def finish(self, objective: Objective, results: Mapping[str, Any]) -> None:
         """Save what the stage learned, and mark it as finished.
 
-        Parts are left out that learned nothing so far and that their recipe
-        gives again.
+        Parts are left out that learned nothing so far, here or in what the
+        stage started from, and that their recipe gives again.
 
         Args:
             objective: The trained model and its losses.
@@ -272,7 +272,8 @@ class Job:
         Raises:
             RunError: The folder cannot be written.
         """
-        modules = {str(name): objective.model.get_submodule(name) for name in self.recipe.saved(self.name)}
+        kept = {*self.recipe.saved(self.name), *(listed_parts(self.start.model) if self.start else ())}
+        modules = {str(name): objective.model.get_submodule(name) for name in PARTS if name in kept}
         with writing(self.folder.path):
             save_parts(
                 modules, {name: self.inputs[name] for name in PARTS}, self.folder.model, self.assembly.saved_in_part

@@ -31,6 +31,8 @@ class Llava(Format):
     sharded or not. Folders of LLaVA 1.6, whose images are tiled, are refused.
     """
 
+    completed_by = frozenset({"tower"})
+
     def detect(self, source: Path) -> bool:
         """Look for an architecture of LLaVA's, or a tower's name, in ``config.json``."""
         if not source.is_dir() or (source / "adapter_config.json").is_file():

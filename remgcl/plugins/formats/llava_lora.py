@@ -38,6 +38,8 @@ class LlavaLora(Format):
     The base is the language model or the LLaVA folder that it was trained on, named with ``--base``.
     """
 
+    completed_by = frozenset({"base", "tower"})
+
     def detect(self, source: Path) -> bool:
         """Look for ``adapter_config.json`` beside a configuration of LLaVA's."""
         if not source.is_dir() or not (source / "adapter_config.json").is_file():

@@ -29,6 +29,7 @@ def test_the_defaults_of_a_stage_are_those_of_llavas_scripts(read: Read) -> None
     assert told | {"max_length": 2048, "batch_size": 16} == {
         "losses": {},
         "after": None,
+        "source": None,
         "ocr": None,
         "save_steps": None,
         "save_total_limit": 1,

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from safetensors.torch import load_file, save_file
+
+from remgcl import Engine, RunFolder
 
 Imported = Callable[..., Path]
 Compare = Callable[[Path, Path], tuple[float, float]]
@@ -69,3 +72,18 @@ def test_every_layout_of_transformers_is_read(  # noqa: PLR0913, PLR0917 - fixtu
     assert difference < 4e-5
     assert same == 1
     assert json.loads((run / "import/model/backbone/config.json").read_text("utf-8"))["vocab_size"] == 32000
+
+
+def test_a_stage_that_starts_from_an_original_folder_computes_what_was_recorded(
+    golden: Path, shared: Path, engine: Engine, compare: Compare, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        'name = "r"\nrunner = { use = "local", cpu = true, threads = 1 }\n'
+        f'[stages.s]\nfrom = "{golden / "llava-tiny"}"\ntrain = ["projector"]\nbatch_size = 1\nlearning_rate = 1e-12\n'
+        'data = { use = "synthetic", samples = 1, question = "Read." }\n'
+    )
+    engine.run(engine.read(recipe), RunFolder(tmp_path / "run"), Console(quiet=True), "recipe.toml")
+    difference, same = compare(tmp_path / "run", shared / "golden" / f"hf-{golden.name}")
+    assert difference < 2e-5
+    assert same == 1
