@@ -18,6 +18,7 @@ from remgcl.cli import (
     ask,
     chat,
     check,
+    evaluate,
     export,
     grid,
     import_,
@@ -59,6 +60,7 @@ app.command("answer")(answer.answer)
 app.command("ask")(ask.ask)
 app.command("chat")(chat.chat)
 app.command("check")(check.check)
+app.command("eval")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("import")(import_.import_)
 app.command("inspect")(inspect.inspect)

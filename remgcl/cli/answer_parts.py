@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import sleep
 
 from remgcl.core.errors import RequestError, RunError
 from remgcl.core.files.whole import write, writing
+
+PAUSE = 0.3
+"""Seconds between two looks at processes."""
 
 
 def parsed(part: str | None) -> tuple[int, int]:
@@ -47,22 +51,11 @@ def answer_in_parts(out: Path, processes: int, arguments: Sequence[str], *, whol
     """
     if not whole:
         raise RequestError("--part: cannot be used with --processes, which makes parts of its own")
-    import torch
-
     files = [out.with_name(f"{out.name}.{part}-of-{processes}") for part in range(1, processes + 1)]
-    gpus = torch.cuda.device_count()
-    started = []
-    for place, file in enumerate(files):
-        own = ["--processes", "1", "--part", f"{place + 1}/{processes}", "--out", str(file)]
-        seen = {"CUDA_VISIBLE_DEVICES": str(place % gpus)} if gpus else {}
-        command = [sys.executable, "-m", "remgcl", *arguments, *own]  # the last of a repeated option counts
-        started.append(subprocess.Popen(command, env=os.environ | seen, stdout=subprocess.DEVNULL))  # noqa: S603 - our own command
-    try:
-        codes = [process.wait() for process in started]
-    except BaseException:
-        for process in started:
-            process.terminate()
-        raise
+    own = [
+        ["--processes", "1", "--part", f"{part}/{processes}", "--out", str(file)] for part, file in enumerate(files, 1)
+    ]
+    codes = run_all([[*arguments, *each] for each in own])  # the last of a repeated option counts
     failed = [str(place + 1) for place, code in enumerate(codes) if code]
     if failed:
         raise RunError(f"{out}: parts {', '.join(failed)} failed; the same command continues all of them")
@@ -71,3 +64,32 @@ def answer_in_parts(out: Path, processes: int, arguments: Sequence[str], *, whol
         for file in files:
             file.unlink(missing_ok=True)
     sys.stdout.write(f"the answers of {processes} processes are in {out}\n")
+
+
+def run_all(commands: Sequence[Sequence[str]], watch: Callable[[], None] | None = None) -> list[int]:
+    """Run commands of this program side by side, each with a GPU of its own if there are any.
+
+    Args:
+        commands: The arguments of each.
+        watch: Is called now and then while they run.
+
+    Returns:
+        Their exit codes.
+    """
+    import torch
+
+    gpus = torch.cuda.device_count()
+    started = []
+    for place, arguments in enumerate(commands):
+        seen = {"CUDA_VISIBLE_DEVICES": str(place % gpus)} if gpus else {}
+        command = [sys.executable, "-m", "remgcl", *arguments]
+        started.append(subprocess.Popen(command, env=os.environ | seen, stdout=subprocess.DEVNULL))  # noqa: S603 - our own command
+    try:
+        while watch is not None and any(process.poll() is None for process in started):
+            watch()
+            sleep(PAUSE)
+        return [process.wait() for process in started]
+    except BaseException:
+        for process in started:
+            process.terminate()
+        raise

@@ -44,16 +44,20 @@ def score_answers(name: str, metric: Metric, answers: Sequence[Answer]) -> dict[
     """
     scores = [metric.score(answer) for answer in answers]
     summary = metric.summary(answers, scores)
-    items = [{"score": _plain(score)} for score in scores]
-    return {"rule": name, "items": items, "summary": _plain(summary)}
+    items = [{"score": plain(score)} for score in scores]
+    return {"rule": name, "items": items, "summary": plain(summary)}
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a metric sums up
-    """Write what JSON has no word for: NaN as null, and infinity as a text."""
+def plain(value: Any) -> Any:  # noqa: ANN401 - whatever a metric sums up
+    """Write what JSON has no word for: NaN as null, and infinity as a text.
+
+    Args:
+        value: Numbers, texts, and tables and lists of them.
+    """
     if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: plain(each) for key, each in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, float) and not isfinite(value):
         return None if isnan(value) else str(value)
     return value

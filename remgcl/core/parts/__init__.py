@@ -8,6 +8,7 @@ other heavy library: such imports belong inside `build` and its like.
 """
 
 from remgcl.core.parts.backbone import Backbone, BackboneSpec
+from remgcl.core.parts.benchmark import Benchmark, BenchmarkProtocol, BenchmarkQuestion, Picture
 from remgcl.core.parts.chat_model import Chat, ChatModel, ChatReply, ChatRequest, ChatUsage
 from remgcl.core.parts.dataset import Census, Dataset, Samples
 from remgcl.core.parts.executor import Executor, Submit, Task
@@ -29,6 +30,9 @@ __all__ = [
     "Aspect",
     "Backbone",
     "BackboneSpec",
+    "Benchmark",
+    "BenchmarkProtocol",
+    "BenchmarkQuestion",
     "Census",
     "Chat",
     "ChatModel",
@@ -47,6 +51,7 @@ __all__ = [
     "OcrEngine",
     "Part",
     "PatchGrid",
+    "Picture",
     "Pretrained",
     "Projector",
     "Published",

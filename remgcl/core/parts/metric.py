@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeAlias
 from attrs import frozen
 
 from remgcl.core.parts.part import Part
-from remgcl.core.parts.promise import number, returns, that
+from remgcl.core.parts.promise import is_a, number, returns, that
 
 Score: TypeAlias = float | str | Sequence[float | None] | None
 """A score from 0 to 1; or the label or pair that a rule reads where there is no truth to hold it against."""
@@ -66,6 +66,17 @@ class Metric(Part):
         Args:
             answer: An item that has no fault.
         """
+
+    @returns("true or false", that(is_a(bool)))
+    def readable(self, answer: Answer) -> bool:
+        """Tell whether the rule finds an answer in a prediction; by default, in any that is not empty.
+
+        What is not readable is scored all the same, and counted.
+
+        Args:
+            answer: An item that has no fault.
+        """
+        return bool(answer.prediction.strip())
 
     @returns("a mapping of names to values", that(lambda value: isinstance(value, Mapping)))
     def summary(self, answers: Sequence[Answer], scores: Sequence[Score]) -> Mapping[str, Any]:

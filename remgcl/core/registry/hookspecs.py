@@ -16,6 +16,7 @@ import pluggy
 
 from remgcl.core.parts import (
     Backbone,
+    Benchmark,
     ChatModel,
     Dataset,
     Executor,
@@ -86,6 +87,11 @@ def remgcl_register_losses() -> Mapping[str, type[Loss]]:  # type: ignore[empty-
 @hookspec
 def remgcl_register_metrics() -> Mapping[str, type[Metric]]:  # type: ignore[empty-body]
     """Name metrics: a prediction and its true answers to a score, as a published scorer does."""
+
+
+@hookspec
+def remgcl_register_benchmarks() -> Mapping[str, type[Benchmark]]:  # type: ignore[empty-body]
+    """Name benchmarks: published files to questions, and the protocols that they are asked by."""
 
 
 @hookspec

@@ -42,8 +42,8 @@ class Remgcl(ChatModel):
 
     @property
     def at_once(self) -> int:
-        """The size of a batch."""
-        return self.batch_size
+        """Two batches: one waits while the other is answered."""
+        return 2 * self.batch_size
 
     def identity(self) -> str:
         """Name weights, template and type."""

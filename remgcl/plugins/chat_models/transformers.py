@@ -46,8 +46,8 @@ class Transformers(ChatModel):
 
     @property
     def at_once(self) -> int:
-        """The size of a batch."""
-        return self.batch_size
+        """Two batches: one waits while the other is answered."""
+        return 2 * self.batch_size
 
     def identity(self) -> str:
         """Name weights, template, processor and type."""

@@ -43,6 +43,10 @@ class Judge(Metric):
         review = answer.fields["review"]
         return _pair(review) if self.form == "pair" else _grade(review)
 
+    def readable(self, answer: Answer) -> bool:
+        """Tell whether the review holds its ratings."""
+        return _readable(self.score(answer))
+
     def summary(self, answers: Sequence[Answer], scores: Sequence[Score]) -> Mapping[str, Any]:
         """Give the mean of what could be read."""
         del answers

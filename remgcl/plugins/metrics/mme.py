@@ -52,6 +52,10 @@ class Mme(Metric):
         label, truth = _label(answer.prediction), _truth(answer)
         return label if truth is None else float(label == truth.lower())
 
+    def readable(self, answer: Answer) -> bool:
+        """Tell whether there is a label."""
+        return _label(answer.prediction) in LABELS
+
     def summary(self, answers: Sequence[Answer], scores: Sequence[Score]) -> Mapping[str, Any]:
         """Score each task, and sum the tasks of perception and of cognition."""
         labels = [_label(answer.prediction) for answer in answers]

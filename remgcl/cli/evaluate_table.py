@@ -1,0 +1,79 @@
+"""What ``remgcl eval`` prints: progress, and the scores as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from remgcl.cli import output
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from remgcl.core.evaluation.evaluate import Told
+    from remgcl.core.evaluation.record import EvaluationFolder
+
+MOST = 30
+"""Most rows of a table of groups."""
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Told]:
+    """Show how many questions are answered.
+
+    Args:
+        what: The benchmark.
+    """
+    import sys
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=output.console(sys.stderr), transient=True) as bar:
+        row = bar.add_task(what, total=None)
+        yield lambda done, count: bar.update(row, completed=done, total=count)
+
+
+def show(scores: Mapping[str, Any], folder: EvaluationFolder) -> None:
+    """Print scores: the headline, groups, and what is to be warned of.
+
+    Args:
+        scores: The content of `scores.json`.
+        folder: Where it is.
+    """
+    print_scores(output.console(), scores)
+    output.console().print(f"answers and scores: {folder.path}", markup=False)
+
+
+def print_scores(console: Console, scores: Mapping[str, Any]) -> None:
+    """Print scores on a console.
+
+    Args:
+        console: The console.
+        scores: The content of `scores.json`.
+    """
+    from rich.table import Table
+
+    protocol = scores["protocol"]
+    told = f"{scores['benchmark']}:{protocol['name']}"
+    headline = scores["summary"].get("score")
+    shown = "no score" if headline is None else f"{headline:.4g}"
+    console.print(f"[bold]{told}[/]: {shown} by rule {protocol['metric']['use']}, {scores['count']:,} questions")
+    for name, groups in scores["by"].items():
+        if len(groups) < 2 or len(groups) > MOST:  # noqa: PLR2004 - a table of one row says nothing
+            continue
+        table = Table(title=f"by {name}", title_justify="left")
+        table.add_column(name)
+        table.add_column("questions", justify="right")
+        table.add_column("mean score", justify="right")
+        for value, group in groups.items():
+            table.add_row(value, f"{group['count']:,}", f"{group['score']:.1%}")
+        console.print(table)
+    for what, meaning in (
+        ("unparsed", "answers hold nothing that the rule can read; they are scored as wrong"),
+        ("cut", "answers reached the longest length"),
+        ("refused", "answers are refusals"),
+    ):
+        if scores[what]:
+            console.print(f"[yellow]warning: {scores[what]:,} {meaning}[/]")
