@@ -376,7 +376,7 @@ def test_every_kind_that_returns_something_is_tried_here() -> None:
     }
     tried = {(kind, method) for kind, method, *_ in WRONG}
     inherited = {("backbones", "parameters"), ("backbones", "restorable")}  # as those of towers
-    own = {"trackers", "metrics", "chat_models"}  # tried by the tests of these kinds
+    own = {"trackers", "metrics", "benchmarks", "chat_models"}  # tried by the tests of these kinds
     assert {each for each in promised - tried if each[0] not in own} == inherited
 
 
