@@ -2,6 +2,7 @@
 
 import atexit
 import importlib
+import json
 import os
 import shutil
 import signal
@@ -9,9 +10,11 @@ import struct
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -128,6 +131,7 @@ MADE_UP = '''
 """An OCR engine that needs no model: it reads the red of an image's first pixel."""
 
 import importlib
+import json
 import os
 import signal
 import sys
@@ -206,3 +210,68 @@ def cached(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return write
+
+
+def evaluation_of(
+    folder: Path,
+    scores: Sequence[Any],
+    *,
+    model: str = "",
+    headline: float | None = None,
+    **changed: Any,  # noqa: ANN401 - any key
+) -> Path:
+    """Write the folder of an evaluation as `remgcl eval` does, a question for each score.
+
+    Args:
+        folder: Where.
+        scores: The score of each question.
+        model: What the model is called; the folder's name by default.
+        headline: The score in sum; the mean by default.
+        **changed: Keys of the protocol, and `fields` of each line.
+    """
+    fields: Sequence[Mapping[str, Any]] = changed.pop("fields", [{}] * len(scores))
+    lines = [
+        {
+            "id": f"q{place}",
+            "prompt": f"What is {place}?",
+            "prediction": str(place) if score == 1 else "no idea",
+            "question": f"What is {place}?",
+            "type": "scene" if place % 2 else "document",
+            "image": f"{place // 2}.png",
+            "answers": [str(place)],
+            "score": score,
+            "unparsed": False,
+            **more,
+        }
+        for place, (score, more) in enumerate(zip(scores, fields, strict=True))
+    ]
+    protocol = {
+        "name": "plain",
+        "benchmark": "signs",
+        "questions": {"count": len(scores), "sha256": "0"},
+        "split": "test",
+        "template": "{question}",
+        "metric": {"use": "exact", "settings": {}},
+    } | changed
+    content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    mean = sum(scores) / len(scores) if headline is None else headline
+    told = {"name": model or folder.name, "identity": {"weights": model or folder.name}}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "predictions.jsonl").write_bytes(content)
+    (folder / "begun.json").write_text(json.dumps({"protocol": protocol, "model": told}))
+    report = {
+        "benchmark": protocol["benchmark"],
+        "protocol": protocol,
+        "model": told,
+        "summary": {"score": mean},
+        "count": len(scores),
+        "predictions": {"file": "predictions.jsonl", "sha256": sha256(content).hexdigest()},
+    }
+    (folder / "scores.json").write_text(json.dumps(report))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def evaluation() -> Callable[..., Path]:
+    """A function that writes the folder of an evaluation, a question for each score."""
+    return evaluation_of

@@ -18,6 +18,7 @@ from remgcl.cli import (
     ask,
     chat,
     check,
+    compare,
     evaluate,
     export,
     grid,
@@ -61,6 +62,7 @@ app.command("ask")(ask.ask)
 app.command("chat")(chat.chat)
 app.command("check")(check.check)
 app.command("eval")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("export")(export.export)
 app.command("import")(import_.import_)
 app.command("inspect")(inspect.inspect)

@@ -77,6 +77,7 @@ def report(grid: GridFile, folder: Folder = None) -> None:
     """
     from remgcl import Engine, verify_installed
     from remgcl.cli import grid_table
+    from remgcl.cli.tables import shown
     from remgcl.core.grid.collect import collect
     from remgcl.core.grid.file import read_file
     from remgcl.core.grid.report.content import content_of
@@ -90,7 +91,7 @@ def report(grid: GridFile, folder: Folder = None) -> None:
     content = content_of(results)
     console = output.console()
     for table in content.tables:
-        console.print(grid_table.found(table))
+        console.print(shown(table, grid_table.BESIDE))
     for told in (*content.findings, *content.left_out, *map(str, write_report(results, folder / "report"))):
         console.print(told, markup=False)
 

@@ -7,17 +7,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 from remgcl.cli.check import scaled
-from remgcl.core.tables.words import wrapped
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from remgcl.core.grid.plan import GridPlan, Unit
     from remgcl.core.grid.progress import GridProgress, Row, State
-    from remgcl.core.tables import table as report_table
 
 STYLES = {"finished": "green", "failed": "red", "running": "bold", "waiting": "dim"}
 """How a state looks."""
@@ -27,9 +23,6 @@ ORDER: tuple[State, ...] = ("running", "failed", "waiting", "finished")
 
 BESIDE = ("seen from", "training time", "samples/s")
 """Columns of a report that a terminal has no room for."""
-
-LABEL = 24
-"""Letters in a line of a cell's label there."""
 
 FRAME = 9
 """Lines of a terminal that a table's head, its end and what stands above it take."""
@@ -144,21 +137,6 @@ def _by_cells(plan: GridPlan) -> dict[tuple[str, tuple[str, ...]], list[Unit]]:
     for digest, unit in plan.units.items():
         together.setdefault((unit.stage, tuple(needed[digest])), []).append(unit)
     return together
-
-
-def found(told: report_table.Table) -> Table:
-    """Show a table of a report.
-
-    Args:
-        told: The table.
-    """
-    shown = [place for place, head in enumerate(told.heads) if head not in BESIDE]
-    table = _table(told.title, *(told.heads[place] for place in shown))
-    table.columns[0].no_wrap = table.columns[-1].no_wrap = True
-    for row in told.rows:
-        label, *entries = (row[place] for place in shown)
-        table.add_row(escape(wrapped(label.text, LABEL)), *(escape(entry.text) for entry in entries))
-    return table
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -26,15 +28,22 @@ def score(
     settings: RuleSettings = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Score predictions, each and in sum."""
+    from attrs import asdict
+
     from remgcl import Engine
     from remgcl.core.evaluation.score import score_file
     from remgcl.core.files.whole import write, writing
 
-    report = score_file(rule, Engine.installed().part("metrics", rule, settings, "--metric-set"), predictions)
-    text = json.dumps(report, ensure_ascii=False, indent=1) + "\n"
+    metric = Engine.installed().part("metrics", rule, settings, "--metric-set")
+    report = score_file(rule, metric, predictions)
     if out is None:
-        sys.stdout.write(text)
+        sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
         return
     with writing(out):
-        write(out, text.encode())
+        told = {
+            "file": os.path.relpath(predictions.resolve(), out.resolve().parent),
+            "sha256": sha256(predictions.read_bytes()).hexdigest(),
+        }
+        text = json.dumps({**report, "settings": asdict(metric), "predictions": told}, ensure_ascii=False, indent=1)
+        write(out, f"{text}\n".encode())
     sys.stdout.write(json.dumps({"rule": rule, "summary": report["summary"]}, ensure_ascii=False, indent=1) + "\n")

@@ -108,6 +108,7 @@ ARGUMENTS = {
     "answer": " {RUN}",
     "ask": " {RUN} {IMAGE} {QUESTION}",
     "chat": " {RUN} [[IMAGE]]",
+    "compare": " {SCORES}...",
     "export": " {RUN}",
     "import": " {SOURCE}",
     "score": " {RULE} {PREDICTIONS.json}",

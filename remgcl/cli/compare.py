@@ -1,0 +1,44 @@
+"""``remgcl compare``: models side by side, and question by question."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from remgcl.cli import output
+
+
+def compare(
+    scores: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SCORES", help="A folder of remgcl eval or a file of remgcl score --out, for each model."
+        ),
+    ],
+    *,
+    draws: Annotated[int, typer.Option(metavar="N", min=100, help="How often questions are drawn.")] = 5000,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the draws.")] = 0,
+) -> None:
+    """Compare models on benchmarks: scores with 95 % intervals, and differences to the first on the same questions."""
+    from remgcl import Engine, verify_installed
+    from remgcl.cli.tables import shown
+    from remgcl.core.evaluation.comparison.compare import compare as compared
+    from remgcl.core.evaluation.comparison.tables import method_of, tables_of
+
+    verify_installed("scipy", "remgcl compare", "remgcl[report]")
+    engine = Engine.installed()
+
+    def find(use: str, settings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a metric
+        given = [f"{key}={json.dumps(value)}" for key, value in settings.items() if value is not None]
+        return engine.part("metrics", use, given, "metric.settings")
+
+    comparison = compared(scores, find, draws=draws, seed=seed)
+    console = output.console(soft_wrap=False)
+    for table in tables_of(comparison):
+        console.print(shown(table, light=True))
+    for told in method_of(comparison):
+        console.print(told, markup=False)

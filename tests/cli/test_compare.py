@@ -1,0 +1,54 @@
+"""`remgcl compare` as people use it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+Evaluation: TypeAlias = Callable[..., Path]
+Remgcl: TypeAlias = Callable[..., Any]
+
+
+def models(evaluation: Evaluation, folder: Path, **changed: Any) -> list[Path]:  # noqa: ANN401 - keys of the protocol
+    """Write evaluations of two models."""
+    one, other = [1.0] * 40 + [0.0] * 60, [1.0] * 70 + [0.0] * 30
+    return [evaluation(folder / "llava-v1.5-7b", one), evaluation(folder / "remgcl-v1.5-7b", other, **changed)]
+
+
+def test_a_terminal_of_80_columns_shows_every_number(
+    remgcl: Remgcl,
+    evaluation: Evaluation,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ended = remgcl("compare", *models(evaluation, tmp_path))
+    assert ended.code == 0
+    out = ended.out
+    assert max(map(len, out.splitlines())) <= 80
+    for told in ("llava-v1.5-7b", "remgcl-v1.5-7b", "40.0 [", "70.0 [", "+30.0", "< 0.001", "McNemar's exact test"):
+        assert told in out
+
+
+def test_what_is_piped_has_a_line_for_each_model(
+    remgcl: Remgcl,
+    evaluation: Evaluation,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    out = remgcl("compare", *models(evaluation, tmp_path)).out
+    (row,) = [line for line in out.splitlines() if line.strip().startswith("remgcl-v1.5-7b")]
+    assert "70.0 [" in row
+    assert row.rstrip().endswith("< 0.001")
+
+
+def test_two_protocols_leave_with_code_2_and_what_differs(
+    remgcl: Remgcl,
+    evaluation: Evaluation,
+    tmp_path: Path,
+) -> None:
+    ended = remgcl("compare", *models(evaluation, tmp_path, template="{question}!"))
+    assert (ended.code, ended.out) == (2, "")
+    assert "template is '{question}' and '{question}!'" in ended.err
