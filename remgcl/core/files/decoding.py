@@ -29,6 +29,9 @@ BYTE, WORD = 255, 65535
 ORIENTATION = 0x0112
 """EXIF's tag of how to turn an image upright; 1 is upright."""
 
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+"""TIFF's tag of what its values mean, and that scans of paper may count up to black: Pillow inverts 8-bit ones only."""
+
 
 def display(image: Image) -> tuple[Image, bool]:
     """Decode an image as viewers display it.
@@ -49,7 +52,9 @@ def display(image: Image) -> tuple[Image, bool]:
     image.load()
     turned = image.getexif().get(ORIENTATION, 1) in range(2, 9)
     special = turned or image.has_transparency_data or _deep(image)
-    return to_rgb(ImageOps.exif_transpose(image) if turned else image), special
+    inverted = _deep(image) and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
+    shown = to_rgb(ImageOps.exif_transpose(image) if turned else image)
+    return ImageOps.invert(shown) if inverted else shown, special
 
 
 def to_rgb(image: Image, background: Sequence[int] = WHITE) -> Image:

@@ -39,7 +39,7 @@ def read_sentencepiece(folder: str, file: Path, named: str) -> Any:  # noqa: ANN
     bare = named.removesuffix("Fast")
     tokenizer = TokenizersBackend.from_pretrained(folder, trust_remote_code=False, **_around(folder, bare))
     own = SentencePieceProcessor(model_file=str(file))
-    _follow(tokenizer.backend_tokenizer, own, legacy=bool(tokenizer.init_kwargs.get("legacy", True)))
+    _follow(tokenizer.backend_tokenizer, own, legacy=tokenizer.init_kwargs.get("legacy") is not False)
     for text in PROBES:
         due, found = own.encode(text), tokenizer.encode(text, add_special_tokens=False)
         if due != found:

@@ -8,6 +8,13 @@ from typing import Any
 from remgcl import read_json, reading_weights
 from remgcl.plugins.backbones.sentencepiece_model import read_sentencepiece
 
+FAMILIES = {
+    "LlamaTokenizer": ("llama", "llava", "mistral", "mixtral"),
+    "GemmaTokenizer": ("gemma", "paligemma"),
+    "T5Tokenizer": ("t5", "mt5", "umt5"),
+}
+"""Model types, or their beginnings, whose tokenizer is of a class where no file names it."""
+
 
 def read_tokenizer(name: str) -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped
     """Read a tokenizer.
@@ -40,5 +47,13 @@ def _read(name: str) -> Any:  # noqa: ANN401 - transformers' tokenizers are unty
         return TokenizersBackend.from_pretrained(name, trust_remote_code=False)
     model = Path(name) / "tokenizer.model"
     if model.is_file():
-        return read_sentencepiece(name, model, str(told.get("tokenizer_class")))
+        return read_sentencepiece(name, model, told.get("tokenizer_class") or _class_of(name))
     return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+
+
+def _class_of(name: str) -> str:
+    """Name the class of the tokenizer of a model's family; none if the family is unknown."""
+    config = read_json(name, "config.json") or {}
+    family = str(config.get("model_type"))
+    known = (kind for kind, families in FAMILIES.items() if family.startswith(families))
+    return config.get("tokenizer_class") or next(known, "")

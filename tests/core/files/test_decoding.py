@@ -47,6 +47,16 @@ def test_deep_pictures_are_scaled_to_the_same_grey_levels(
     assert (np.asarray(image) == RAMP[..., None]).all()
 
 
+def test_a_16_bit_scan_that_counts_up_to_black_is_inverted(tmp_path: Path) -> None:
+    values = (65535 - RAMP * 257).astype("<u2").tobytes()
+    told = [(256, 256), (257, 8), (258, 16), (259, 1), (262, 0), (273, 122), (277, 1), (278, 8), (279, len(values))]
+    tags = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in told)
+    head = b"II*\0" + struct.pack("<IH", 8, len(told)) + tags + bytes(4)
+    (tmp_path / "scan.tif").write_bytes(head + values)
+    image, _ = ImageFolder(path=tmp_path).load("scan.tif")
+    assert (np.asarray(image) == RAMP[..., None]).all()
+
+
 def test_a_dark_16_bit_picture_stays_dark(tmp_path: Path) -> None:
     Image.fromarray(np.full((2, 2), 200, np.uint16)).save(tmp_path / "dark.png")
     assert ImageFolder(path=tmp_path).load("dark.png")[0].getpixel((0, 0)) == (1, 1, 1)

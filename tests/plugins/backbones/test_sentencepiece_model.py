@@ -52,11 +52,7 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(st.sampled_from([*WORDS[:6], "a", " ", "  ", "\n", "\t", "é", "😀", "<sep>", "7"]), max_size=12).map(
-        "".join
-    )
-)
+@given(st.lists(st.sampled_from(STRETCHES), max_size=12).map("".join))
 @example("")
 @example("  lead")
 @example("text  ")
@@ -77,6 +73,28 @@ def test_the_token_of_a_class_that_begins_texts_comes_first(tmp_path: Path) -> N
 
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({**told, "tokenizer_class": "T5Tokenizer"}))
     assert read_tokenizer(str(tmp_path))("a").input_ids[-1] == 2
+
+
+@pytest.mark.parametrize(
+    ("family", "first"), [("llama", [1]), ("llava_llama", [1]), ("gemma2", [1]), ("opt", []), (None, [])]
+)
+def test_without_settings_the_family_of_the_model_says_what_comes_first(
+    family: str | None, first: list[int], tmp_path: Path
+) -> None:
+    own = train(tmp_path, **MODELS["llama"])
+    (tmp_path / "tokenizer_config.json").unlink()
+    if family:
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": family}))
+    assert read_tokenizer(str(tmp_path))("two  spaces").input_ids == [*first, *own.encode("two  spaces")]
+
+
+def test_text_behind_a_special_token_gets_the_prefix_of_its_own_that_legacy_tokenizers_give(tmp_path: Path) -> None:
+    """As in the prompts of Vicuna, where an answer ends with the end token and the next turn follows."""
+    own = train(tmp_path, **MODELS["llama"])
+    file = tmp_path / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "legacy": None}))  # the default
+    read = read_tokenizer(str(tmp_path))
+    assert read.encode("two</s> lead", add_special_tokens=False) == [*own.encode("two"), 2, *own.encode(" lead")]
 
 
 def test_a_model_that_cannot_be_read_the_same_is_refused(tmp_path: Path) -> None:
