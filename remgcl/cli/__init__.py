@@ -5,6 +5,7 @@ A command imports what it needs when it runs, so that ``--help`` answers at once
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -84,6 +85,8 @@ def main() -> None:
     from remgcl.core.registry.culprit import culprit
 
     warnings.simplefilter("ignore", FutureWarning)  # what libraries tell their own developers
+    # transformers imports DeepSpeed wherever it is installed, which then warns that there is no GPU
+    logging.getLogger("DeepSpeed").addFilter(lambda record: "Setting accelerator" not in record.getMessage())
     output.readable()
     try:
         try:

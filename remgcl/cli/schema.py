@@ -15,4 +15,4 @@ def schema() -> None:
     from remgcl import Engine
     from remgcl.core.recipe.schema import schema_of
 
-    typer.echo(json.dumps(schema_of(Engine.installed().registry), indent=2))
+    typer.echo(json.dumps(schema_of(Engine.installed().registry), indent=2, ensure_ascii=False))

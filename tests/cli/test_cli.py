@@ -66,6 +66,22 @@ def test_what_must_answer_at_once_imports_no_heavy_library(recipe: Path, tmp_pat
     assert imported_by(code, tmp_path) <= {"numpy"}
 
 
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_typo_in_a_recipe_is_refused_without_importing_a_heavy_library(
+    command: str, recipe: Path, tmp_path: Path
+) -> None:
+    refused = called(command, str(recipe), "--set", "name2=1").replace("not left.code", "left.code == 2")
+    assert imported_by(refused, tmp_path) <= {"numpy"}
+
+
+def test_deepspeed_says_nothing_of_a_missing_gpu_where_it_is_only_imported(tmp_path: Path) -> None:
+    made = "logging.getLogger('DeepSpeed').makeRecord('DeepSpeed', 30, '', 0, {!r}, (), None)"
+    code = called("--help") + "import logging\n"
+    for told, shown in (("Setting accelerator to CPU. If you have GPU", False), ("Another warning", True)):
+        code += f"assert bool(logging.getLogger('DeepSpeed').filter({made.format(told)})) == {shown}\n"
+    imported_by(code, tmp_path)
+
+
 def test_a_check_of_small_parts_imports_no_library_of_other_parts(recipe: Path, tmp_path: Path) -> None:
     """It tries tokenizer and losses, so it needs torch and transformers; it measures letters, so it needs Pillow."""
     imported = imported_by(called("check", str(recipe)), tmp_path)

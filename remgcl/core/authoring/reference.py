@@ -153,7 +153,7 @@ def _example(entry: Registered) -> str:
     """Write a table, or a command, that uses a part, with every field that has no default or a scalar one."""
     fields = {field.alias or field.name: field.default for field in attrs.fields(entry.part)}
     settings = {
-        name: "..." if default is attrs.NOTHING else json.dumps(default)
+        name: "..." if default is attrs.NOTHING else json.dumps(default, ensure_ascii=False)
         for name, default in fields.items()
         if default is attrs.NOTHING or isinstance(default, bool | int | float | str)
     }

@@ -15,6 +15,9 @@ from remgcl.core.training.progress import written
 if TYPE_CHECKING:
     from remgcl.core.training.progress import Progress
 
+SHORT = 10
+"""Seconds below which a tenth of one counts."""
+
 
 def outcome(
     progress: Progress, counts: Mapping[str, int], before: float | None, after: Sequence[Answered]
@@ -51,14 +54,20 @@ def tell(job: Job, record: Mapping[str, Any], after: Sequence[Answered]) -> None
         after: Held-out samples answered after the training, if there are any.
     """
     table = Table(title=f"{job.name}: terms of the objective", title_justify="left")
-    for column in ("term", "weight", "first", "last"):
-        table.add_column(column, justify="left" if column == "term" else "right")
+    once = all(term["first"] == term["last"] for term in record["terms"].values())
+    columns = {"mean": "last"} if once else {"first": "first", "last": "last"}
+    table.add_column("term")
+    for column in ("weight", *columns):
+        table.add_column(column, justify="right")
     for name, term in record["terms"].items():
         weight = job.stage.losses[name].weight if name in job.stage.losses else 1.0
-        table.add_row(name, f"{weight:g}", written(term["first"], 4), written(term["last"], 4))
+        table.add_row(name, f"{weight:g}", *(written(term[key], 4) for key in columns.values()))
     print_ = job.console.print
     print_(table)
-    print_(f"{record['samples']} samples in {record['seconds']:.0f} s: {record['samples_per_second']:.1f} samples/s")
+    seconds, speed = record["seconds"], record["samples_per_second"]
+    print_(f"{record['samples']} samples in {seconds:.{int(seconds < SHORT)}f} s: {speed:.1f} samples/s")
+    if once:
+        print_(f"logged once, as logging_steps is {job.stage.logging_steps}; a smaller one shows how the terms change")
     for what, count in record["left_out"].items():
         if count:
             print_(f"[yellow]{what}: {count}[/]")

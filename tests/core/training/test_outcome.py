@@ -64,6 +64,16 @@ def test_the_table_shows_each_term_with_its_weight(job: Job) -> None:
     assert "96 samples in 12 s: 8.0 samples/s" in _told(job)
 
 
+def test_terms_that_were_logged_once_have_one_column(job: Job) -> None:
+    once = SimpleNamespace(logged=[{"language": 4.0, "global": None}], samples=96, seconds=0.5)
+    tell(job, outcome(once, {}, None, []), [])  # type: ignore[arg-type]
+    rows = [line.split() for line in _told(job).splitlines()]
+    assert ["┃", "term", "┃", "weight", "┃", "mean", "┃"] in rows
+    assert ["│", "language", "│", "1", "│", "4.0000", "│"] in rows
+    assert "96 samples in 0.5 s: 192.0 samples/s" in _told(job)
+    assert "logged once, as logging_steps is 2; a smaller one shows how the terms change" in _told(job)
+
+
 def test_only_what_was_left_out_is_told(job: Job) -> None:
     tell(job, outcome(PROGRESS, {"conversations cut": 3, "samples replaced": 0}, None, []), [])
     assert "conversations cut: 3" in _told(job)
