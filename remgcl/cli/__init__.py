@@ -33,6 +33,7 @@ from remgcl.cli import (
     schema,
     score,
     serve,
+    view,
 )
 
 app = typer.Typer(
@@ -73,6 +74,7 @@ app.command("parts")(parts.parts)
 app.command("score")(score.score)
 app.command("schema")(schema.schema)
 app.command("serve")(serve.serve)
+app.command("view")(view.view)
 app.command("new-plugin")(new_plugin.new_plugin)
 
 

@@ -132,6 +132,7 @@ ARGUMENTS = {
     "new-plugin": " {NAME}",
     "ocr": " {SOURCE}",
     "parts": " [KIND[.NAME]]",
+    "view": " {PREDICTIONS}...",
     "schema": " [OPTIONS]",
 }
 """How the usage of a command ends; that of all others names a recipe."""
