@@ -80,6 +80,8 @@ def ocr(  # noqa: PLR0913 - options of a command
         f"{len(report.unreadable):,} unreadable; {report.regions:,} regions{speed}",
         markup=False,
     )
+    if report.replaced:
+        console.print(f"{report.replaced:,} regions held half of a surrogate pair, now U+FFFD", style="yellow")
 
 
 @contextmanager

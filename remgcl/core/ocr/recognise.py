@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import Factory, define, evolve, field
 
+from remgcl.core.data.surrogates import half_pair
 from remgcl.core.errors import DataError, RunError
 from remgcl.core.ocr.cache import content_of
 from remgcl.core.ocr.sources import DataSource, Source
@@ -51,6 +52,7 @@ class Report:
         found: How many of these the cache held already.
         recognised: How many of these were recognised now.
         regions: Lines of text in these.
+        replaced: How many of these held half of a surrogate pair, which U+FFFD replaces.
         seconds: How long it took to recognise them.
         unreadable: Images that could not be read, each named with the reason.
     """
@@ -60,6 +62,7 @@ class Report:
     found: int = 0
     recognised: int = 0
     regions: int = 0
+    replaced: int = 0
     seconds: float = 0.0
     unreadable: list[str] = Factory(list)
 
@@ -84,11 +87,12 @@ def recognise(sources: Sequence[Source], engine: OcrEngine, writer: OcrWriter, *
         missing = _digest(sources, writer, pool, told, report)
         begun = written = time.monotonic()
         try:
-            for row, regions, error in told("recognised", len(missing), pool(_read, missing)):
+            for row, regions, replaced, error in told("recognised", len(missing), pool(_read, missing)):
                 if row is not None:
                     writer.add(row)
                 report.recognised += error is None
                 report.regions += regions
+                report.replaced += replaced
                 report.unreadable += [error] if error else []
                 if len(writer) >= SHARD_IMAGES or time.monotonic() - written > SHARD_SECONDS:
                     writer.flush()
@@ -190,20 +194,21 @@ def _content(place: Place) -> tuple[str | None, str | None]:
     return (None if sample.image is None else content_of(sample)), None
 
 
-def _read(place: Place) -> tuple[pa.RecordBatch | None, int, str | None]:
-    """Make the row of an image: the row, the number of its regions, and why it could not be read."""
+def _read(place: Place) -> tuple[pa.RecordBatch | None, int, int, str | None]:
+    """Make the row of an image: the row, its regions, how many were mended, and why it could not be read."""
     (worker,) = _here
     try:
         sample = worker.sample(place)
     except DataError as error:  # it was there when it was digested
-        return None, 0, str(error)
+        return None, 0, 0, str(error)
     assert sample.image is not None  # noqa: S101 - it had one when it was digested
     row = Row(content=content_of(sample), name=sample.id, size=sample.image.size)
     reader = worker.reader
     try:
         regions = reader(sample.image)
-        return packed(evolve(row, regions=regions)), len(regions), None
+        replaced = sum(half_pair(region.text) is not None for region in regions)
+        return packed(evolve(row, regions=regions)), len(regions), replaced, None
     except Exception as error:  # noqa: BLE001 - an engine may raise anything, and other images go on
         why = f"{type(error).__name__}: {error}"
         told = "; ".join(filter(None, [why, culprit(error)]))
-        return packed(evolve(row, error=why)), 0, f"image {sample.id!r}: cannot be recognised; {told}"
+        return packed(evolve(row, error=why)), 0, 0, f"image {sample.id!r}: cannot be recognised; {told}"

@@ -92,6 +92,14 @@ def test_an_unreadable_image_is_named_and_the_others_go_on(made_up: MadeUp, pain
     assert second == "image 'text.png': cannot be read; cannot identify image file"
 
 
+def test_halves_of_surrogate_pairs_are_replaced_and_counted(made_up: MadeUp, paint: Paint, tmp_path: Path) -> None:
+    folder = paint(1, 2)
+    report = run(made_up(unit="\ud83d"), tmp_path / "out", *files_of(folder))
+    assert (report.recognised, report.regions, report.replaced) == (2, 2, 2)
+    assert held(tmp_path / "out", folder) == {"001.png": ["1 \ufffd"], "002.png": ["2 \ufffd"]}
+    assert run(made_up(), tmp_path / "other", *files_of(folder)).replaced == 0
+
+
 def test_an_image_that_the_engine_fails_on_is_kept_with_the_reason(
     made_up: MadeUp, paint: Paint, tmp_path: Path
 ) -> None:
