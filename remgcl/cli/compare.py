@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from remgcl.cli import output
+from remgcl.cli.view import Data, Link, Ocr, Size
 
 
-def compare(
+def compare(  # noqa: PLR0913 - the options of a command
     scores: Annotated[
         list[Path],
         typer.Argument(
@@ -22,12 +23,23 @@ def compare(
     *,
     draws: Annotated[int, typer.Option(metavar="N", min=100, help="How often questions are drawn.")] = 5000,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the draws.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where HTML, Markdown, LaTeX and CSV go, with all changes.")
+    ] = None,
+    data: Data = None,
+    ocr: Ocr = None,
+    image_size: Size = 512,
+    link: Link = False,
 ) -> None:
     """Compare models on benchmarks: scores with 95 % intervals, and differences to the first on the same questions."""
     from remgcl import Engine, verify_installed
+    from remgcl.cli.evaluate_table import progress
     from remgcl.cli.tables import shown
+    from remgcl.cli.view import finder, regions_of, warn
     from remgcl.core.evaluation.comparison.compare import compare as compared
+    from remgcl.core.evaluation.comparison.report import PAGE, write_comparison
     from remgcl.core.evaluation.comparison.tables import method_of, tables_of
+    from remgcl.core.evaluation.view.images import Frame
 
     verify_installed("scipy", "remgcl compare", "remgcl[report]")
     engine = Engine.installed()
@@ -42,3 +54,11 @@ def compare(
         console.print(shown(table, light=True))
     for told in method_of(comparison):
         console.print(told, markup=False)
+    if out is None:
+        return
+    frame = Frame(page=out / PAGE, size=image_size, link=link)
+    with progress("images") as seen:
+        report = write_comparison(
+            comparison, out, finder(engine, data), frame=frame, regions=regions_of(ocr), told=seen
+        )
+    warn(report.files, report.missing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,18 +54,19 @@ def view(  # noqa: PLR0913 - the options of a command
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         write(out, text.encode())
-    report(out, missing)
+    warn([out], missing)
 
 
-def report(out: Path, missing: Mapping[str, str]) -> None:
-    """Print where a page is, and which images it lacks.
+def warn(files: Sequence[Path], missing: Mapping[str, str]) -> None:
+    """Print where pages are, and which images they lack.
 
     Args:
-        out: The page.
+        files: The files.
         missing: Why images are missing, by name.
     """
     console = output.console()
-    console.print(str(out), markup=False)
+    for file in files:
+        console.print(str(file), markup=False)
     for error in list(missing.values())[:SHOWN]:
         console.print(f"warning: {error}", style="yellow", markup=False)
     if len(missing) > SHOWN:

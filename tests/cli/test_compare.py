@@ -52,3 +52,10 @@ def test_two_protocols_leave_with_code_2_and_what_differs(
     ended = remgcl("compare", *models(evaluation, tmp_path, template="{question}!"))
     assert (ended.code, ended.out) == (2, "")
     assert "template is '{question}' and '{question}!'" in ended.err
+
+
+def test_out_writes_a_report_for_readers(remgcl: Remgcl, evaluation: Evaluation, tmp_path: Path) -> None:
+    ended = remgcl("compare", *models(evaluation, tmp_path), "--out", tmp_path / "report", "--draws", "100")
+    assert ended.code == 0
+    assert str(tmp_path / "report" / "comparison.html") in ended.out
+    assert "remgcl-v1.5-7b is better" in (tmp_path / "report" / "comparison.html").read_text()

@@ -13,7 +13,10 @@ from remgcl.core.evaluation.view.images import Frame, Shown, show_all
 from remgcl.core.parts.benchmark import Picture
 from remgcl.core.tables.page import page
 
-TEMPLATE = Path(__file__).with_name("view.html.jinja")
+FOLDER = Path(__file__).parent
+"""The folder of the templates of cards."""
+
+TEMPLATE = FOLDER / "view.html.jinja"
 
 FindPictures: TypeAlias = Callable[[Scored], Mapping[str, Picture]]
 """Gives the image of each question of an evaluation that is there, by the question's id."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from remgcl.core.grid.results import GridResults
 from remgcl.core.grid.statistics import CellSummary, MeanInterval
+from remgcl.core.tables.csv import csv_of
 
 
 def runs(results: GridResults) -> str:
@@ -18,7 +17,7 @@ def runs(results: GridResults) -> str:
     """
     head = ["cell", *(f"axis.{axis}" for axis in results.axes), "seed", "state"]
     head += [*(f"metric.{metric}" for metric in results.metrics), "seconds", "samples_per_second", "error"]
-    return _csv(
+    return csv_of(
         head,
         (
             [
@@ -46,7 +45,7 @@ def summary(results: GridResults, cells: Sequence[CellSummary]) -> str:
     head = ["cell", *(f"axis.{axis}" for axis in results.axes), "metric", "seeds", "mean", "low", "high"]
     head += ["paired_seeds", "difference", "difference_low", "difference_high", "p", "p_holm", "distinguishable"]
     head += ["seconds", "samples_per_second"]
-    return _csv(head, (_row(results, cell, metric) for cell in cells for metric in results.metrics or ("",)))
+    return csv_of(head, (_row(results, cell, metric) for cell in cells for metric in results.metrics or ("",)))
 
 
 def _row(results: GridResults, cell: CellSummary, metric: str) -> list[object]:
@@ -63,11 +62,3 @@ def _numbers(estimate: MeanInterval | None) -> list[object]:
     if estimate is None or not estimate.count:
         return [0, None, None, None]
     return [estimate.count, estimate.mean, *(estimate.bounds or (None, None))]
-
-
-def _csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
-    return file.getvalue()
