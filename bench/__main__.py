@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from bench import local_loss, preprocessing, stop_words, training_step
-from bench.report import page
+from bench.report import keeping, page
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
@@ -29,7 +29,7 @@ def main() -> None:
     text = page(rows, threads)
     print(text)
     if not quick:
-        PAGE.write_text(text, encoding="utf-8")
+        PAGE.write_text(keeping(PAGE, text), encoding="utf-8")
 
 
 if __name__ == "__main__":

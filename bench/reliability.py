@@ -26,7 +26,7 @@ from tempfile import TemporaryDirectory
 from PIL import Image, ImageDraw
 from rich.console import Console
 
-from bench.report import setting
+from bench.report import keeping, setting
 from remgcl import Engine, RunFolder
 from remgcl.core.files.manifest import flaw
 
@@ -286,7 +286,7 @@ def main() -> None:
             title = f"{options.steps} steps on 2 ranks with unequal batches, ZeRO {zero}"
             parts[title] = hangs(folder, zero, options.steps)
             shutil.rmtree(folder / f"zero-{zero}", ignore_errors=True)
-    options.out.write_text(report(parts), encoding="utf-8")
+    options.out.write_text(keeping(options.out, report(parts)), encoding="utf-8")
     Console(soft_wrap=True, highlight=False, markup=False).print(options.out.read_text(encoding="utf-8"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -68,6 +68,32 @@ def setting(libraries: Sequence[str]) -> str:
             f"* Date: {datetime.now(tz=UTC):%Y-%m-%d}",
         ]
     )
+
+
+def section(title: str, command: str, found: Mapping[str, object]) -> str:
+    """Write a section of a page that another script writes.
+
+    Args:
+        title: Its title.
+        command: What writes it.
+        found: What was found, by what was done.
+    """
+    words = {True: "yes", False: "no"}
+    rows = [f"| {what} | {words[value] if isinstance(value, bool) else value} |" for what, value in found.items()]
+    lines = [f"## {title}", "", f"Written by `{command}`.", "", setting(("remgcl", "openai")), "", "| what | found |"]
+    return "\n".join([*lines, "|---|---|", *rows]) + "\n"
+
+
+def keeping(page: Path, text: str) -> str:
+    """Add the section of another script to a page that is written anew.
+
+    Args:
+        page: The page as it is.
+        text: What is written.
+    """
+    held = page.read_text(encoding="utf-8") if page.exists() else ""
+    _, mark, rest = held.partition("\n## Elicitation")
+    return text + mark + rest
 
 
 def _line(row: Row) -> str:

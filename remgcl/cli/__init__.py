@@ -20,6 +20,7 @@ from remgcl.cli import (
     chat,
     check,
     compare,
+    elicit,
     evaluate,
     export,
     grid,
@@ -65,6 +66,7 @@ app.command("chat")(chat.chat)
 app.command("check")(check.check)
 app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("elicit")(elicit.elicit)
 app.command("export")(export.export)
 app.command("import")(import_.import_)
 app.command("inspect")(inspect.inspect)

@@ -19,7 +19,8 @@ from remgcl.cli.options import folder as folder_of
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from remgcl import Engine
+    from remgcl import Engine, OcrEngine
+    from remgcl.core.ocr.cache import Origin
     from remgcl.core.ocr.sources import Source
 
 T = TypeVar("T")
@@ -55,15 +56,31 @@ def ocr(  # noqa: PLR0913 - options of a command
 
     What the cache holds already is not recognised again.
     """
-    from remgcl import Engine, cores
+    from remgcl import Engine
+
+    installed = Engine.installed()
+    reader = installed.ocr_engine(engine, settings)
+    read_text(output.console(), _sources(installed, source, overrides), reader, out, workers)
+
+
+def read_text(
+    console: Console, sources: list[Source], reader: tuple[OcrEngine, Origin], out: Path, workers: int | None = None
+) -> None:
+    """Find the lines of text in images, and print what came of it.
+
+    Args:
+        console: Where to print.
+        sources: Where the images come from.
+        reader: The OCR engine, and what a cache is told of it.
+        out: The folder of the cache.
+        workers: Processes; one a processor by default.
+    """
+    from remgcl import cores
     from remgcl.core.ocr.recognise import recognise
     from remgcl.core.ocr.writer import OcrWriter, alone
 
-    console = output.console()
-    installed = Engine.installed()
-    chosen, origin = installed.ocr_engine(engine, settings)
-    sources = _sources(installed, source, overrides)
     with alone(out), _interruptible(out):
+        chosen, origin = reader
         report = recognise(
             sources,
             chosen,

@@ -150,9 +150,20 @@ class Engine:
             RemgclError: It does not know its settings.
         """
         engine: OcrEngine = self.part("ocr_engines", name, settings, "--engine-set")
+        return engine, self.ocr_origin(engine)
+
+    def ocr_origin(self, engine: OcrEngine) -> Origin:
+        """Say what a cache is told of an OCR engine.
+
+        Args:
+            engine: The engine.
+
+        Raises:
+            RemgclError: It does not know its settings.
+        """
         table = Structure(self.registry).write(engine)
         fields = {key: value for key, value in table.items() if key != document.USE}
-        return engine, Origin(engine=self.registry.entry(engine).name, version=engine.version, settings=fields)
+        return Origin(engine=self.registry.entry(engine).name, version=engine.version, settings=fields)
 
     def part(self, kind: str, name: str, settings: Sequence[str] = (), option: str = "--set") -> Any:  # noqa: ANN401 - of any kind
         """Choose a part that stands in no recipe.

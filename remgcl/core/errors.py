@@ -34,6 +34,10 @@ class RequestError(RemgclError):
     """A question to a model, or a setting of its answer, cannot be used."""
 
 
+class ReplyError(RemgclError):
+    """A reply of a chat model cannot be used: it is cut off, withheld, or holds not what was asked for."""
+
+
 class RunError(RemgclError):
     """A run folder cannot be used, or a run cannot go on."""
 

@@ -157,7 +157,7 @@ def _example(entry: Registered) -> str:
         for name, default in fields.items()
         if default is attrs.NOTHING or isinstance(default, bool | int | float | str)
     }
-    if entry.part.command:
+    if entry.part.command and not entry.part.table:
         command = entry.part.command.format(name=entry.name)
         option = entry.part.setting
         return " ".join([command, *(f"{option} {name}={value}" for name, value in settings.items() if option)])

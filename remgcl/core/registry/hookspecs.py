@@ -21,11 +21,14 @@ from remgcl.core.parts import (
     Dataset,
     Executor,
     Format,
+    Generator,
+    Judge,
     Loss,
     Metric,
     OcrEngine,
     Projector,
     Runner,
+    Selector,
     Template,
     TextFilter,
     TrackedStage,
@@ -117,6 +120,21 @@ def remgcl_register_formats() -> Mapping[str, type[Format]]:  # type: ignore[emp
 @hookspec
 def remgcl_register_trackers() -> Mapping[str, type[Tracker]]:  # type: ignore[empty-body]
     """Name trackers: where a training can be watched."""
+
+
+@hookspec
+def remgcl_register_generators() -> Mapping[str, type[Generator]]:  # type: ignore[empty-body]
+    """Name generators: an image and its text to questions with answers."""
+
+
+@hookspec
+def remgcl_register_judges() -> Mapping[str, type[Judge]]:  # type: ignore[empty-body]
+    """Name judges: whether a generated question with its answer may stay."""
+
+
+@hookspec
+def remgcl_register_selectors() -> Mapping[str, type[Selector]]:  # type: ignore[empty-body]
+    """Name selectors: which of the generated pairs go into the data."""
 
 
 # Listening hooks. They are called in the first process of a training; whatever one raises is printed with the
