@@ -173,8 +173,8 @@ executor = { use = "local", slots = 1 }
 
 [set]
 stages = ["tune"]
-"stages.tune.data.samples" = 60
-"stages.tune.batch_size" = 1
+"stages.tune.data.samples" = 120
+"stages.tune.batch_size" = 2
 "stages.tune.gradient_accumulation_steps" = 1
 "stages.tune.save_steps" = 4
 "stages.tune.logging_steps" = 1
@@ -218,9 +218,9 @@ def test_a_grid_that_is_killed_goes_on_to_the_same_results(engine: Engine, recip
     assert "2 of 2 cells are finished" in again.stdout
     assert "tune: goes on from step" in first.log.read_text()
     assert not trained.busy
-    assert second.log.read_text().count("tune: 60 samples") == 1
+    assert second.log.read_text().count("tune: 120 samples") == 1
     for member, held in zip(plan.members, (first, second), strict=True):
         whole = RunFolder(Path("whole") / str(member.seed) / member.last)
         engine.run(plan.units[member.last].recipe, whole, Console(quiet=True), str(path))
         assert outcome(held.held.path) == outcome(whole.path / "tune")
-        assert json.loads((held.held.path / "stage.json").read_text())["results"]["samples"] == 60
+        assert json.loads((held.held.path / "stage.json").read_text())["results"]["samples"] == 120
