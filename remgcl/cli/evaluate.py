@@ -28,8 +28,8 @@ def evaluate(  # noqa: PLR0913 - the options of a command
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the results go, a folder for each benchmark.")],
     data: Annotated[
-        Path, typer.Option(metavar="DIR", help="Holds a folder for each benchmark, named after it.")
-    ] = Path(),
+        Path | None, typer.Option(metavar="DIR", help="Holds a folder for each benchmark, named after it.")
+    ] = None,
     chat: Annotated[str, typer.Option(metavar="KIND", help="How the model is asked; see remgcl parts chat_models.")] = (
         "remgcl"
     ),
@@ -79,20 +79,10 @@ def evaluate(  # noqa: PLR0913 - the options of a command
         if scores is None:
             with progress(f"{task.benchmark}:{task.name}") as told:
                 if processes > 1:
-                    again = [
-                        "eval",
-                        model,
-                        "--benchmark",
-                        named,
-                        "--out",
-                        str(out),
-                        "--data",
-                        str(data),
-                        "--chat",
-                        chat,
-                    ]
+                    again = ["eval", model, "--benchmark", named, "--out", str(out), "--chat", chat]
                     again += _repeated("--chat-set", chat_set) + _repeated("--benchmark-set", benchmark_set)
-                    again += [] if limit is None else ["--limit", str(limit)]
+                    again += _repeated("--data", [] if data is None else [str(data)])
+                    again += _repeated("--limit", [] if limit is None else [str(limit)])
                     _in_processes(processes, again, task, folder, told)
                 else:
                     answer(task, asked, folder, told=told)
@@ -110,7 +100,7 @@ def _repeated(option: str, values: list[str]) -> list[str]:
 
 
 def _task(  # noqa: PLR0913 - a name, and where its parts come from
-    engine: Engine, named: str, data: Path, settings: list[str], limit: int | None, *, alone: bool
+    engine: Engine, named: str, data: Path | None, settings: list[str], limit: int | None, *, alone: bool
 ) -> Task:
     """Make the task of a benchmark that is named on the command line."""
     from remgcl.core.evaluation.task import make_task
@@ -119,10 +109,13 @@ def _task(  # noqa: PLR0913 - a name, and where its parts come from
     own = Path(path).suffix in {".toml", ".jsonl"}
     name = Path(path).stem if own else path
     given = [f"path={json.dumps(path)}"] if own else []
+    given += [f"protocol={json.dumps(protocol)}"] if protocol else []
+    given += [] if limit is None else [f"limit={limit}"]
     part: Any = engine.part("benchmarks", OWN if own else path, [*given, *settings], "--benchmark-set")
-    folder = data if alone and not (data / name).is_dir() else data / name
     rule = partial(engine.part, "metrics", option=f"benchmark {name!r}")
-    return make_task(name, part, protocol or None, folder, rule=rule, limit=limit)
+    if data is None or part.folder:
+        return make_task(name, part, rule)
+    return make_task(name, part, rule, data if alone and not (data / name).is_dir() else data / name)
 
 
 def _judge(engine: Engine, named: str | None, settings: list[str]) -> ChatModel | None:

@@ -10,12 +10,16 @@ from remgcl.cli import output
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from remgcl.core.evaluation.evaluate import Told
     from remgcl.core.evaluation.record import EvaluationFolder
 
-MOST = 30
-"""Most rows of a table of groups."""
+MOST = 40
+"""Most groups that are shown."""
+
+CROSS = " x "
+"""Stands between two fields, and between their values, in the name of a group."""
 
 
 @contextmanager
@@ -53,23 +57,14 @@ def print_scores(console: Console, scores: Mapping[str, Any]) -> None:
         console: The console.
         scores: The content of `scores.json`.
     """
-    from rich.table import Table
-
     protocol = scores["protocol"]
     told = f"{scores['benchmark']}:{protocol['name']}"
     headline = scores["summary"].get("score")
     shown = "no score" if headline is None else f"{headline:.4g}"
     console.print(f"[bold]{told}[/]: {shown} by rule {protocol['metric']['use']}, {scores['count']:,} questions")
     for name, groups in scores["by"].items():
-        if len(groups) < 2 or len(groups) > MOST:  # noqa: PLR2004 - a table of one row says nothing
-            continue
-        table = Table(title=f"by {name}", title_justify="left")
-        table.add_column(name)
-        table.add_column("questions", justify="right")
-        table.add_column("mean score", justify="right")
-        for value, group in groups.items():
-            table.add_row(value, f"{group['count']:,}", f"{group['score']:.1%}")
-        console.print(table)
+        if 1 < len(groups) <= MOST:
+            console.print(_crossed(name, groups) if CROSS in name else _grouped(name, groups))
     for what, meaning in (
         ("unparsed", "answers hold nothing that the rule can read; they are scored as wrong"),
         ("cut", "answers reached the longest length"),
@@ -77,3 +72,32 @@ def print_scores(console: Console, scores: Mapping[str, Any]) -> None:
     ):
         if scores[what]:
             console.print(f"[yellow]warning: {scores[what]:,} {meaning}[/]")
+
+
+def _grouped(name: str, groups: Mapping[str, Any]) -> Table:
+    """Make a table of groups: a row for each."""
+    from rich.table import Table
+
+    table = Table(title=f"by {name}", title_justify="left")
+    table.add_column(name)
+    for column in ("questions", "mean score"):
+        table.add_column(column, justify="right")
+    for value, group in groups.items():
+        table.add_row(value, f"{group['count']:,}", f"{group['score']:.1%}")
+    return table
+
+
+def _crossed(name: str, groups: Mapping[str, Any]) -> Table:
+    """Make a table of two fields: rows by the first, columns by the second, mean scores in the cells."""
+    from rich.table import Table
+
+    pairs = {tuple(value.split(CROSS)): group for value, group in groups.items()}
+    rows, columns = (list(dict.fromkeys(pair[place] for pair in pairs)) for place in (0, 1))
+    table = Table(title=f"mean score by {name}", title_justify="left")
+    table.add_column("")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for row in rows:
+        cells = (pairs.get((row, column)) for column in columns)
+        table.add_row(row, *("" if cell is None else f"{cell['score']:.1%}" for cell in cells))
+    return table

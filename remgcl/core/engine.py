@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from attrs import field, frozen, make_class
 
 from remgcl.core.authoring.inspection import Inspection, inspect
 from remgcl.core.errors import Fault, FaultsError, Hint, PluginError, RecipeError, RunError
+from remgcl.core.evaluation.stage import unaskable
+from remgcl.core.evaluation.task import Task, make_task
 from remgcl.core.exchange.keeping import kept
 from remgcl.core.exchange.starting import misfits, start_from
 from remgcl.core.files.extras import missing
@@ -24,7 +27,7 @@ from remgcl.core.planning.plan import Plan, make_plan
 from remgcl.core.planning.trials import try_data
 from remgcl.core.recipe import document
 from remgcl.core.recipe.paths import HERE
-from remgcl.core.recipe.recipe import Recipe
+from remgcl.core.recipe.recipe import Recipe, Stage
 from remgcl.core.recipe.structure import Structure
 from remgcl.core.registry import loading as plugins
 from remgcl.core.registry.culprit import named
@@ -233,7 +236,16 @@ class Engine:
             raise RecipeError([Fault(name, "stages", f"no stage {key!r}; {Hint(key, tuple(recipe.stages))}")])
         return inspect(Assembly(recipe=recipe, stage=key), sample)
 
-    def run(self, recipe: Recipe, folder: RunFolder, console: Console, name: str, *, restart: bool = False) -> None:
+    def run(  # noqa: PLR0913 - a recipe, where it goes, and how it is told
+        self,
+        recipe: Recipe,
+        folder: RunFolder,
+        console: Console,
+        name: str,
+        *,
+        restart: bool = False,
+        finished_stage: Callable[[str], None] | None = None,
+    ) -> None:
         """Train every stage that is not finished yet.
 
         Args:
@@ -242,6 +254,8 @@ class Engine:
             console: Where to tell how it goes.
             name: The recipe's file, for errors.
             restart: Whether interrupted stages begin anew.
+            finished_stage: Is called with the key of each stage once it is
+                finished, be it now or before; `remgcl run` evaluates it then.
 
         Raises:
             RemgclError: The recipe cannot be run, or a stage failed. Nothing
@@ -264,17 +278,32 @@ class Engine:
                 if finished[key]:
                     folder.stage(key).verify_model()
                     console.print(f"[bold]{key}[/]: finished already, in {escape(str(folder.stage(key).path))}")
-                    continue
-                folder.stage(key).begin(inputs[key], restart=restart)
-                recipe.runner.run(self.job(recipe, key, folder, console))
-                if folder.stage(key).finished() is None:
-                    raise PluginError(f"{named(recipe.runner)}: run returned without finishing stage {key!r}")
+                else:
+                    folder.stage(key).begin(inputs[key], restart=restart)
+                    recipe.runner.run(self.job(recipe, key, folder, console))
+                    if folder.stage(key).finished() is None:
+                        raise PluginError(f"{named(recipe.runner)}: run returned without finishing stage {key!r}")
+                if finished_stage is not None:
+                    finished_stage(key)
 
-    @staticmethod
-    def _plan(recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
+    def evaluations(self, stage: Stage) -> dict[str, Task]:
+        """Read the questions of the benchmarks that a stage is evaluated on, by their keys.
+
+        Args:
+            stage: The stage.
+
+        Raises:
+            RemgclError: Questions cannot be read, asked or scored.
+        """
+        named = {key: (self.registry.entry(benchmark).name, benchmark) for key, benchmark in stage.evaluation.items()}
+        return {
+            key: make_task(name, benchmark, partial(self.part, "metrics")) for key, (name, benchmark) in named.items()
+        }
+
+    def _plan(self, recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
         """Plan a run, and make sure that what its stages start from fits."""
         plan = make_plan(recipe, name, counted=counted)
-        faults = misfits(recipe, name)
+        faults = [*misfits(recipe, name), *unaskable(recipe, name, self.evaluations)]
         if faults:
             raise FaultsError(faults)
         return plan

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from remgcl.core.errors import DataError, RemgclError
 from remgcl.core.evaluation.task import make_task
@@ -53,7 +54,7 @@ class Checks(PartChecks):
         for name, protocol in part.protocols().items():
             _questions(part, folder, protocol.split)
             try:
-                make_task("it", part, name, folder, rule=partial(engine_with(part).part, "metrics"))
+                make_task("it", evolve(part, protocol=name), partial(engine_with(part).part, "metrics"), folder)
             except RemgclError as error:
                 raise broken(part, f"protocol {name!r}: {error}") from error
 

@@ -71,7 +71,7 @@ class EvaluationFolder:
         now = json.loads(as_json({"protocol": protocol, "model": model}))
         before = read(file)
         if before is not None:
-            changed = _changed(before, now)
+            changed = _changed(_compared(before), _compared(now))
             if changed:
                 raise RunError(f"{file}: was begun with another model or protocol: {changed}; name another folder")
         elif any(self._parts(PREDICTIONS)):
@@ -211,6 +211,12 @@ def _record(line: bytes, where: str) -> dict[str, Any]:
     if not isinstance(record, dict) or not isinstance(record.get("id"), str) or "prediction" not in record:
         raise DataError(f"{where}: is no answer; an object with 'id' and 'prediction' is due")
     return record
+
+
+def _compared(begun: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what the model is called: a run that was moved is the same model."""
+    model = {key: value for key, value in begun.get("model", {}).items() if key != "name"}
+    return {"protocol": begun.get("protocol"), "model": model}
 
 
 def _changed(before: Any, now: Any) -> str:  # noqa: ANN401 - nested JSON

@@ -97,51 +97,43 @@ def _told(question: BenchmarkQuestion) -> list[Any]:
     return [question.id, question.text, question.type, picture, question.answers, dict(question.fields)]
 
 
-def protocol_of(benchmark: Benchmark, name: str, protocol: str | None) -> tuple[str, BenchmarkProtocol]:
-    """Find a protocol of a benchmark.
+def protocol_of(benchmark: Benchmark, name: str) -> tuple[str, BenchmarkProtocol]:
+    """Find the protocol that a benchmark is asked by, with its name.
 
     Args:
         benchmark: The benchmark.
         name: What errors call it.
-        protocol: The protocol's name; the first by default.
 
     Raises:
         RequestError: There is none of that name.
     """
     known = benchmark.protocols()
-    chosen = next(iter(known)) if protocol is None else protocol
+    chosen = next(iter(known)) if benchmark.protocol is None else benchmark.protocol
     if chosen not in known:
         raise RequestError(f"benchmark {name!r}: no protocol {chosen!r}; {Hint(chosen, tuple(known))}")
     found = known[chosen]
     return chosen, evolve(found, split=benchmark.split or found.split)
 
 
-def make_task(  # noqa: PLR0913 - all that a task is made of
-    name: str,
-    benchmark: Benchmark,
-    protocol: str | None,
-    folder: Path,
-    *,
-    rule: Callable[[str, Sequence[str]], Metric],
-    limit: int | None = None,
+def make_task(
+    name: str, benchmark: Benchmark, rule: Callable[[str, Sequence[str]], Metric], folder: Path | None = None
 ) -> Task:
     """Read the questions of a benchmark, and make sure that each can be asked and scored.
 
     Args:
         name: The benchmark's name.
         benchmark: The benchmark.
-        protocol: The protocol's name; the first by default.
-        folder: The folder of the benchmark.
         rule: Makes a metric of its name and its settings.
-        limit: Questions to keep, from the first.
+        folder: The folder of its files; the benchmark's own setting by default.
 
     Raises:
         DataError: A file is missing or cannot be read.
         FaultsError: Questions have no id of their own, no image or no answers.
         RequestError: There is no such protocol.
     """
-    chosen, asked = protocol_of(benchmark, name, protocol)
-    read = tuple(benchmark.questions(folder, asked.split))[:limit]
+    chosen, asked = protocol_of(benchmark, name)
+    folder = Path(benchmark.folder) if folder is None else folder
+    read = tuple(benchmark.questions(folder, asked.split))[: benchmark.limit]
     if not read:
         raise DataError(f"{name}: {folder}: holds no question of split {asked.split!r}")
     task = Task(
@@ -150,7 +142,7 @@ def make_task(  # noqa: PLR0913 - all that a task is made of
         protocol=asked,
         metric=rule(asked.metric, asked.metric_settings),
         questions=read,
-        limit=limit,
+        limit=benchmark.limit,
         groups=benchmark.groups,
     )
     faults = [Fault(name, f"question {id_!r}", what) for id_, what in _faults(task)]
@@ -197,7 +189,11 @@ def grouped(task: Task, scores: Mapping[str, Any]) -> dict[str, dict[str, dict[s
         score = scores[question.id]
         if not isinstance(score, int | float):
             continue
-        named = {"type": question.type or None, **{name: question.fields.get(name) for name in task.groups}}
+        kind = question.type or None
+        named = {"type": kind, **{name: question.fields.get(name) for name in task.groups}}
+        crossed = named.get(task.groups[0]) if task.groups and kind else None
+        if crossed is not None:
+            named[f"type x {task.groups[0]}"] = f"{kind} x {crossed}"
         for name, value in named.items():
             if value is not None:
                 found.setdefault(name, {}).setdefault(str(value), []).append(float(score))

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from attrs import field, frozen
-from attrs.validators import ge
+from attrs.validators import ge, optional
 
 from remgcl.core.errors import DataError, Hint
 from remgcl.core.parts.part import Part
@@ -147,8 +147,13 @@ class Benchmark(Part):
     """Read the questions of a benchmark from its published files.
 
     Attributes:
+        folder: The folder of its files, where no command names one.
+        protocol: How its questions are asked; by its first protocol by default.
         split: The part of the benchmark that is asked; that of the protocol by default.
+        limit: Questions that are asked, from the first; all by default.
     """
+
+    table: ClassVar[str] = "stages.NAME.evaluation."
 
     command: ClassVar[str] = "remgcl eval MODEL --benchmark {name} --data DIR --out OUT"
     setting: ClassVar[str] = "--benchmark-set"
@@ -162,7 +167,10 @@ class Benchmark(Part):
     groups: ClassVar[tuple[str, ...]] = ()
     """Fields of its questions by which scores are tabulated, beside the type."""
 
+    folder: str = ""
+    protocol: str | None = None
     split: str | None = None
+    limit: int | None = field(default=None, validator=optional(ge(1)))
 
     @abstractmethod
     @returns("a mapping of names to remgcl.BenchmarkProtocol, at least one", that(_protocols))

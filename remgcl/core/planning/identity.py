@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from remgcl.core.files.whole import as_json
 from remgcl.core.parts import Part
 from remgcl.core.parts.within import parts_in
@@ -45,12 +47,16 @@ def made_of(recipe: Recipe, table: Mapping[str, Any], plan: Plan) -> dict[str, d
         planned = {name: plan.stages[name] for name in lineage}
         filters = recipe.text_filter is not None and any(recipe.stages[name].losses for name in lineage)
         used = recipe.runner, *(getattr(recipe, name) for name in PARTS), recipe.text_filter if filters else None
-        parts = [part for _, part in parts_in((used, [recipe.stages[name] for name in lineage])) if foreign(part)]
+        parts = [
+            part
+            for _, part in parts_in((used, [evolve(recipe.stages[name], evaluation={}) for name in lineage]))
+            if foreign(part)
+        ]
         sources |= {type(part): source(part) for part in parts if type(part) not in sources}
         stages[key] = {
             **shared,
             **({"text_filter": table["text_filter"]} if filters else {}),  # only losses look at it
-            "stages": {name: table["stages"][name] for name in lineage},
+            "stages": {name: _trained(table["stages"][name]) for name in lineage},
             "data": {name: stage.train.digest for name, stage in planned.items()},
             "held_out": {name: held.digest for name, stage in planned.items() if (held := stage.held_out)},
             "ocr": {name: ocr.digest for name, stage in planned.items() if (ocr := stage.ocr)},
@@ -60,6 +66,11 @@ def made_of(recipe: Recipe, table: Mapping[str, Any], plan: Plan) -> dict[str, d
         }
         stages[key] = _placeless(stages[key], recipe, lineage)
     return stages
+
+
+def _trained(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of a stage what is done with its finished model."""
+    return {key: value for key, value in table.items() if key != "evaluation"}
 
 
 def _sources(recipe: Recipe, lineage: Sequence[str]) -> dict[str, str]:

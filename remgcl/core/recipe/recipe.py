@@ -15,6 +15,7 @@ from remgcl.core.errors import Hint, ValueFaultError, listed
 from remgcl.core.parts import (
     Aspect,
     Backbone,
+    Benchmark,
     Dataset,
     Loss,
     Projector,
@@ -74,6 +75,10 @@ def _some(_: object, __: object, names: tuple[str, ...]) -> None:
 def _named(_: object, __: object, losses: dict[str, Loss]) -> None:
     faults = [ValueFaultError("is the name of the language loss; take another", (LANGUAGE,))] * (LANGUAGE in losses)
     _raise([*faults, *(_misnamed(name, "a loss") for name in losses if not NAME.fullmatch(name))])
+
+
+def _folders(_: object, __: object, benchmarks: dict[str, Benchmark]) -> None:
+    _raise([_misnamed(name, "an evaluation") for name in benchmarks if not NAME.fullmatch(name)])
 
 
 def _in_order(_: object, __: object, stages: dict[str, Stage]) -> None:
@@ -148,6 +153,8 @@ class Stage:
             this one starts from; a run folder, a stage's folder, or a path or
             hub id in a published format.
         validation: Held-out samples to answer before and after.
+        evaluation: Benchmarks that the finished stage is evaluated on; the key is the default benchmark, and names the
+            folder of the results.
         ocr: Folder of an OCR cache: the text regions of images whose record
             carries none.
         image_aspect: How an image is made to fit the tower.
@@ -194,6 +201,7 @@ class Stage:
     after: str | None = None
     source: str | None = field(default=None, metadata={KEY: FROM})
     validation: Validation | None = None
+    evaluation: dict[str, Benchmark] = field(factory=dict, validator=_folders)
     ocr: str | None = None
     image_aspect: Aspect = "pad"
     max_regions: int = field(default=256, validator=ge(1))

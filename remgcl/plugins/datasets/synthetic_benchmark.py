@@ -20,7 +20,7 @@ Content: TypeAlias = Literal["digits", "letters", "words"]
 class SyntheticBenchmark(Benchmark):
     """Drawn texts of each content, length and height, none of which the dataset `synthetic` draws for training.
 
-    Its tables are by content, length, height, and the third of the image where the text stands.
+    Its tables are by content and length, by height in pixels, and by the third of the image where the text stands.
 
     Attributes:
         samples: Images of each content, length and height.
@@ -33,7 +33,7 @@ class SyntheticBenchmark(Benchmark):
         seed: Seed of the drawings.
     """
 
-    groups: ClassVar[tuple[str, ...]] = ("length", "height", "place")
+    groups: ClassVar[tuple[str, ...]] = ("height", "place")
 
     samples: int = field(default=32, validator=ge(1))
     content: tuple[Content, ...] = field(default=("digits",), validator=min_len(1))
@@ -69,7 +69,7 @@ class SyntheticBenchmark(Benchmark):
             seed=self.seed,
         )
         drawn = data.build()
-        kind = f"{content} {length}, {height} px"
+        kind = f"{content}, {length} long"
         for place in range(len(drawn)):
             sample = drawn[place]
             middle = sum(y for region in sample.regions for _, y in region.quad) / (4 * len(sample.regions))

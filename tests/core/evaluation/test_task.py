@@ -42,9 +42,9 @@ class Given(Benchmark):
         return self.given
 
 
-def made(engine: Engine, benchmark: Given, protocol: str | None = None, limit: int | None = None) -> Task:
+def made(engine: Engine, benchmark: Given, **settings: object) -> Task:
     """Make the task."""
-    return make_task("it", benchmark, protocol, Path(), rule=partial(engine.part, "metrics"), limit=limit)
+    return make_task("it", evolve(benchmark, **settings), partial(engine.part, "metrics"))
 
 
 def question(id_: str = "1", text: str = "WHO is it, Tom?", **fields: object) -> BenchmarkQuestion:
@@ -77,7 +77,7 @@ def test_the_digest_changes_with_all_that_a_score_depends_on_and_nothing_else(en
     digest = made(engine, base).record["digest"]
     assert made(engine, evolve(base, asked=evolve(PLAIN, source="another"))).record["digest"] == digest
     others = [
-        made(engine, base, "short"),
+        made(engine, base, protocol="short"),
         made(engine, base, limit=1),
         made(engine, evolve(base, split="test")),
         made(engine, evolve(base, given=(question(), question("3")))),
@@ -125,4 +125,4 @@ def test_a_split_without_questions_and_an_unknown_protocol_are_refused(engine: E
     with pytest.raises(DataError, match=r"it: \.: holds no question of split 'val'"):
         made(engine, Given())
     with pytest.raises(RequestError, match="benchmark 'it': no protocol 'shrt'; did you mean 'short'"):
-        made(engine, Given(given=(question(),)), "shrt")
+        made(engine, Given(given=(question(),)), protocol="shrt")

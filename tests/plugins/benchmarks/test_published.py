@@ -37,8 +37,8 @@ def write(name: str, form: str, folder: Path) -> Path:
 def make(engine: Engine, named: str, folder: Path) -> Task:
     """Make a task of a benchmark and a protocol."""
     name, _, protocol = named.partition(":")
-    part: Benchmark = engine.part("benchmarks", name)
-    return make_task(name, part, protocol or None, folder, rule=partial(engine.part, "metrics"))
+    part: Benchmark = engine.part("benchmarks", name, [f"protocol={protocol}"] if protocol else [])
+    return make_task(name, part, partial(engine.part, "metrics"), folder)
 
 
 class TestPublished(benchmarks.Checks):
