@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from remgcl.core.errors import RunError
+from remgcl.core.errors import DataError, RunError
+from remgcl.core.evaluation.scored import Scored
+from remgcl.core.grid.evaluations import questions_of, scored_of, summaries_of, verify_protocol
 from remgcl.core.grid.folder import GridFolder, UnitFolder
 from remgcl.core.grid.progress import number
 from remgcl.core.grid.results import CellResult, GridResults
@@ -20,27 +22,30 @@ def collect(path: Path) -> GridResults:
         path: The grid's folder.
 
     Raises:
-        RunError: There is no grid, or its record cannot be read.
+        RunError: There is no grid, its record cannot be read, or cells were evaluated by different protocols.
     """
     folder = GridFolder(path)
     held = folder.recorded()
+    first: dict[str, tuple[str, Scored]] = {}
     try:
         return GridResults(
             name=held["name"],
             metrics=tuple(held["metrics"]),
             axes={axis: tuple(values) for axis, values in held["axes"].items()},
             baseline=held["baseline"],
-            cells=tuple(_found(folder, cell, held["metrics"]) for cell in held["cells"]),
+            cells=tuple(_found(folder, cell, held["metrics"], first) for cell in held["cells"]),
         )
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise RunError(f"{path / 'grid.json'}: is no record of a grid; {error!r}") from error
 
 
-def _found(folder: GridFolder, cell: Mapping[str, Any], metrics: list[str]) -> CellResult:
+def _found(
+    folder: GridFolder, cell: Mapping[str, Any], metrics: list[str], first: dict[str, tuple[str, Scored]]
+) -> CellResult:
     """Read what came out of a cell with a seed; one whose records cannot be read has failed."""
     try:
-        return _result(folder, cell, metrics)
-    except RunError as error:
+        result, evaluations = _result(folder, cell, metrics)
+    except (RunError, DataError) as error:
         return CellResult(
             label=cell["label"],
             settings=cell["settings"],
@@ -53,13 +58,20 @@ def _found(folder: GridFolder, cell: Mapping[str, Any], metrics: list[str]) -> C
             error=str(error),
             digest=_digest(cell),
         )
+    for metric, scored in evaluations.items():
+        named = (f"{result.label!r}, seed {result.seed}", scored)
+        verify_protocol(metric, first.setdefault(metric, named), named)
+    return result
 
 
-def _result(folder: GridFolder, cell: Mapping[str, Any], metrics: list[str]) -> CellResult:
-    """Read what came out of a cell with a seed."""
+def _result(folder: GridFolder, cell: Mapping[str, Any], metrics: list[str]) -> tuple[CellResult, dict[str, Scored]]:
+    """Read what came out of a cell with a seed, and the evaluations that its metrics are the headlines of."""
     units = [folder.unit(digest, stage) for stage, digest in cell["stages"].items()]
     records = [unit.held.finished() for unit in units]
-    last = records[-1]["results"] if records[-1] else {}
+    stage = units[-1].held
+    last = {**summaries_of(stage), **records[-1]["results"]} if records[-1] else {}
+    every = {metric: scored_of(stage, metric) for metric in metrics} if records[-1] else {}
+    evaluations = {metric: scored for metric, scored in every.items() if scored is not None}
     seconds = [value for record in records if record and (value := number(record["results"], "seconds")) is not None]
     errors = [error for unit in units if (error := unit.error)]
     state = "missing"
@@ -69,7 +81,7 @@ def _result(folder: GridFolder, cell: Mapping[str, Any], metrics: list[str]) -> 
         state = "running"
     elif errors:
         state = "failed"
-    return CellResult(
+    result = CellResult(
         label=cell["label"],
         settings=cell["settings"],
         seed=cell["seed"],
@@ -80,7 +92,9 @@ def _result(folder: GridFolder, cell: Mapping[str, Any], metrics: list[str]) -> 
         curves=_curves(units[-1]),
         error=errors[0] if state == "failed" else None,
         digest=_digest(cell),
+        questions={metric: questions_of(scored) for metric, scored in evaluations.items()},
     )
+    return result, evaluations
 
 
 def _digest(cell: Mapping[str, Any]) -> str:

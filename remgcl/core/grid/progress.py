@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 from attrs import Factory, define, frozen
 
 from remgcl.core.errors import RunError
+from remgcl.core.grid.evaluations import summaries_of
 from remgcl.core.grid.folder import GridFolder
 from remgcl.core.grid.plan import GridPlan, Member, Unit
 
@@ -83,7 +84,7 @@ class GridProgress:
                 return None
             if record is None:
                 return None
-            self._results[unit.digest] = record["results"]
+            self._results[unit.digest] = {**summaries_of(held.held), **record["results"]}
             self.failed.pop(unit.digest, None)
         return self._results[unit.digest]
 

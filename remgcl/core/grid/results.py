@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from attrs import frozen
+from attrs import field, frozen
 
 
 @frozen(kw_only=True)
@@ -22,6 +22,7 @@ class CellResult:
         curves: Each term of the loss as pairs of step and value.
         error: Why it failed.
         digest: Of all that its last stage is made of; cells that share it are the same.
+        questions: Each metric that is the mean over a benchmark's questions to the score of each question.
     """
 
     label: str
@@ -34,6 +35,7 @@ class CellResult:
     curves: Mapping[str, Sequence[tuple[int, float]]]
     error: str | None = None
     digest: str = ""
+    questions: Mapping[str, Mapping[str, float]] = field(factory=dict)
 
 
 @frozen(kw_only=True)

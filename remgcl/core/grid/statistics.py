@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 
 from attrs import evolve, frozen
 
+from remgcl.core.grid.evaluations import asked_of, over_seeds_and_questions
 from remgcl.core.grid.results import CellResult, GridResults
 
 ERROR = 0.05
@@ -58,6 +59,8 @@ class Difference:
             those that are the same counted once.
         same: Whether the cell is the baseline under another name, trained once
             for both; p is 1 then, and the correction leaves it out.
+        over_questions: 95 % interval over seeds and the benchmark's questions;
+            None where the metric is no mean over questions.
     """
 
     estimate: MeanInterval
@@ -65,6 +68,7 @@ class Difference:
     p: float | None = None
     corrected: float | None = None
     same: bool = False
+    over_questions: tuple[float, float] | None = None
 
     @property
     def distinguishable(self) -> bool | None:
@@ -214,7 +218,15 @@ def _compare(cells: Mapping[str, Sequence[CellResult]], metric: str, baseline: s
     if baseline is None:
         return {}
     true, trained = measured(cells.get(baseline, ()), metric), {label: _trained(cells[label]) for label in cells}
-    found = {label: compare(measured(results, metric), true) for label, results in cells.items() if label != baseline}
+    asked = asked_of(cells.get(baseline, ()), metric)
+    found = {
+        label: evolve(
+            compare(measured(results, metric), true),
+            over_questions=over_seeds_and_questions(asked_of(results, metric), asked),
+        )
+        for label, results in cells.items()
+        if label != baseline
+    }
     same = {label for label in found if baseline in trained and trained[label] == trained[baseline]}
     tested = {trained[label]: each.p for label, each in found.items() if each.p is not None and label not in same}
     corrected = dict(zip(tested, holm(list(tested.values())), strict=True))

@@ -26,6 +26,11 @@ distinguishable from zero if p is below 0.05. With fewer than 3 paired seeds no 
 Where the difference is the same in every seed, there is no spread for a t-test. Then p is that of the sign test, \
 2^(1 - n), before the correction; and it is 1 if all differences are zero."""
 
+OVER_QUESTIONS = """\
+Over seeds and questions: the 95 % interval of the same difference by a pigeonhole bootstrap (Owen, 2007) with 5,000 \
+draws of seeds and, independently, of questions, the same questions for all seeds. It covers the choice of questions \
+too; with few seeds it is rather too narrow, and with one it covers questions alone."""
+
 COST = """\
 Training time and samples/s are means over the runs that finished; they depend on the machine and its other work."""
 
@@ -97,4 +102,6 @@ def _method(results: GridResults) -> Iterator[str]:
         yield MEAN
     if results.metrics and results.baseline is not None:
         yield from COMPARED.splitlines()
+    if any(cell.questions.get(metric) for cell in results.cells for metric in results.metrics):
+        yield OVER_QUESTIONS
     yield COST

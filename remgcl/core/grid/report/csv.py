@@ -44,6 +44,7 @@ def summary(results: GridResults, cells: Sequence[CellSummary]) -> str:
     """
     head = ["cell", *(f"axis.{axis}" for axis in results.axes), "metric", "seeds", "mean", "low", "high"]
     head += ["paired_seeds", "difference", "difference_low", "difference_high", "p", "p_holm", "distinguishable"]
+    head += ["over_seeds_and_questions_low", "over_seeds_and_questions_high"]
     head += ["seconds", "samples_per_second"]
     return csv_of(head, (_row(results, cell, metric) for cell in cells for metric in results.metrics or ("",)))
 
@@ -54,6 +55,7 @@ def _row(results: GridResults, cell: CellSummary, metric: str) -> list[object]:
     difference = cell.differences.get(metric)
     row += _numbers(difference.estimate if difference else None)
     row += [difference.p, difference.corrected, difference.verdict] if difference else [None, None, None]
+    row += (difference.over_questions if difference else None) or (None, None)
     return [*row, cell.seconds, cell.samples_per_second]
 
 

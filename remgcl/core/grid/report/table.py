@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from remgcl.core.grid.report.words import Scale, duration, pace
 from remgcl.core.grid.results import GridResults
-from remgcl.core.grid.statistics import CellSummary, MeanInterval
+from remgcl.core.grid.statistics import CellSummary, Difference, MeanInterval
 from remgcl.core.tables.table import Entry, Table
 from remgcl.core.tables.words import probability
 
 COMPARED = ("difference", "seen from", "p (Holm)", "distinguishable")
 """Heads of what a comparison tells."""
+
+OVER = "over seeds and questions"
+"""Head of the interval of a difference over both."""
 
 
 def tables_of(results: GridResults, cells: Sequence[CellSummary], scales: Mapping[str, Scale]) -> tuple[Table, ...]:
@@ -24,9 +27,11 @@ def tables_of(results: GridResults, cells: Sequence[CellSummary], scales: Mappin
     """
     tables = []
     for metric in results.metrics or ("",):
+        asked = any(each.differences[metric].over_questions for each in cells if metric in each.differences)
         rows = [
             _named(cell, results.baseline)
             | (_measured(metric, scales[metric], cell, results.baseline) if metric else {})
+            | ({OVER: _over(scales[metric], cell.differences.get(metric))} if asked else {})
             | (_cost(cell) if metric in ("", *results.metrics[:1]) else {})
             for cell in cells
         ]
@@ -58,6 +63,14 @@ def _measured(metric: str, scale: Scale, cell: CellSummary, baseline: str | None
         Entry(difference.verdict, strong=difference.distinguishable is True),
     )
     return row | dict(zip(COMPARED, entries, strict=True))
+
+
+def _over(scale: Scale, difference: Difference | None) -> Entry:
+    """Write the interval of a difference over seeds and questions."""
+    found = difference.over_questions if difference else None
+    if found is None:
+        return Entry()
+    return Entry(f"[{', '.join(map(scale.signed, found))}]", found[0], strong=found[0] > 0 or found[1] < 0)
 
 
 def _order(estimate: MeanInterval) -> float | None:

@@ -67,8 +67,8 @@ def test_what_is_not_known_is_empty(report: Path, grid: Callable[..., GridResult
     assert rows[-2]["distinguishable"] == "too few seeds to tell (2 of at least 3)"
     one = grid({"none": {0: 0.5}, "a": {}, "b": {0: 0.75}})
     assert summary(one, summarize(one)).splitlines()[1:] == [
-        "none,none,exact_match,1,0.5,,,0,,,,,,,,",
-        "b,b,exact_match,1,0.75,,,1,0.25,,,,,too few seeds to tell (1 of at least 3),,",
+        "none,none,exact_match,1,0.5,,,0,,,,,,,,,,",
+        "b,b,exact_match,1,0.75,,,1,0.25,,,,,too few seeds to tell (1 of at least 3),,,,",
     ]
 
 
