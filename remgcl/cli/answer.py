@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from remgcl.cli.asking import Conv, Device, Dtype, MaxNewTokens, Run, Seed, Stage, Temperature, TopP
+from remgcl.cli.asking import (
+    Base,
+    Conv,
+    Device,
+    Dtype,
+    MaxNewTokens,
+    Run,
+    Seed,
+    Stage,
+    Temperature,
+    TopP,
+    Tower,
+    loaded,
+)
 
 
 def answer(  # noqa: PLR0913 - the options of a command
@@ -26,6 +39,8 @@ def answer(  # noqa: PLR0913 - the options of a command
     ] = 1,
     stage: Stage = None,
     conv: Conv = None,
+    base: Base = None,
+    tower: Tower = None,
     max_new_tokens: MaxNewTokens = None,
     temperature: Temperature = 0.0,
     top_p: TopP = 1.0,
@@ -39,7 +54,6 @@ def answer(  # noqa: PLR0913 - the options of a command
     """
     from attrs import asdict
 
-    import remgcl
     from remgcl import ImageFolder
     from remgcl.cli.answer_parts import answer_in_parts, parsed
     from remgcl.core.inference.answer_all import answer_questions
@@ -52,7 +66,7 @@ def answer(  # noqa: PLR0913 - the options of a command
     if processes > 1:
         answer_in_parts(out, processes, sys.argv[1:], whole=part is None)
         return
-    model = remgcl.load(run, stage=stage, template=conv, device=device, dtype=dtype)
+    model = loaded(run, stage=stage, template=conv, base=base, tower=tower, device=device, dtype=dtype)
     settings = {name: value for name, value in asdict(decoding).items() if name != "stop"}
     metadata = {"stage": model.stage, "template": repr(model.template), "decoding": settings}
     chosen = part_of(every, which, parts)

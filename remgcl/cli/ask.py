@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from remgcl.cli.asking import Conv, Device, Dtype, MaxNewTokens, Run, Seed, Stage, Temperature, TopP, named_image
+from remgcl.cli.asking import (
+    Base,
+    Conv,
+    Device,
+    Dtype,
+    MaxNewTokens,
+    Run,
+    Seed,
+    Stage,
+    Temperature,
+    TopP,
+    Tower,
+    loaded,
+    named_image,
+)
 
 
 def ask(  # noqa: PLR0913 - the options of a command
@@ -16,6 +30,8 @@ def ask(  # noqa: PLR0913 - the options of a command
     *,
     stage: Stage = None,
     conv: Conv = None,
+    base: Base = None,
+    tower: Tower = None,
     max_new_tokens: MaxNewTokens = None,
     temperature: Temperature = 0.0,
     top_p: TopP = 1.0,
@@ -24,10 +40,8 @@ def ask(  # noqa: PLR0913 - the options of a command
     dtype: Dtype = None,
 ) -> None:
     """Ask a model one question about an image, and print its answer."""
-    import remgcl
-
     shown = None if image == "-" else named_image(image)
-    model = remgcl.load(run, stage=stage, template=conv, device=device, dtype=dtype)
+    model = loaded(run, stage=stage, template=conv, base=base, tower=tower, device=device, dtype=dtype)
     settings = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
     for piece in model.stream((shown, question), **settings):
         typer.echo(piece, nl=False)

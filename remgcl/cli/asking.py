@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Run: TypeAlias = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, a stage of one, or a checkpoint.")]
+    from remgcl.core.inference.loaded import LoadedModel
+
+Run: TypeAlias = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run, a stage, a checkpoint, or a published model.")
+]
 Stage: TypeAlias = Annotated[
     str | None, typer.Option(metavar="NAME", help="The stage; the last one that has a model by default.")
 ]
 Conv: TypeAlias = Annotated[
     str | None, typer.Option("--conv", metavar="TEMPLATE", help="The template; that of the stage by default.")
+]
+Base: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="MODEL", help="What published adapters or a projector alone were trained on.")
+]
+Tower: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="TOWER", help="The vision tower of a published model whose own is not found.")
 ]
 Device: TypeAlias = Annotated[str | None, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:1; a GPU if there is.")]
 Dtype: TypeAlias = Annotated[str | None, typer.Option(metavar="TYPE", help="float32, bfloat16 or float16.")]
@@ -24,6 +34,24 @@ MaxNewTokens: TypeAlias = Annotated[
 Temperature: TypeAlias = Annotated[float, typer.Option(metavar="T", help="0 takes the most probable token.")]
 TopP: TypeAlias = Annotated[float, typer.Option(metavar="P", help="Share of the probability that is sampled from.")]
 Seed: TypeAlias = Annotated[int | None, typer.Option(metavar="N", help="Seed of the sampling.")]
+
+
+def loaded(run: str, **options: Any) -> LoadedModel:  # noqa: ANN401 - those of `remgcl.load`
+    """Load a model without the progress bars of libraries.
+
+    Args:
+        run: What `remgcl.load` takes.
+        **options: Its options.
+
+    Raises:
+        RemgclError: There is no such model, or it cannot be read.
+    """
+    from transformers.utils import logging
+
+    import remgcl
+
+    logging.disable_progress_bar()
+    return remgcl.load(run, **options)
 
 
 def named_image(name: str) -> Image:

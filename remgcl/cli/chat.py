@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from remgcl.cli.asking import Conv, Device, Dtype, MaxNewTokens, Run, Seed, Stage, Temperature, TopP, named_image
+from remgcl.cli.asking import (
+    Base,
+    Conv,
+    Device,
+    Dtype,
+    MaxNewTokens,
+    Run,
+    Seed,
+    Stage,
+    Temperature,
+    TopP,
+    Tower,
+    loaded,
+    named_image,
+)
 
 if TYPE_CHECKING:
     from remgcl.core.inference.conversation import Conversation
@@ -27,6 +41,8 @@ def chat(  # noqa: PLR0913 - the options of a command
     *,
     stage: Stage = None,
     conv: Conv = None,
+    base: Base = None,
+    tower: Tower = None,
     max_new_tokens: MaxNewTokens = None,
     temperature: Temperature = 0.0,
     top_p: TopP = 1.0,
@@ -35,11 +51,10 @@ def chat(  # noqa: PLR0913 - the options of a command
     dtype: Dtype = None,
 ) -> None:
     """Talk to a model, turn by turn, with or without an image; /help lists the commands."""
-    import remgcl
     from remgcl.core.inference.conversation import Conversation
 
     shown = None if image is None else named_image(image)
-    model = remgcl.load(run, stage=stage, template=conv, device=device, dtype=dtype)
+    model = loaded(run, stage=stage, template=conv, base=base, tower=tower, device=device, dtype=dtype)
     conversation = Conversation(model, shown)
     settings = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
     for line in _lines():

@@ -16,12 +16,18 @@ def export(
     format_: Annotated[str, typer.Option("--format", metavar="NAME", help="llava or transformers-llava.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write; it must be new or empty.")],
     stage: Stage = None,
+    verify: Annotated[bool, typer.Option(help="Read back what was written, and compare logits.")] = True,
 ) -> None:
     """Write a model in a published format, read it back, and print the largest difference of logits."""
+    from transformers.utils.logging import disable_progress_bar
+
     from remgcl.core.inference.export import export as write
 
-    done = write(run, format_, out, stage=stage)
+    disable_progress_bar()
+    done = write(run, format_, out, stage=stage, verify=verify)
     typer.echo(f"exported {run} to {out} ({format_})")
+    if done is None:
+        return
     typer.echo(
         f"largest difference of logits, read back by {done.by}: {done.difference:.2g} (largest logit {done.scale:.3g})"
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from remgcl.cli.asking import Conv, Device, Dtype, Stage
+from remgcl.cli.asking import Base, Conv, Device, Dtype, Stage, Tower
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -39,6 +39,8 @@ def serve(  # noqa: PLR0913 - the options of a command
     ] = "remgcl",
     stage: Stage = None,
     conv: Conv = None,
+    base: Base = None,
+    tower: Tower = None,
     device: Device = None,
     dtype: Dtype = None,
 ) -> None:
@@ -64,7 +66,7 @@ def serve(  # noqa: PLR0913 - the options of a command
     from remgcl.core.serving.limits import Limits
     from remgcl.core.serving.models import load_all
 
-    models = load_all(runs, stage=stage, template=conv, device=device, dtype=dtype)
+    models = load_all(runs, stage=stage, template=conv, base=base, tower=tower, device=device, dtype=dtype)
     hosts = [name.strip() for name in (allow_urls or "").split(",") if name.strip()]
     limits = Limits(
         batch_size=batch_size,

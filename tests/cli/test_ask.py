@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from remgcl import load
+from tests.tiny_llava import original, projector_alone, tiny
 
 Call = Callable[..., Any]
 
@@ -73,3 +74,20 @@ def test_what_cannot_be_asked_is_an_error_of_the_user(  # noqa: PLR0913, PLR0917
     ended = remgcl("ask", run or trained, image, "What?", *options)
     assert (ended.code, ended.out) == (2, "")
     assert told in ended.err
+
+
+def test_a_published_model_is_asked_with_what_it_lacks(remgcl: Call, tmp_path: Path, trained: Path) -> None:
+    source = original(tiny(), tmp_path / "llava")
+    tower = source.with_name("llava-tower").rename(tmp_path / "tower")
+    refused = remgcl("ask", source, "-", "What?")
+    assert refused.code == 2
+    assert "its vision tower 'llava-tower' cannot be found; name its folder or hub id with --tower" in refused.err
+    ended = remgcl("ask", source, "-", "What?", "--tower", tower, "--max-new-tokens", 4)
+    assert (ended.code, ended.err) == (0, "")
+    alone = projector_alone(tiny(), tmp_path / "mm_projector.bin")
+    refused = remgcl("ask", alone, "-", "What?")
+    assert "holds no vision_tower and no backbone; name the model that it was trained on with --base" in refused.err
+    ended = remgcl("ask", alone, "-", "What?", "--base", source, "--tower", tower, "--max-new-tokens", 4)
+    assert (ended.code, ended.err) == (0, "")
+    told = remgcl("ask", trained, "-", "What?", "--base", source, "--tower", tower).err
+    assert "is a run, which has all its parts; leave --base and --tower out" in told

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 TRANSFORMERS = "LlavaForConditionalGeneration"
 
+LARGEST = 1e-3
+"""The largest difference of logits, as a share of the largest logit, that rounding explains."""
+
 
 @frozen(kw_only=True)
 class Exported:
@@ -49,9 +52,15 @@ class Exported:
     by: str
 
 
-def export(
-    what: str | Path, name: str, out: Path, *, engine: Engine | None = None, stage: str | None = None
-) -> Exported:
+def export(  # noqa: PLR0913 - all that can be chosen
+    what: str | Path,
+    name: str,
+    out: Path,
+    *,
+    engine: Engine | None = None,
+    stage: str | None = None,
+    verify: bool = True,
+) -> Exported | None:
     """Write a model in a published format, read it back and compare logits.
 
     Args:
@@ -60,6 +69,10 @@ def export(
         out: The folder to write; it must be new or empty.
         engine: The plugins to use; all that are installed by default.
         stage: The stage of a run; the last one that has a model by default.
+        verify: Whether to read back what was written, which loads the model, in float32, twice one after the other.
+
+    Returns:
+        How far what was written is from the run; None where it was not read back.
 
     Raises:
         RemgclError: There is no such model, the format cannot hold it, or what was written computes something else.
@@ -75,11 +88,18 @@ def export(
     out.mkdir(parents=True, exist_ok=True)
     model = _exported(source, engine, what, stage)
     format_.write(model, out)
+    if not verify:
+        return None
     ours = _logits(load(what, stage=stage, device="cpu", engine=engine))
     theirs, by = _read_back(out, engine, name)
     known = len(model.tokenizer)
     difference = (ours[:, :known] - theirs[:, :known]).abs().max().item()
-    return Exported(difference=difference, scale=ours.abs().max().item(), by=by)
+    scale = ours.abs().max().item()
+    if not difference <= LARGEST * max(scale, 1.0):
+        raise WeightsError(
+            f"{out}: does not compute what {what} does; logits differ by {difference:.2g}, the largest is {scale:.3g}"
+        )
+    return Exported(difference=difference, scale=scale, by=by)
 
 
 def _exported(source: Source, engine: Engine, what: str | Path, stage: str | None) -> ExportedModel:

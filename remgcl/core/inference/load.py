@@ -68,6 +68,9 @@ def _found(what: str | Path, engine: Engine, stage: str | None, wanted: Wanted, 
     )
     hub = not path.exists() and str(what).count("/") == 1 and not str(what).startswith(("/", ".", "~"))
     if not published and not hub:
+        given = [f"--{name}" for name in ("base", "tower") if getattr(wanted, name) is not None]
+        if given and path.is_dir() and is_run(path):
+            raise RequestError(f"{what}: is a run, which has all its parts; leave {' and '.join(given)} out")
         return find(what, engine, stage)
     out = RunFolder(Path(stack.enter_context(TemporaryDirectory(prefix="remgcl-"))) / path.name)
     understood = understand(what, engine.registry, wanted)

@@ -14,7 +14,7 @@ from remgcl.core.files.whole import read
 from remgcl.core.model.saved import PARTS_FILE, saved_parts
 from remgcl.core.recipe.recipe import Recipe
 from remgcl.core.runs.folder import RunFolder, StageFolder
-from remgcl.core.runs.start import start_in
+from remgcl.core.runs.start import run_of, start_in
 
 if TYPE_CHECKING:
     from remgcl.core.model.model import Model
@@ -45,7 +45,7 @@ def is_run(path: Path) -> bool:
     Args:
         path: An existing folder.
     """
-    return _run_of(path) is not None
+    return run_of(path.absolute()) is not None
 
 
 def from_run(path: Path, read_recipe: Callable[[Path], Recipe], stage: str | None = None) -> Source:
@@ -60,7 +60,7 @@ def from_run(path: Path, read_recipe: Callable[[Path], Recipe], stage: str | Non
         RecipeError: The run's recipe cannot be read.
         RunError: The run holds no such model.
     """
-    run = _run_of(path)
+    run = run_of(path.absolute())
     if run is None:
         raise RunError(f"{path}: is no run folder; there is no recipe.toml in it or above it")
     recipe = read_recipe(run.recipe)
@@ -73,12 +73,6 @@ def from_run(path: Path, read_recipe: Callable[[Path], Recipe], stage: str | Non
     if any(part.startswith(STEP) for part in inside):
         return _checkpoint(run, recipe, str(named), path)
     return _stage(run, recipe, named)
-
-
-def _run_of(path: Path) -> RunFolder | None:
-    """Find the run folder that a path is or lies in, up to three folders above it."""
-    absolute = path.absolute()
-    return next((RunFolder(at) for at in (absolute, *absolute.parents[:3]) if RunFolder(at).recipe.is_file()), None)
 
 
 def _stage(run: RunFolder, recipe: Recipe, name: str | None) -> Source:

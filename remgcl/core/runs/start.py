@@ -7,7 +7,7 @@ from typing import Any
 
 from remgcl.core.errors import Hint, RunError
 from remgcl.core.recipe import document
-from remgcl.core.runs.folder import RunFolder, StageFolder
+from remgcl.core.runs.folder import BEGUN, RunFolder, StageFolder
 
 
 def is_start(path: Path) -> bool:
@@ -16,7 +16,7 @@ def is_start(path: Path) -> bool:
     Args:
         path: Any path.
     """
-    return _run_of(path) is not None
+    return run_of(path) is not None
 
 
 def start_in(path: Path) -> StageFolder:
@@ -29,7 +29,7 @@ def start_in(path: Path) -> StageFolder:
         RecipeError: The run's recipe cannot be read.
         RunError: There is no such stage, or it is not finished.
     """
-    run = _run_of(path)
+    run = run_of(path)
     if run is None:
         raise RunError(f"{path}: is no run folder; there is no recipe.toml in it or above it")
     stages = tuple(tables_of(path)["stages"])
@@ -53,7 +53,7 @@ def tables_of(path: Path) -> dict[str, Any]:
         RecipeError: The recipe cannot be read.
         RunError: There is no run, or its recipe holds no stages.
     """
-    run = _run_of(path)
+    run = run_of(path)
     table = document.read(run.recipe).table if run else {}
     if not isinstance(table.get("stages"), dict):
         raise RunError(f"{path}: is no run folder; its recipe.toml holds no stages")
@@ -66,11 +66,25 @@ def root_of(path: Path) -> Path:
     Args:
         path: As in `start_in`.
     """
-    run = _run_of(path)
+    run = run_of(path)
     return run.path if run else path
 
 
-def _run_of(path: Path) -> RunFolder | None:
+def run_of(path: Path) -> RunFolder | None:
+    """Find the run folder that a path is, or lies in: a stage, its model or a checkpoint.
+
+    A folder beside some recipe.toml is no stage: a stage holds its record.
+
+    Args:
+        path: Any path.
+    """
     if not path.is_dir():
         return None
-    return next((RunFolder(at) for at in (path, *path.parents[:2]) if RunFolder(at).recipe.is_file()), None)
+    if RunFolder(path).recipe.is_file():
+        return RunFolder(path)
+    stages = zip((path, *path.parents), path.parents[:3], strict=False)
+    return next((RunFolder(at) for stage, at in stages if RunFolder(at).recipe.is_file() and _is_stage(stage)), None)
+
+
+def _is_stage(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("stage.json", BEGUN))

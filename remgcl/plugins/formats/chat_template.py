@@ -23,29 +23,39 @@ PROMPTS: dict[str, dict[str, Any]] = {
 """What templates write of one question about an image, and their tables."""
 
 
-def recognised(folder: Path) -> tuple[dict[str, Any] | None, str]:
+MARKED = "<im_start><image><im_end>"
+"""An image between tokens of its own."""
+
+
+def recognised(folder: Path) -> tuple[dict[str, Any] | None, str, bool]:
     """Find the template that writes what a folder's chat template writes, and say what was found.
 
     Args:
         folder: The folder.
 
     Returns:
-        The template's table, or None if none of a recipe's writes the same; and a sentence.
+        The template's table, or None if none of a recipe's writes the same; a sentence; and whether images stand
+        between tokens of their own.
 
     Raises:
         WeightsError: The folder's template cannot be used.
     """
     text = template_of(folder)
     if text is None:
-        return {"use": "v1"}, "the folder holds no chat template; LLaVA-1.5's 'v1' is taken"
+        return {"use": "v1"}, "the folder holds no chat template; LLaVA-1.5's 'v1' is taken", False
     written = _written(folder, text)
-    bare = written.removeprefix("<s>").replace("\n<image>", "<image>").replace("<image> ", "<image>\n")
+    markers = MARKED in written
+    bare = (
+        written.replace(MARKED, "<image>")
+        .removeprefix("<s>")
+        .replace("\n<image>", "<image>")
+        .replace("<image> ", "<image>\n")
+    )
     for prompt, table in PROMPTS.items():
         if bare.strip() == prompt.strip():
-            return table, f"the folder's chat template is {table['use']!r}" + ", without a system text" * (
-                "system" in table
-            )
-    return None, f"the folder's chat template writes {written!r}, which no template of a recipe writes"
+            told = f"the folder's chat template is {table['use']!r}" + ", without a system text" * ("system" in table)
+            return table, told, markers
+    return None, f"the folder's chat template writes {written!r}, which no template of a recipe writes", markers
 
 
 def template_of(folder: Path) -> str | None:

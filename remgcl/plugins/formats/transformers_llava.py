@@ -76,8 +76,8 @@ class TransformersLlava(Format):
         language = {name: cut(each, rows) if name in TABLES else each for name, each in tensors["language"].items()}
         told = {"model_type": "llama", **(config.get("text_config") or {})}
         told["tie_word_embeddings"] = told.get("tie_word_embeddings", config.get("tie_word_embeddings", False))
-        backbone = backbone_part(told, language, tokenizer, source)
-        template, note = recognised(source)
+        template, note, markers = recognised(source)
+        backbone = backbone_part(told, language, tokenizer, source, markers=markers)
         longest = json.loads(backbone.files["config.json"]).get("max_position_embeddings") or 2048
         width = tensors["language"][TABLES[0]].shape[1]
         return Published(
