@@ -62,6 +62,8 @@ def run(
     for row in rows:
         if row.error is not None:
             console.print(f"{row.label}, seed {row.seed}: {row.stage}: {row.error}", style="red", markup=False)
+            if row.log is not None:
+                console.print(f"its log: {row.log}", markup=False)
     console.print(
         f"{sum(row.state == 'finished' for row in rows)} of {len(rows)} cells are finished, in {runs.folder.path}"
     )

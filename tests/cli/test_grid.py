@@ -135,12 +135,13 @@ def test_a_failed_cell_is_told_at_the_end_with_its_error(
         told(runs.progress.rows())
         return False
 
-    rows = [row("failed", error="[red] it failed\nbadly"), row("finished", seed=1)]
+    log = Path("runs/small-losses/stages/0/log.txt")
+    rows = [row("failed", error="[red] it failed\nbadly", log=log), row("finished", seed=1)]
     monkeypatch.setattr(Run, "run", run)
     monkeypatch.setattr(GridProgress, "rows", lambda _: rows)
     ended = remgcl("grid", "run", grid)
     assert ended.code == 1
-    assert "losses=none, seed 0: tune: [red] it failed\nbadly\n" in ended.out
+    assert "losses=none, seed 0: tune: [red] it failed\nbadly\nits log: {log}\n" in ended.out
     assert ended.out.endswith("1 of 2 cells are finished, in runs/small-losses\n")
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from remgcl.core.data.collate import Collator
 from remgcl.core.data.encode import Encoder
 from remgcl.core.data.ending import ending_of
 from remgcl.core.evaluation.answers import Answered
+from remgcl.core.model.answering import Answering
 
 if TYPE_CHECKING:
     from remgcl.core.model.model import Model
@@ -28,23 +30,15 @@ def answer_all(model: Model, samples: Samples, encoder: Encoder, settings: Valid
     model.eval()
     device = next(model.parameters()).device
     collate = Collator(encoder.tower, left=True)
-    ending = ending_of(encoder.template, encoder.tokenizer)
-    stop = list(ending.ids)
+    ending, padding = ending_of(encoder.template, encoder.tokenizer), encoder.tokenizer.pad_token_id
     for start in range(0, len(samples), settings.batch_size):
         asked = [samples[i] for i in range(start, min(start + settings.batch_size, len(samples)))]
         prompts = [encoder.prompt(sample) for sample in asked]
         batch = collate(prompts)
         batch = {name: tensor.to(device) for name, tensor in batch.items()}  # type: ignore[assignment, attr-defined]
-        ids = model.generate(
-            batch, settings.max_new_tokens, eos_token_id=stop, pad_token_id=encoder.tokenizer.pad_token_id
-        )
-        for sample, prompt, text in zip(asked, prompts, encoder.tokenizer.batch_decode(ids), strict=True):
-            yield Answered(sample, _clean(text, ending.text, encoder.tokenizer), prompt.tokens.cut)
-
-
-def _clean(text: str, ending: str, tokenizer: Any) -> str:  # noqa: ANN401 - transformers' tokenizers are untyped
-    """Cut a generated text where the answer ends."""
-    for end in (ending, tokenizer.eos_token, tokenizer.pad_token):
-        if end:
-            text = text.partition(end)[0]
-    return text.strip()
+        ids = model.generate(batch, settings.max_new_tokens, eos_token_id=list(ending.ids), pad_token_id=padding)
+        for sample, prompt, row in zip(asked, prompts, ids.tolist(), strict=True):
+            answer = Answering(encoder.tokenizer, ending, len(row))
+            for token in takewhile(lambda token: token != padding, row):
+                answer.add(token)
+            yield Answered(sample, answer.text, prompt.tokens.cut)

@@ -36,6 +36,7 @@ class Row:
         metric: The most important metric, if the cell is finished and has it.
         left: Seconds until the stage ends, if it told its speed.
         error: Why the stage failed.
+        log: What the training of that stage printed, if it printed anything.
     """
 
     label: str
@@ -48,6 +49,7 @@ class Row:
     metric: float | None = None
     left: float | None = None
     error: str | None = None
+    log: Path | None = None
 
 
 @define
@@ -97,7 +99,8 @@ class GridProgress:
         unit = next((unit for unit in units if self.results(unit) is None), units[-1])
         results = self.results(unit)
         state = self._state(unit)
-        line = {} if state == "waiting" else _last_line(self.folder.unit(unit.digest, unit.stage).held.metrics)
+        folder = self.folder.unit(unit.digest, unit.stage)
+        line = {} if state == "waiting" else _last_line(folder.held.metrics)
         stage, step, speed = (
             unit.recipe.stages[unit.stage],
             int(number(line, "step") or 0),
@@ -115,6 +118,7 @@ class GridProgress:
             metric=None if results is None else number(results, self.plan.grid.file.metrics[0]),
             left=samples / speed if speed and state == "running" else None,
             error=self.failed.get(unit.digest),
+            log=folder.log if folder.log.exists() else None,
         )
 
     def _state(self, unit: Unit) -> State:

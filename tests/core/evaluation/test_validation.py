@@ -93,6 +93,15 @@ def test_an_answer_is_cut_at_the_ending_of_the_template_whatever_the_true_one_is
     assert found == ["a stop", "short", ""]
 
 
+def test_spaces_of_an_answer_stay_whatever_the_tokenizer_cleans_up(
+    encoder: Encoder, ask: Ask, parrot: Callable[..., Parrot]
+) -> None:
+    tokenizer = copy.deepcopy(encoder.tokenizer)
+    tokenizer.clean_up_tokenization_spaces = True
+    model = parrot("1 , 2 . n't</s>")
+    assert answers(model, [ask()], evolve(encoder, tokenizer=tokenizer)) == ["1 , 2 . n't"]
+
+
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_what_stands_after_the_end_of_a_sequence_or_on_padding_is_never_part_of_an_answer(
     template: str, encoder: Encoder, ask: Ask, parrot: Callable[..., Parrot]

@@ -87,6 +87,7 @@ def test_a_stage_that_fails_keeps_its_error_and_the_others_go_on(grids: Grids) -
     assert list(states(grids).values()) == ["finished", "finished", "failed"]
     told = "stage 'tune': the objective is not a number\nand more"
     assert [row.error for row in grids.rows] == [None, None, told]
+    assert told.splitlines()[0] in grids.rows[-1].log.read_text()
     (kept,) = grids.folder.path.glob("stages/*/failed.json")
     assert json.loads(kept.read_text()) == {"error": told}
     assert grids.run(LOSSES) == ["tune+global+refined-local"]
