@@ -141,7 +141,7 @@ def test_a_failed_cell_is_told_at_the_end_with_its_error(
     monkeypatch.setattr(GridProgress, "rows", lambda _: rows)
     ended = remgcl("grid", "run", grid)
     assert ended.code == 1
-    assert "losses=none, seed 0: tune: [red] it failed\nbadly\nits log: {log}\n" in ended.out
+    assert f"losses=none, seed 0: tune: [red] it failed\nbadly\nits log: {log}\n" in ended.out
     assert ended.out.endswith("1 of 2 cells are finished, in runs/small-losses\n")
 
 

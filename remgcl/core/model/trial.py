@@ -34,7 +34,8 @@ def try_backbone(backbone: nn.Module, *, whole: bool = False) -> None:
 
     Raises:
         RunError: It fails from embeddings, computes something else from them
-            than from the ids they stand for, or cannot generate.
+            than from the ids they stand for, looks at later tokens, or cannot
+            generate.
     """
     model: Any = backbone.eval()
     rows = model.get_input_embeddings().num_embeddings
@@ -54,16 +55,25 @@ def try_backbone(backbone: nn.Module, *, whole: bool = False) -> None:
         known = model.get_input_embeddings()(ids).detach()  # [1, T, D]
         image = known.clone().normal_(std=float(known.std()))
         got = _attempt("cannot run from embeddings", lambda: _step(model, known, present))
-        if not torch.allclose(got, due, rtol=0, atol=TOLERANCE * float(due.abs().max())):
+        if not _close(got, due):
             raise RunError(
                 "computes other logits from embeddings than from the ids that they stand for, so it needs more than "
                 "embeddings; choose another model"
             )
+        later = torch.cat([known[:, :-1], image[:, -1:]], dim=1)
+        with torch.no_grad():
+            seen = model(inputs_embeds=later, attention_mask=present, use_cache=False).logits
+        if not _close(seen[:, :-1], due[:, :-1]):
+            raise RunError("is not causal: what it predicts depends on later tokens; choose a causal language model")
         _attempt("cannot run from the embeddings of an image", lambda: _step(model, image, present))
         _attempt(
             "cannot generate from embeddings",
             lambda: model.generate(inputs_embeds=image, attention_mask=present, **ANSWER),
         )
+
+
+def _close(got: Tensor, due: Tensor) -> bool:
+    return torch.allclose(got, due, rtol=0, atol=TOLERANCE * float(due.abs().max()))
 
 
 def _spread(model: nn.Module) -> None:

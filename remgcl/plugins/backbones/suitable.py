@@ -63,11 +63,15 @@ def verify_suitable(weights: str, config: Any) -> None:  # noqa: ANN401 - transf
     def refuse(key: str, what: str) -> WeightsError:
         return WeightsError(f"weights {weights!r}: config.json: {key}: {getattr(config, key)!r} {what}")
 
-    text = config.get_text_config()
+    try:
+        text = config.get_text_config()
+    except ValueError:  # there are several
+        text = None
     if type(text) is not type(config):
+        around = "several language models" if text is None else f"a {text.model_type!r}"
         raise refuse(
             "model_type",
-            f"is a multimodal model around a {text.model_type!r}, and only a language model can be the backbone; "
+            f"is a multimodal model around {around}, and only a language model can be the backbone; "
             "`remgcl import` makes parts of a multimodal model",
         )
     if getattr(config, "hidden_size_per_layer_input", None):
@@ -83,7 +87,9 @@ def verify_suitable(weights: str, config: Any) -> None:  # noqa: ANN401 - transf
             f"is not the width of the layers, where losses compare; there is hidden_size {config.hidden_size}",
         )
     kind = class_of(config)
-    if kind is not None and "inputs_embeds" not in signature(kind.prepare_inputs_for_generation).parameters:
+    if kind is None:
+        raise refuse("model_type", "is no causal language model of transformers; choose one")
+    if "inputs_embeds" not in signature(kind.prepare_inputs_for_generation).parameters:
         raise refuse(
             "model_type",
             f"cannot answer about an image, as {kind.__name__} of transformers does not generate from embeddings; "

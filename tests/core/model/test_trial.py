@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import BertConfig, BertLMHeadModel
 
 from remgcl import RunError
 from remgcl.core.model.trial import try_backbone
@@ -34,6 +35,16 @@ def test_a_model_that_looks_tokens_up_once_more_is_refused() -> None:
     model.forward = looks_up
     with pytest.raises(RunError, match=r"^computes other logits from embeddings than from the ids that they stand for"):
         try_backbone(model)
+
+
+def test_a_model_that_looks_at_later_tokens_is_refused() -> None:
+    """As BERT does, unless its configuration says that it is a decoder."""
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    both = (BertLMHeadModel(BertConfig(vocab_size=64, is_decoder=decodes, **shape)) for decodes in (True, False))
+    decoder, encoder = both
+    try_backbone(decoder)
+    with pytest.raises(RunError, match=r"^is not causal: what it predicts depends on later tokens; choose a causal"):
+        try_backbone(encoder)
 
 
 @pytest.mark.parametrize(

@@ -55,10 +55,32 @@ def config(kind: str, **more: Any) -> Any:  # noqa: ANN401 - settings of any con
             "model_type",
             "'bamba' cannot answer about an image, as BambaForCausalLM of",
         ),
+        (CONFIG_MAPPING["t5"], "model_type", "'t5' is no causal language model of transformers; choose one"),
+        (CONFIG_MAPPING["chameleon"], "model_type", "'chameleon' is no causal language model"),
+        (
+            lambda: CONFIG_MAPPING["musicgen"](
+                text_encoder={"model_type": "t5"}, audio_encoder={"model_type": "encodec"}
+            ),
+            "model_type",
+            "'musicgen' is a multimodal model around several language models",
+        ),
         (lambda: config("falcon_h1"), "model_type", "'falcon_h1' cannot answer"),
         (CONFIG_MAPPING["nemotron_h"], "model_type", "'nemotron_h' cannot answer"),
     ],
-    ids=["gemma3", "llava", "qwen2_vl", "gemma3n", "gemma4", "opt-350m", "bamba", "falcon_h1", "nemotron_h"],
+    ids=[
+        "gemma3",
+        "llava",
+        "qwen2_vl",
+        "gemma3n",
+        "gemma4",
+        "opt-350m",
+        "bamba",
+        "t5",
+        "chameleon",
+        "musicgen",
+        "falcon_h1",
+        "nemotron_h",
+    ],
 )
 def test_what_cannot_be_a_backbone_is_refused_with_the_key_that_says_so(
     made: Callable[[], Any], key: str, what: str
