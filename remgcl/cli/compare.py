@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from remgcl.cli import output
-from remgcl.cli.view import Data, Link, Ocr, Size
+from remgcl.cli.view import Data, Link, Ocr, Settings, Size
 
 
 def compare(  # noqa: PLR0913 - the options of a command
@@ -30,6 +30,7 @@ def compare(  # noqa: PLR0913 - the options of a command
     ocr: Ocr = None,
     image_size: Size = 512,
     link: Link = False,
+    benchmark_set: Settings = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Compare models on benchmarks: scores with 95 % intervals, and differences to the first on the same questions."""
     from remgcl import Engine, verify_installed
@@ -59,6 +60,6 @@ def compare(  # noqa: PLR0913 - the options of a command
     frame = Frame(page=out / PAGE, size=image_size, link=link)
     with progress("images") as seen:
         report = write_comparison(
-            comparison, out, finder(engine, data), frame=frame, regions=regions_of(ocr), told=seen
+            comparison, out, finder(engine, data, benchmark_set), frame=frame, regions=regions_of(ocr), told=seen
         )
     warn(report.files, report.missing)

@@ -22,6 +22,10 @@ Data = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The images: DIR/BENCHMARK/IMAGE or DIR/IMAGE, as for remgcl eval.")
 ]
 Ocr = Annotated[Path | None, typer.Option(metavar="CACHE", help="Regions of images, as remgcl ocr writes them.")]
+Settings = Annotated[
+    list[str],
+    typer.Option("--benchmark-set", metavar="KEY=VALUE", help="A setting of the benchmark, as remgcl eval was given."),
+]
 Size = Annotated[int, typer.Option(metavar="PIXELS", min=32, max=4096, help="Longest edge of an embedded image.")]
 Link = Annotated[bool, typer.Option("--link", help="Link the image files instead of embedding small copies.")]
 
@@ -37,6 +41,7 @@ def view(  # noqa: PLR0913 - the options of a command
     ocr: Ocr = None,
     image_size: Size = 512,
     link: Link = False,
+    benchmark_set: Settings = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Write one HTML page of predictions, to filter and search: image with regions, prompt, reply, truth and score."""
     from remgcl import Engine
@@ -49,8 +54,9 @@ def view(  # noqa: PLR0913 - the options of a command
     evaluations = [each for path in predictions for each in read_predictions_to_view(path)]
     regions = regions_of(ocr)
     frame = Frame(page=out, size=image_size, link=link)
+    find = finder(Engine.installed(), data, benchmark_set)
     with progress("images") as told:
-        text, missing = page_of(evaluations, finder(Engine.installed(), data), frame, regions=regions, told=told)
+        text, missing = page_of(evaluations, find, frame, regions=regions, told=told)
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         write(out, text.encode())
@@ -90,14 +96,16 @@ def regions_of(cache: Path | None) -> FindRegions | None:
     return lambda content: [(region.text, region.quad) for region in held.regions(content) or ()]
 
 
-def finder(engine: Engine, data: Path | None) -> Callable[[Scored], Mapping[str, Picture]]:
-    """Find images: files in a folder, or else what the benchmark itself reads there.
+def finder(engine: Engine, data: Path | None, settings: list[str]) -> Callable[[Scored], Mapping[str, Picture]]:
+    """Find images: files in a folder, or else what the benchmark itself reads there, where its questions are the same.
 
     Args:
         engine: Knows the benchmarks.
         data: The folder; None finds what needs no files.
+        settings: Settings of the benchmarks.
     """
     from remgcl import Picture, RemgclError
+    from remgcl.core.evaluation.view.view import is_question
 
     def find(scored: Scored) -> dict[str, Picture]:
         folders = [data / scored.benchmark, data] if data is not None else []
@@ -110,11 +118,13 @@ def finder(engine: Engine, data: Path | None) -> Callable[[Scored], Mapping[str,
         if len(found) == len(named) or scored.benchmark not in engine.registry.names("benchmarks"):
             return found
         try:
-            benchmark = engine.part("benchmarks", scored.benchmark)
+            benchmark = engine.part("benchmarks", scored.benchmark, settings, "--benchmark-set")
             folder = next((each for each in folders if each.is_dir()), Path())
             questions = benchmark.questions(folder, str(scored.protocol.get("split")))
         except RemgclError:
             return found
-        return found | {each.id: each.picture for each in questions if each.picture and each.id in named}
+        items = {item.id: item for item in scored.items if item.id in named}
+        same = (each for each in questions if each.id in items and is_question(each, items[each.id]))
+        return found | {each.id: each.picture for each in same if each.picture}
 
     return find

@@ -169,3 +169,19 @@ def test_a_page_of_nothing_is_refused(remgcl: Remgcl, tmp_path: Path) -> None:
     assert ended.code == 2
     assert "holds no scores.json" in ended.err
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_benchmark_shows_the_images_that_it_draws_only_with_the_settings_that_were_asked(
+    remgcl: Remgcl, tmp_path: Path
+) -> None:
+    given = ["--benchmark-set", "samples=2", "--benchmark-set", "heights=[20]", "--benchmark-set", "size=64"]
+    command = ("eval", "x", "--chat", "scripted", "--chat-set", 'replies=["42"]', "--benchmark", "synthetic", *given)
+    assert remgcl(*command, "--out", tmp_path / "out").code == 0
+    page = tmp_path / "page.html"
+    ended = remgcl("view", tmp_path / "out", "--out", page)
+    assert "was not found; name its folder by --data, or the benchmark's --benchmark-set" in ended.out
+    assert data_of(page)["images"] == []
+    assert "warning" not in remgcl("view", tmp_path / "out", "--out", page, *given).out
+    told = data_of(page)
+    assert [width for _, width, _ in told["images"]] == [64] * 4
+    assert [len(card["regions"]) for card in told["cards"]] == [1] * 4

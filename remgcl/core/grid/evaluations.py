@@ -12,12 +12,10 @@ from remgcl.core.errors import RunError
 from remgcl.core.evaluation.comparison.draws import bounds, is_mean
 from remgcl.core.evaluation.comparison.protocols import differences
 from remgcl.core.evaluation.scored import SCORES, Scored, read_scored
+from remgcl.core.evaluation.stage import FOLDER
 from remgcl.core.files.whole import read
 from remgcl.core.grid.results import CellResult
 from remgcl.core.runs.folder import StageFolder
-
-FOLDER = "evaluation"
-"""The folder of a stage that holds a folder for each benchmark."""
 
 DRAWS = 5000
 SEED = 0

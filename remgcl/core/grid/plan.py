@@ -226,15 +226,17 @@ def _verify_metrics(recipes: Sequence[Recipe], name: str, file: GridFile) -> Non
     """Make sure that the last stage of some cell will measure each metric; runners of third parties may measure any."""
     if any(foreign(recipe.runner) for recipe in recipes):
         return
-    losses = [loss for recipe in recipes for loss in recipe.stages[list(recipe.stages)[-1]].losses]
+    last = [recipe.stages[list(recipe.stages)[-1]] for recipe in recipes]
+    losses = [loss for stage in last for loss in stage.losses]
+    evaluations = dict.fromkeys(key for stage in last for key in stage.evaluation)
     terms = [f"terms.{term}" for term in dict.fromkeys((LANGUAGE, *losses))]
-    known = *MEASURED, *terms
+    known = *MEASURED, *terms, *(f"{key}.score" for key in evaluations)
     moments = {EXACT_MATCH: ("before", "after"), **dict.fromkeys(terms, ("first", "last"))}
     measured = {*known, *(f"{metric}.{moment}" for metric, both in moments.items() for moment in both)}
     faults = [
         Fault(name, document.dotted(("metrics", str(place))), f"{metric!r} is not measured; {Hint(metric, known)}")
         for place, metric in enumerate(file.metrics)
-        if metric not in measured
+        if metric not in measured and metric.partition(".")[0] not in evaluations
     ]
     if faults:
         raise RecipeError(faults)

@@ -70,7 +70,7 @@ class GridProgress:
     _results: dict[str, dict[str, Any]] = Factory(dict)
 
     def results(self, unit: Unit) -> dict[str, Any] | None:
-        """Give what came out of a stage, if it is finished with what it is made of now.
+        """Give what came out of a stage, if it is finished with what it is made of now, and evaluated.
 
         One whose record cannot be read, or was made with something else, has failed.
 
@@ -84,9 +84,10 @@ class GridProgress:
             except RunError as error:
                 self.failed[unit.digest] = str(error)
                 return None
-            if record is None:
+            summaries = summaries_of(held.held)
+            if record is None or unit.recipe.stages[unit.stage].evaluation.keys() - summaries.keys():
                 return None
-            self._results[unit.digest] = {**summaries_of(held.held), **record["results"]}
+            self._results[unit.digest] = {**summaries, **record["results"]}
             self.failed.pop(unit.digest, None)
         return self._results[unit.digest]
 

@@ -148,3 +148,19 @@ def test_an_evaluation_that_is_not_there_was_not_measured(grids: Grids) -> None:
     results = collect(grids.folder.path)
     assert "signs.score" not in results.cells[0].metrics
     assert any("signs.score was not measured" in told for told in content_of(results).left_out)
+
+
+EVALUATED = ("stages.tune.evaluation.signs.use=synthetic", "stages.tune.evaluation.signs.samples=1")
+
+
+def test_a_stage_is_finished_once_it_is_evaluated(grids: Grids, evaluation: Evaluation) -> None:
+    grids.run("")
+    (cell,) = grids.folder.path.glob("cells/*/seed-*")
+    assert grids.run("") == []
+    assert grids.run("", *EVALUATED) == ["tune+global"]
+    (row,) = grids.rows
+    assert row.state == "failed"
+    assert str(row.error).startswith("ended with code 0")
+    evaluation(cell / "evaluation" / "signs", [1.0])
+    assert grids.run("", *EVALUATED) == []
+    assert [row.state for row in grids.rows] == ["finished"]

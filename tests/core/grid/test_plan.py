@@ -124,11 +124,21 @@ def test_exact_match_needs_held_out_samples(plan: Read) -> None:
         ("sample_per_second", "did you mean 'samples_per_second'?"),
         ("seconds.first", "did you mean 'seconds'?"),
         ("terms.refined-local", "did you mean 'terms.global'?"),
+        ("ocrbench.score", "there is "),
     ],
 )
 def test_a_metric_that_no_cell_measures_is_told_before_any_is_trained(plan: Read, metric: str, hint: str) -> None:
     (fault,) = told(plan, f'metrics = ["seconds", "{metric}"]\n[axes]\nlosses = [[], ["global"]]')
     assert fault.startswith(f"grid.toml: metrics.1: {metric!r} is not measured; {hint}")
+
+
+def test_the_scores_of_the_last_stages_benchmarks_are_metrics(plan: Read) -> None:
+    evaluated = '[set."stages.tune.evaluation.signs"]\nuse = "synthetic"\n[axes]\nlosses = [[], ["global"]]'
+    assert (
+        plan(f'metrics = ["signs.score", "signs.by.type.x.score"]\n{evaluated}').grid.file.metrics[0] == "signs.score"
+    )
+    (fault,) = told(plan, f'metrics = ["sign.score"]\n{evaluated}')
+    assert fault.startswith("grid.toml: metrics.0: 'sign.score' is not measured; did you mean 'signs.score'?")
 
 
 def test_a_metric_that_some_cell_measures_is_taken(plan: Read) -> None:

@@ -14,7 +14,7 @@ from remgcl.core.evaluation.scored import Item, Scored
 from remgcl.core.evaluation.view.cards import Card, FindRegions, as_script
 from remgcl.core.evaluation.view.images import Frame, Shown
 from remgcl.core.evaluation.view.view import FOLDER as CARDS
-from remgcl.core.evaluation.view.view import FindPictures, Told, shown_of
+from remgcl.core.evaluation.view.view import FindPictures, Told, not_found, shown_of
 from remgcl.core.files.whole import write, writing
 from remgcl.core.parts.benchmark import Picture
 from remgcl.core.tables.csv import csv_of
@@ -68,6 +68,10 @@ def write_comparison(  # noqa: PLR0913 - what is shown, and how
     pictures: dict[str, Picture] = {}
     cards = [card for column in comparison.columns for card in _cards(column, find, pictures)]
     shown, missing = shown_of(pictures, frame, told)
+    for card in cards:
+        first = next(iter(card.replies.values()))
+        if first.image and not card.picture:
+            missing[f"{card.benchmark}/{first.image}"] = not_found(first)
     files = dict(_files(comparison, cards, shown, regions))
     with writing(folder):
         (folder / "pictures").mkdir(parents=True, exist_ok=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from remgcl.core.errors import DataError
-from remgcl.core.evaluation.scored import SCORES, Scored, items_of, read_lines, read_scored
+from remgcl.core.evaluation.scored import SCORES, Item, Scored, items_of, read_lines, read_scored
 from remgcl.core.evaluation.view.cards import Card, FindRegions, as_script, tags_of
 from remgcl.core.evaluation.view.images import Frame, Shown, show_all
-from remgcl.core.parts.benchmark import Picture
+from remgcl.core.parts.benchmark import BenchmarkQuestion, Picture
 from remgcl.core.tables.page import page
 
 FOLDER = Path(__file__).parent
@@ -59,6 +59,28 @@ def read_predictions_to_view(path: Path) -> list[Scored]:
             items=items_of(lines),
         )
     ]
+
+
+def is_question(question: BenchmarkQuestion, item: Item) -> bool:
+    """Tell whether a benchmark's question is the one that was asked; with other settings it may only have its id.
+
+    Args:
+        question: The question, as the benchmark reads it now.
+        item: What was asked.
+    """
+    own = item.line.get("regions") or []
+    regions = [{"text": region.text, "quad": [list(corner) for corner in region.quad]} for region in question.regions]
+    asked = item.line.get("question", question.text), item.line.get("answers", []), own
+    return asked == (question.text, list(question.answers), regions)
+
+
+def not_found(item: Item) -> str:
+    """Say that there is no image of a question.
+
+    Args:
+        item: The question.
+    """
+    return f"image {item.image!r}: was not found; name its folder by --data, or the benchmark's --benchmark-set"
 
 
 def pictures_of(
@@ -126,6 +148,9 @@ def view(
     """
     pictures, names = pictures_of(evaluations, find)
     shown, missing = shown_of(pictures, frame, told)
+    for place, scored in enumerate(evaluations):
+        unknown = [item for item in scored.items if item.image and (place, item.id) not in names]
+        missing |= {f"{scored.benchmark}/{item.image}": not_found(item) for item in unknown}
     several = len({scored.model for scored in evaluations}) > 1
     cards = [
         Card(
