@@ -93,7 +93,7 @@ def read_json(weights: str, file: str) -> dict[str, Any] | None:
     if path is None or not Path(path).is_file():
         return None
     with reading_weights(str(path)):
-        held = json.loads(Path(path).read_text(encoding="utf-8"))
+        held = json.loads(Path(path).read_text(encoding="utf-8-sig"))
         if not isinstance(held, dict):
             raise TypeError("it is not a JSON object")
         return held

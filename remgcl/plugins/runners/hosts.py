@@ -18,7 +18,7 @@ def count(include: str | None, hostfile: str | None, processes: int | None) -> i
     """
     slots: dict[str, int | None] = {"localhost": processes}
     if hostfile is not None and Path(hostfile).is_file():
-        text = Path(hostfile).read_text(encoding="utf-8")
+        text = Path(hostfile).read_text(encoding="utf-8-sig")
         slots = {name: processes or int(given) for name, given in _SLOTS.findall(text)}
     if include is not None:
         named = (host.partition(":") for host in include.split("@"))

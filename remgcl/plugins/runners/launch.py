@@ -72,7 +72,7 @@ def _ready(runner: DeepSpeed) -> None:
 
 def _reach(hostfile: Path) -> None:
     """Make sure that every machine of a hostfile answers."""
-    lines = [line.partition("#")[0].split() for line in hostfile.read_text(encoding="utf-8").splitlines()]
+    lines = [line.partition("#")[0].split() for line in hostfile.read_text(encoding="utf-8-sig").splitlines()]
     away = []
     for host in (words[0] for words in lines if words and words[0] != "localhost"):
         asked = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", host, "true"]

@@ -77,7 +77,7 @@ def read_config(path: str | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        held = json.loads(Path(path).read_text(encoding="utf-8"))
+        held = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: cannot be read; {error}") from None
     if not isinstance(held, dict):

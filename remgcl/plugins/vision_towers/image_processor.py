@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isclose
+from math import isclose, isfinite
 from typing import Any, get_args
 
 from remgcl import Interpolation, WeightsError, listed, read_json
@@ -55,6 +55,8 @@ def _colour(held: Mapping[str, Any], key: str, default: tuple[float, float, floa
         red, green, blue = (float(part) for part in (value if isinstance(value, list) else [value] * 3))
     except (TypeError, ValueError):
         raise ValueError(f"{key}: {value!r} is no colour; there is a number for each of red, green and blue") from None
+    if not all(map(isfinite, (red, green, blue))) or (key == "image_std" and min(red, green, blue) <= 0):
+        raise ValueError(f"{key}: {value!r} must hold finite {'positive ' * (key == 'image_std')}numbers only")
     return red, green, blue
 
 
@@ -77,11 +79,13 @@ def _size(held: Mapping[str, Any], default: tuple[int, int]) -> tuple[int, int]:
 
 
 def _interpolation(held: Mapping[str, Any], default: Interpolation) -> Interpolation:
-    """Read Pillow's number of an interpolation."""
+    """Read Pillow's number of an interpolation, or its name."""
     names: tuple[Interpolation, ...] = get_args(Interpolation)
     number = held.get("resample")
     if number is None:
         return default
+    if isinstance(number, str) and (name := number.rpartition(".")[2].lower()) in names:
+        number = names.index(name)
     if not isinstance(number, int) or not 0 <= number < len(names):
         raise ValueError(f"resample: {number!r} is no interpolation of Pillow; there is 0 to 5, {listed(names)}")
     return names[number]

@@ -75,6 +75,17 @@ def test_every_number_of_pillow_names_its_interpolation(number: int, tmp_path: P
     assert name in get_args(Interpolation)
 
 
+@pytest.mark.parametrize("name", ["lanczos", "LANCZOS", "PILImageResampling.LANCZOS", "Resampling.LANCZOS"])
+def test_an_interpolation_may_be_named(name: str, tmp_path: Path) -> None:
+    write(tmp_path, FLAT, {"resample": name})
+    assert read_preprocessing(str(tmp_path), DEFAULT)[0].interpolation == "lanczos"
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / FLAT).write_text(json.dumps(OWN), encoding="utf-8-sig")
+    assert read_preprocessing(str(tmp_path), DEFAULT)[0].mean == (0.1, 0.2, 0.3)
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -109,6 +120,8 @@ def test_pixels_reach_the_tower_as_from_the_processor_of_transformers(more: dict
         ({"image_mean": [0.5]}, r"image_mean: \[0.5\] is no colour; there is a number for each of red, green and blue"),
         ({"size": {"max": 3}}, r"size: {'max': 3} is no size; there is a number, height and width"),
         ({"size": 0}, "size: 0 is no size"),
+        ({"image_mean": [float("nan"), 0.5, 0.5]}, r"image_mean: \[nan, 0.5, 0.5\] must hold finite numbers only"),
+        ({"image_std": [0, 0.5, 0.5]}, r"image_std: \[0, 0.5, 0.5\] must hold finite positive numbers only"),
     ],
     ids=str,
 )
