@@ -51,7 +51,17 @@ def test_the_shipped_quickstart_makes_data(tmp_path: Path) -> None:
     assert all((out / "images" / record["image"]).is_file() for record in data)
     names = {path.name for path in out.iterdir()} - {"ledger.sqlite-wal", "ledger.sqlite-shm"}
     assert names == {
-        *("about.json", "data.json", "images", "ledger.sqlite", "lock", "provenance.jsonl", "regions"),
+        *(
+            "about.json",
+            "data.json",
+            "images",
+            "ledger.sqlite",
+            "lock",
+            "provenance.jsonl",
+            "questions.jsonl",
+            "questions.toml",
+            "regions",
+        ),
         *("report.html", "report.md"),
     }
 

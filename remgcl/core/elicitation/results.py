@@ -95,6 +95,19 @@ class Results:
             if outcome.candidate is not None
         ]
 
+    def questions(self) -> Iterator[dict[str, Any]]:
+        """Write the pairs whose answer is known in short as questions of a benchmark, each with its type."""
+        for outcome in self.chosen:
+            made = outcome.candidate
+            if made is not None and isinstance(made.facts.get("short"), str):
+                yield {
+                    "id": outcome.id,
+                    "image": outcome.image,
+                    "question": _plain(made.question),
+                    "answers": [made.facts["short"]],
+                    "type": made.type,
+                }
+
     def lines(self) -> Iterator[dict[str, Any]]:
         """Write where every candidate comes from, and what became of it."""
         ids = {outcome.id for outcome in self.chosen}

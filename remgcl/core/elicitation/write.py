@@ -44,6 +44,9 @@ def write_all(results: Results, file: ElicitFile, table: Mapping[str, Any], out:
         lines = (json.dumps(line, ensure_ascii=False) for line in results.lines())
         write(out / "provenance.jsonl", _encoded("".join(f"{line}\n" for line in lines)))
         write(out / "data.json", _encoded(json.dumps(results.records(), ensure_ascii=False, indent=1) + "\n"))
+        questions = (json.dumps(line, ensure_ascii=False) for line in results.questions())
+        write(out / "questions.jsonl", _encoded("".join(f"{line}\n" for line in questions)))
+        write(out / "questions.toml", _described(folder))
         write(out / "report.md", _encoded(as_markdown(file.name, results)))
         write(out / "report.html", _encoded(as_html(file.name, results)))
         about = {
@@ -107,6 +110,15 @@ def _content(path: Path) -> str:
     from remgcl.core.files.images import ImageFolder
 
     return ImageFolder(path=path.parent).load(path.name)[1]
+
+
+def _described(images: Path) -> bytes:
+    """Describe the questions to the benchmark `own`."""
+    import tomli_w
+
+    protocol = {"metric": "exact", "max_new_tokens": 32}
+    told = {"questions": "questions.jsonl", "images": str(images.absolute()), "protocols": {"short": protocol}}
+    return tomli_w.dumps(told).encode()
 
 
 def _encoded(text: str) -> bytes:

@@ -177,7 +177,7 @@ class Writer:
             top: Upper edge of the row in pixels.
         """
         (text,) = row
-        largest = _height(self.size, self.rows)
+        largest = _height(self.size, self.rows, max(map(len, WORDS)))
         height = self.random.randint(max(SMALLEST, largest // 2), largest)
         self._write(text, (self.size - measured(text, height)[0]) // 2, top, height)
 
@@ -190,10 +190,10 @@ class Writer:
         self.regions.append(Region(text, ((left, above), (right, above), (right, below), (left, below))))
 
 
-def _height(size: int, rows: int) -> int:
-    """Choose the height of letters with which as many rows, and the longest, fit a page."""
+def _height(size: int, rows: int, longest: int = LONGEST) -> int:
+    """Choose the height of letters with which as many rows, and one of the longest, fit a page."""
     by_rows = int(size * (1 - 2 * MARGIN) / rows / LINE)
-    by_width = int(size * (1 - 2 * MARGIN) / (LONGEST * WIDE))
+    by_width = int(size * (1 - 2 * MARGIN) / (longest * WIDE))
     return min(by_rows, by_width)
 
 

@@ -61,6 +61,21 @@ def test_provenance_tells_of_every_candidate_the_rejected_too(serve: Serve, elic
             assert line["verdicts"]["form"]["passed"] is False
 
 
+def test_pairs_with_a_short_answer_are_questions_of_a_benchmark_by_type(elicitation: Any) -> None:  # noqa: ANN401
+    elicitation.table["generators"] = {"compose": {}}
+    elicitation.run()
+    part = elicitation.engine.part("benchmarks", "own", [f"path={elicitation.out / 'questions.toml'}"])
+    assert set(part.protocols()) == {"short"}
+    questions = part.questions(elicitation.folder, "all")
+    by_id = {line["id"]: line for line in elicitation.lines()}
+    assert len(questions) == len(elicitation.data())
+    for question in questions:
+        line = by_id[question.id]
+        assert (question.text, question.answers) == (line["question"], (line["facts"]["short"],))
+        assert question.type == line["type"]
+        assert question.picture.file.is_file()
+
+
 def test_regions_of_drawn_images_can_be_trained_on(elicitation: Any) -> None:  # noqa: ANN401
     elicitation.table["generators"] = {"compose": {}}
     elicitation.run()
