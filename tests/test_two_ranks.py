@@ -188,7 +188,7 @@ def test_a_rank_that_is_killed_ends_the_run_with_an_error_that_names_it(runs: Ru
         os.kill(int((runs.stage("killed") / "ranks" / "rank-1.pid").read_text()), signal.SIGKILL)
         _, err = started.communicate()
     assert started.returncode == 2, err
-    assert re.search(r"error: rank (0, )?1: ended without a word; it may have been killed", err), err
+    assert re.search(r"error: rank (0, )?1: ended without a message; it may have been killed", err), err
     assert not (runs.stage("killed") / "stage.json").exists()
 
 
@@ -196,9 +196,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_nothing_of_it_is_saved(runs:
     runs.begin_last("broken")
     code, _, err = runs.run("broken", "--set=stages.remgcl.learning_rate=1e30", "--set=stages.remgcl.save_steps=1")
     assert code == 2, err
-    told = re.search(
-        r"error: rank [01, ]+: stage 'remgcl': step (\d+): .* not a number.*; no parameter was changed", err
-    )
+    told = re.search(r"error: rank [01, ]+: stage 'remgcl': step (\d+): .* not finite.*; no parameter was changed", err)
     assert told, err
     assert re.search(r"samples train-\d+, train-\d+", err)
     steps = [int(path.name[5:]) for path in (runs.stage("broken") / "checkpoints").iterdir() if "part" not in path.name]

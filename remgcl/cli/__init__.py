@@ -1,6 +1,6 @@
 """The command line: one module for each command.
 
-A command imports what it needs when it runs, so that ``--help`` answers at once.
+A command imports libraries only when it runs, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ app = typer.Typer(
 def _options(
     without: Annotated[
         list[str],
-        typer.Option("--without", metavar="PLUGIN", help="Leave a plugin out; REMGCL_WITHOUT=NAME,NAME does so too."),
+        typer.Option("--without", metavar="PLUGIN", help="Leave a plugin out; REMGCL_WITHOUT=NAME,NAME does the same."),
     ] = [],  # noqa: B006 - typer copies it
 ) -> None:
     from remgcl.core.registry.loading import WITHOUT
@@ -81,14 +81,14 @@ app.command("new-plugin")(new_plugin.new_plugin)
 
 
 def main() -> None:
-    """Run a command; an error of the user's is told without a traceback, with exit code 2.
+    """Run a command; print errors meant for the user without a traceback, and exit with code 2.
 
-    Where an error came out of a plugin of a third party, that plugin is named.
+    If an error was raised by a third-party plugin, its name is printed too.
     """
     from remgcl.core.errors import RemgclError
     from remgcl.core.registry.culprit import culprit
 
-    warnings.simplefilter("ignore", FutureWarning)  # what libraries tell their own developers
+    warnings.simplefilter("ignore", FutureWarning)  # meant for developers of libraries
     # transformers imports DeepSpeed wherever it is installed, which then warns that there is no GPU
     logging.getLogger("DeepSpeed").addFilter(lambda record: "Setting accelerator" not in record.getMessage())
     output.readable()
@@ -104,8 +104,8 @@ def main() -> None:
         typer.secho(f"error: the output cannot be written; {str(error.strerror).lower()}", fg="red", err=True)
         sys.exit(2)
     except RemgclError as error:
-        told = "\n".join(filter(None, [str(error), culprit(error)]))
-        typer.secho(f"error: {told}".replace("\n", "\nerror: "), fg="red", err=True)
+        message = "\n".join(filter(None, [str(error), culprit(error)]))
+        typer.secho(f"error: {message}".replace("\n", "\nerror: "), fg="red", err=True)
         sys.exit(2)
     except SystemExit as error:
         if ended := culprit(SystemExit().with_traceback(error.__traceback__)) or _ended_by(error):
@@ -119,8 +119,8 @@ def main() -> None:
 
 
 def _ended_by(error: SystemExit) -> str:
-    """Name the line of a library that ended the program; nothing if the command line did so itself."""
+    """Name the line of a library that ended the program; empty if the command line did so itself."""
     frame, line = list(walk_tb(error.__traceback__))[-1]
     if frame.f_globals.get("__name__", "").partition(".")[0] in {"click", "typer", "remgcl"}:
         return ""
-    return f"{frame.f_code.co_filename}:{line}: raised {error!r}, which ends the program without a word"
+    return f"{frame.f_code.co_filename}:{line}: raised {error!r}, which ends the program without a message"

@@ -28,14 +28,14 @@ def answer(  # noqa: PLR0913 - the options of a command
     run: Run,
     *,
     questions: Annotated[Path, typer.Option(metavar="Q.jsonl", help="Lines with question_id, image and text.")],
-    out: Annotated[Path, typer.Option(metavar="A.jsonl", help="Where the answers go; continued if it is there.")],
+    out: Annotated[Path, typer.Option(metavar="A.jsonl", help="The file of answers; continued if it exists.")],
     images: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder of the images.")] = Path(),
     batch_size: Annotated[int, typer.Option(metavar="N", min=1, help="Questions answered at once.")] = 8,
     part: Annotated[
         str | None, typer.Option(metavar="I/N", help="Answer the I-th of N parts only, for several machines.")
     ] = None,
     processes: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Processes that share the questions, each on a GPU of its own.")
+        int, typer.Option(metavar="N", min=1, help="Processes that divide the questions, each with its own GPU.")
     ] = 1,
     stage: Stage = None,
     conv: Conv = None,
@@ -48,9 +48,9 @@ def answer(  # noqa: PLR0913 - the options of a command
     device: Device = None,
     dtype: Dtype = None,
 ) -> None:
-    """Answer a file of questions about images, in its order; the same command continues where it was stopped.
+    """Answer a file of questions about images, in order; the same command resumes an interrupted file.
 
-    A question whose image cannot be read gets an empty answer, with the error in its metadata.
+    If an image cannot be read, its answer is empty and its metadata holds the error.
     """
     from attrs import asdict
 

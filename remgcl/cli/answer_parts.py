@@ -17,13 +17,13 @@ PAUSE = 0.3
 
 
 def parsed(part: str | None) -> tuple[int, int]:
-    """Read which part of how many is meant.
+    """Parse ``--part`` into the part's number and the number of parts.
 
     Args:
-        part: ``I/N``, from ``1/N``; None is all.
+        part: ``I/N``, from ``1/N``; None means the whole file.
 
     Raises:
-        RequestError: It is of another form.
+        RequestError: It has another form.
     """
     if part is None:
         return 1, 1
@@ -34,23 +34,23 @@ def parsed(part: str | None) -> tuple[int, int]:
 
 
 def answer_in_parts(out: Path, processes: int, arguments: Sequence[str], *, whole: bool) -> None:
-    """Run the same command in several processes, a part each, and join what they wrote.
+    """Run the same command in several processes, one for each part, and join their answers.
 
-    Each process sees one GPU, if there are any. Their files stay until all have ended, so that the same command
-    continues each of them.
+    Each process sees one GPU, if there are any. The parts' files stay until all have ended, so that the same command
+    resumes each of them.
 
     Args:
-        out: The file that the answers are joined in.
-        processes: How many processes.
+        out: The file for the joined answers.
+        processes: Number of processes.
         arguments: The arguments of the command.
-        whole: Whether no part was asked for.
+        whole: Whether ``--part`` is absent.
 
     Raises:
-        RequestError: A part was asked for too.
+        RequestError: ``--part`` is given as well.
         RunError: A process failed.
     """
     if not whole:
-        raise RequestError("--part: cannot be used with --processes, which makes parts of its own")
+        raise RequestError("--part: cannot be used with --processes, which creates its own parts")
     files = [out.with_name(f"{out.name}.{part}-of-{processes}") for part in range(1, processes + 1)]
     own = [
         ["--processes", "1", "--part", f"{part}/{processes}", "--out", str(file)] for part, file in enumerate(files, 1)

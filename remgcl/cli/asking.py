@@ -1,4 +1,4 @@
-"""What the commands share that load a model: its options, and an image that a person names."""
+"""Options shared by the commands that load a model, and opening an image by name."""
 
 from __future__ import annotations
 
@@ -15,24 +15,28 @@ Run: TypeAlias = Annotated[
     str, typer.Argument(metavar="RUN", help="A run, a stage, a checkpoint, or a published model.")
 ]
 Stage: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The stage; the last one that has a model by default.")
+    str | None, typer.Option(metavar="NAME", help="The stage; by default the last one that has a model.")
 ]
 Conv: TypeAlias = Annotated[
-    str | None, typer.Option("--conv", metavar="TEMPLATE", help="The template; that of the stage by default.")
+    str | None,
+    typer.Option("--conv", metavar="TEMPLATE", help="The conversation template; by default that of the stage."),
+]
+Device: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:1; by default a GPU if there is one.")
 ]
 Base: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="MODEL", help="What published adapters or a projector alone were trained on.")
+    str | None, typer.Option(metavar="MODEL", help="The model that published adapters or a projector were trained on.")
 ]
 Tower: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="TOWER", help="The vision tower of a published model whose own is not found.")
+    str | None, typer.Option(metavar="TOWER", help="The vision tower, if that of a published model is not found.")
 ]
-Device: TypeAlias = Annotated[str | None, typer.Option(metavar="DEVICE", help="cpu, cuda, cuda:1; a GPU if there is.")]
 Dtype: TypeAlias = Annotated[str | None, typer.Option(metavar="TYPE", help="float32, bfloat16 or float16.")]
 MaxNewTokens: TypeAlias = Annotated[
-    int | None, typer.Option(metavar="N", help="Longest answer in tokens; 512, or what the context has room for.")
+    int | None,
+    typer.Option(metavar="N", help="Longest answer in tokens; by default 512, or fewer if the context has less room."),
 ]
-Temperature: TypeAlias = Annotated[float, typer.Option(metavar="T", help="0 takes the most probable token.")]
-TopP: TypeAlias = Annotated[float, typer.Option(metavar="P", help="Share of the probability that is sampled from.")]
+Temperature: TypeAlias = Annotated[float, typer.Option(metavar="T", help="0 always takes the most probable token.")]
+TopP: TypeAlias = Annotated[float, typer.Option(metavar="P", help="Share of the probability mass to sample from.")]
 Seed: TypeAlias = Annotated[int | None, typer.Option(metavar="N", help="Seed of the sampling.")]
 
 
@@ -55,7 +59,7 @@ def loaded(run: str, **options: Any) -> LoadedModel:  # noqa: ANN401 - those of 
 
 
 def named_image(name: str) -> Image:
-    """Open an image that a person typed: a file, or an ``https://`` address.
+    """Open an image named on the command line: a file, or an ``https://`` address.
 
     Args:
         name: The file's path or the address.

@@ -27,9 +27,9 @@ from remgcl.cli.asking import (
 if TYPE_CHECKING:
     from remgcl.core.inference.conversation import Conversation
 
-HELP = """/image IMAGE   begin anew with another image; /image alone begins without one
-/reset         forget what was said; the image stays
-/history       print what was said
+HELP = """/image IMAGE   start over with another image; /image alone starts without one
+/reset         clear the conversation; the image stays
+/history       print the conversation
 /help          print this
 /quit          end; so does the end of the input
 Ctrl-C ends an answer."""
@@ -66,7 +66,7 @@ def chat(  # noqa: PLR0913 - the options of a command
 
 
 def _lines() -> Iterator[str]:
-    """Read what a person types, or what is piped in."""
+    """Read lines from the terminal or a pipe."""
     prompted = sys.stdin.isatty()
     while True:
         try:
@@ -80,7 +80,7 @@ def _lines() -> Iterator[str]:
 
 
 def _command(line: str, conversation: Conversation) -> bool:
-    """Obey a command; whether it ends the conversation."""
+    """Run a command; return whether it ends the conversation."""
     from remgcl.core.errors import Hint, RemgclError
 
     name, _, rest = line.partition(" ")

@@ -1,4 +1,4 @@
-"""``remgcl check``: tell what a recipe will do, and what would stop it."""
+"""``remgcl check``: report what a recipe will do, and what would stop it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from remgcl.core.planning.plan import Plan, StagePlan
 
 Tflops = Annotated[
-    float, typer.Option(metavar="TFLOPS", min=1e-6, help="What a GPU achieves in TFLOP/s; 24 % of an A100 by default.")
+    float,
+    typer.Option(metavar="TFLOPS", min=1e-6, help="Speed of a GPU in TFLOP/s; by default 24 % of an A100's peak."),
 ]
 
 
@@ -31,13 +32,13 @@ def check(
     tflops: Tflops = A100 * USED,
     *,
     contents: Annotated[
-        bool, typer.Option("--contents", help="Read and decode every image, also those that have not changed.")
+        bool, typer.Option("--contents", help="Read and decode every image, even if its file has not changed.")
     ] = False,
 ) -> None:
-    """Read a recipe, verify its parts, weights, data and images, and tell what it will do and cost.
+    """Read a recipe, verify its parts, weights, data and images, and print what a run will do and cost.
 
-    Nothing is trained and nothing is written, but which images need not be
-    opened again as long as their files do not change.
+    Nothing is trained, and nothing is written except a cache of verified
+    images, which are not opened again until their files change.
     """
     from remgcl import Engine
 
@@ -170,9 +171,9 @@ def _regions(plan: StagePlan) -> str:
     for name, coverage in (("data", plan.ocr.train), ("held out", plan.ocr.held_out)):
         if coverage is not None and coverage.images:
             share = 100 * coverage.covered / coverage.images
-            lines.append(f"covers {share:.1f} % of {coverage.images:,} images looked at ({name})")
+            lines.append(f"covers {share:.1f} % of {coverage.images:,} checked images ({name})")
         elif coverage is not None:
-            lines.append(f"no image looked at needs it ({name})")
+            lines.append(f"no checked image needs it ({name})")
     return "\n".join(lines)
 
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from remgcl.core.grid.progress import Row
     from remgcl.core.grid.run import Run
 
-app = typer.Typer(help="Train a recipe varied along axes, and compare what comes out.", no_args_is_help=True)
+app = typer.Typer(help="Train a recipe varied along axes, and compare the results.", no_args_is_help=True)
 
 GridFile: TypeAlias = Annotated[Path, typer.Argument(metavar="GRID", help="The grid, a TOML file.")]
 Folder: TypeAlias = Annotated[
-    Path | None, typer.Option(parser=folder_of, metavar="FOLDER", help="Where the grid goes; runs/NAME by default.")
+    Path | None, typer.Option(parser=folder_of, metavar="FOLDER", help="The grid's folder; by default runs/NAME.")
 ]
 
 
@@ -38,8 +38,8 @@ def run(
     """Train every cell of a grid that is missing or changed.
 
     Every cell is read and checked before the first is trained. A cell that
-    fails does not stop the others; the same command goes on where it was
-    interrupted, and tries again what failed.
+    fails does not stop the others; the same command resumes interrupted
+    cells and retries failed ones.
     """
     from remgcl import Engine
     from remgcl.cli import grid_table
@@ -73,9 +73,9 @@ def run(
 
 @app.command("report")
 def report(grid: GridFile, folder: Folder = None) -> None:
-    """Tell what the last run of a grid found: Markdown, CSV, LaTeX, an HTML page and pictures.
+    """Report the results of a grid's last run: Markdown, CSV, LaTeX, an HTML page and pictures.
 
-    It may still be running: cells that are not finished are named.
+    The grid may still be running: unfinished cells are listed.
     """
     from remgcl import Engine, verify_installed
     from remgcl.cli import grid_table

@@ -13,19 +13,20 @@ def import_(  # noqa: PLR0913 - the options of a command
     *,
     out: Annotated[Path, typer.Option(metavar="RUN", help="The run folder to write; it must be new or empty.")],
     base: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="What adapters or a projector alone were trained on.")
+        str | None, typer.Option(metavar="MODEL", help="The model that the adapters or the projector were trained on.")
     ] = None,
     tower: Annotated[
-        str | None, typer.Option(metavar="TOWER", help="The vision tower, where the one that is named is not found.")
+        str | None,
+        typer.Option(metavar="TOWER", help="The vision tower, if the one that the source names is not found."),
     ] = None,
     format_: Annotated[
-        str | None, typer.Option("--format", metavar="NAME", help="The format; it is found out by default.")
+        str | None, typer.Option("--format", metavar="NAME", help="The format; by default it is detected.")
     ] = None,
     template: Annotated[
         str | None, typer.Option("--template", "--conv", metavar="NAME", help="The template of its conversations.")
     ] = None,
     dtype: Annotated[
-        str | None, typer.Option(metavar="TYPE", help="float32, bfloat16 or float16; as the source is by default.")
+        str | None, typer.Option(metavar="TYPE", help="float32, bfloat16 or float16; by default that of the source.")
     ] = None,
 ) -> None:
     """Import a model in a published format as a run with one finished stage.

@@ -15,17 +15,19 @@ def inspect(
     recipe: RecipeFile,
     overrides: Overrides = [],  # noqa: B006 - typer copies it
     stage: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The stage whose data is shown; the last by default.")
+        str | None, typer.Option(metavar="NAME", help="The stage whose data is shown; by default the last one.")
     ] = None,
     sample: Annotated[int, typer.Option(metavar="N", help="The sample's index in the data.")] = 0,
     out: Annotated[
         Path | None,
-        typer.Option(parser=folder_of, metavar="PICTURE.png", help="Where to; inspect-STAGE-N.png by default."),
+        typer.Option(
+            parser=folder_of, metavar="PICTURE.png", help="The file to write; by default inspect-STAGE-N.png."
+        ),
     ] = None,
 ) -> None:
-    """Draw what the model gets of one sample: pixels, patches, text regions and tokens.
+    """Draw one sample as the model sees it: pixels, patches, text regions and tokens.
 
-    The model is not built, so its tensors are not read.
+    The model is not built, and its weights are not read.
     """
     from rich.console import Console
 

@@ -15,12 +15,14 @@ def new_plugin(
     kind: Annotated[str, typer.Option(metavar="KIND", help="The kind of part, such as loss or vision_tower.")],
     folder: Annotated[
         Path | None,
-        typer.Option(parser=folder_of, metavar="FOLDER", help="Where to; remgcl-NAME by default. It must be new."),
+        typer.Option(
+            parser=folder_of, metavar="FOLDER", help="The folder to write; by default remgcl-NAME. It must be new."
+        ),
     ] = None,
 ) -> None:
     """Write a package with a working part: module, test, recipe and README.
 
-    It can be installed, trained with and tested at once; then it is yours to change.
+    You can install it, train with it and test it at once, and then change it.
     """
     from remgcl import Engine
     from remgcl.core.authoring.scaffold import kind_of, package, verify_name, write_package

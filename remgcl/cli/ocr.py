@@ -41,20 +41,20 @@ def ocr(  # noqa: PLR0913 - options of a command
     ],
     *,
     out: Annotated[
-        Path, typer.Option(parser=folder_of, metavar="CACHE", help="The folder of the cache; made, or added to.")
+        Path, typer.Option(parser=folder_of, metavar="CACHE", help="The folder of the cache; created, or added to.")
     ],
     engine: Annotated[
-        str, typer.Option(metavar="NAME", help="The OCR engine, such as remgcl parts ocr_engines lists.")
+        str, typer.Option(metavar="NAME", help="The OCR engine; remgcl parts ocr_engines lists them.")
     ] = "rapidocr",
     workers: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Processes; one a processor by default.")
+        int | None, typer.Option(metavar="N", min=1, help="Processes; by default one for each processor.")
     ] = None,
     overrides: Overrides = [],  # noqa: B006 - typer copies it
     settings: Settings = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """Find the lines of text in images, and keep them in a cache that a stage's key `ocr` names.
+    """Find the lines of text in images, and store them in a cache for the key `ocr` of a stage.
 
-    What the cache holds already is not recognised again.
+    Images that are already in the cache are not recognised again.
     """
     from remgcl import Engine
 
@@ -113,7 +113,7 @@ def _interruptible(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise RunError(f"{out}: interrupted; what was recognised is kept: run the command again to resume") from None
+        raise RunError(f"{out}: interrupted; recognised images are kept: run the command again to resume") from None
     finally:
         for kind, handler in before.items():
             signal.signal(kind, handler)
@@ -127,7 +127,7 @@ def _sources(engine: Engine, source: Path, overrides: list[str]) -> list[Source]
     if source.suffix == ".toml":
         return sources_of(engine.read(source, overrides))
     if overrides:
-        raise RemgclError(f"--set {overrides[0]}: sets a key of a recipe; {str(source)!r} is none")
+        raise RemgclError(f"--set {overrides[0]}: sets a key of a recipe; {str(source)!r} is not a recipe")
     return files_of(source)
 
 

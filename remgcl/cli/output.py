@@ -1,4 +1,4 @@
-"""Where a command prints to: text that no encoding refuses, and an output that may go away."""
+"""Output of commands: text in any encoding, and streams that may be closed."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 AWAY = (errno.ENOSPC, errno.EPIPE, errno.EIO)
-"""What a write meets on a full disk, a closed pipe and a closed terminal."""
+"""Errors of a write to a full disk, a closed pipe and a closed terminal."""
 
 WIDE = 240
 """Columns of a table that goes to a file or a pipe, where nothing says how wide it may be."""
 
 
 def readable() -> None:
-    """Let standard output and error replace what their encoding lacks, where they would raise."""
+    """Make standard output and error replace characters that their encoding lacks, instead of raising."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace" if stream is sys.stderr else "replace")
 
 
 def console(stream: IO[str] | None = None, *, soft_wrap: bool = True) -> Console:
-    """Make the console of a command: as wide as its terminal, and wide enough for every column without one.
+    """Return the console of a command: as wide as its terminal, and wide enough for every column without one.
 
     Args:
-        stream: Where it prints to; standard output by default.
+        stream: Its output; standard output by default.
         soft_wrap: Whether long lines are left to the terminal to wrap.
     """
     from rich.console import Console
@@ -42,10 +42,10 @@ def console(stream: IO[str] | None = None, *, soft_wrap: bool = True) -> Console
 
 
 class Lasting(io.TextIOBase):
-    """A stream that goes on when what it writes to is full or gone: a training must not end for want of a reader."""
+    """A stream that drops text when its target is full or closed, so that a training does not end without a reader."""
 
     def __init__(self, stream: IO[str]) -> None:
-        """Write to a stream as long as it takes something.
+        """Write to a stream until a write fails.
 
         Args:
             stream: The stream.
@@ -59,17 +59,17 @@ class Lasting(io.TextIOBase):
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def isatty(self) -> bool:
-        """Tell whether it is a terminal."""
+        """Return whether it is a terminal."""
         return self._terminal
 
     def fileno(self) -> int:
-        """Give the handle of the stream."""
+        """Return the file descriptor of the stream."""
         if self._stream is None:
             raise io.UnsupportedOperation
         return self._stream.fileno()
 
     def writable(self) -> bool:
-        """Tell that it can be written to."""
+        """Return True."""
         return True
 
     def write(self, text: str) -> int:
@@ -82,7 +82,7 @@ class Lasting(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Write out what is kept."""
+        """Flush the stream."""
         self._try(lambda stream: stream.flush())
 
     def _try(self, write: Callable[[IO[str]], object]) -> None:
@@ -107,7 +107,7 @@ def lasting(stream: IO[str]) -> IO[str]:
 
 
 def lose(stream: IO[str]) -> None:
-    """Point a stream that takes no more to nowhere, so that its end raises nothing.
+    """Redirect a failed stream to the null device, so that closing it raises nothing.
 
     Args:
         stream: The stream.

@@ -1,4 +1,4 @@
-"""``remgcl parts``: list every part there is."""
+"""``remgcl parts``: list every installed part."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ def parts(
         typer.Argument(metavar="KIND[.NAME]", help="One kind of part, such as losses, or one part of it."),
     ] = None,
     *,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Write all about every part, as docs/parts.md.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the reference of all parts, as docs/parts.md.")
+    ] = False,
 ) -> None:
-    """List every part with its plugin, its purpose, and its fields with their defaults; or tell all about one."""
+    """List every part with its plugin, purpose, fields and defaults, or describe one part."""
     from rich.console import Console
 
     from remgcl import Engine, RemgclError
@@ -43,7 +45,7 @@ def parts(
     come_from = distributions()
     if name:
         part = reference.reference_of(registry.entry_of(kind, name))
-        _tell(console, part, come_from[part.plugin])
+        _describe(console, part, come_from[part.plugin])
         return
     for each, entries in groupby(registry, key=lambda entry: entry.kind):
         if kind in {"", each}:
@@ -56,7 +58,7 @@ def parts(
         console.print(f"  {reason}", style="yellow")
 
 
-def _tell(console: Console, part: PartReference, distribution: str) -> None:
+def _describe(console: Console, part: PartReference, distribution: str) -> None:
     """Print a part's documentation, its fields with limits, and a table that uses it."""
     console.print(f"{part.kind}.{part.name}", style="bold")
     console.print(f"of plugin {part.plugin}, {distribution}\n", style="dim")
@@ -71,7 +73,7 @@ def _tell(console: Console, part: PartReference, distribution: str) -> None:
 
 
 def _list(console: Console, part: PartReference, distribution: str) -> None:
-    """Print a part's purpose and fields, in a line each."""
+    """Print a part's purpose and fields, one line each."""
     console.print(f"  {part.name}  ({part.plugin}, {distribution})", style="cyan")
     console.print(f"      {part.summary}")
     for field in part.fields:

@@ -25,14 +25,14 @@ def run(
     recipe: RecipeFile,
     overrides: Overrides = [],  # noqa: B006 - typer copies it
     folder: Annotated[
-        Path | None, typer.Option(parser=folder_of, metavar="FOLDER", help="Where the run goes; runs/NAME by default.")
+        Path | None, typer.Option(parser=folder_of, metavar="FOLDER", help="The run folder; by default runs/NAME.")
     ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Begin interrupted stages anew.")] = False,  # noqa: FBT002 - a flag
+    restart: Annotated[bool, typer.Option("--restart", help="Start interrupted stages over.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Train the stages of a recipe, one after the other, and evaluate those that say on what.
 
-    A stage that is finished in the folder already is not run again; one that
-    was interrupted goes on from its newest checkpoint.
+    Stages that are already finished in the folder are skipped; an interrupted
+    stage resumes from its newest checkpoint.
     """
     from remgcl import Engine, RunFolder
 

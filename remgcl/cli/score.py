@@ -1,4 +1,4 @@
-"""``remgcl score``: score predictions made anywhere, by the rule of a published scorer."""
+"""``remgcl score``: score predictions from any source by a published rule."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ RuleSettings = Annotated[
 
 
 def score(
-    rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule, such as remgcl parts metrics lists.")],
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule; remgcl parts metrics lists them.")],
     predictions: Annotated[
         Path,
-        typer.Argument(metavar="PREDICTIONS.json", help="A JSON list, or JSON lines: prediction, answers, and so on."),
+        typer.Argument(
+            metavar="PREDICTIONS.json", help="A JSON list, or JSON lines, of objects with prediction and answers."
+        ),
     ],
     *,
-    out: Annotated[Path | None, typer.Option(metavar="SCORES.json", help="Where the scores of all items go.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="SCORES.json", help="The file for the scores of all items.")
+    ] = None,
     settings: RuleSettings = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """Score predictions, each and in sum."""
+    """Score predictions by a published rule; print the summary, or all scores."""
     from attrs import asdict
 
     from remgcl import Engine

@@ -1,4 +1,4 @@
-"""``remgcl serve``: answer over HTTP, as OpenAI's chat API does."""
+"""``remgcl serve``: serve OpenAI's chat API over HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def serve(  # noqa: PLR0913 - the options of a command
     *,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to bind.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535)] = 8000,
-    page: Annotated[bool, typer.Option("--page", help="Show a page for people at /.")] = False,
+    page: Annotated[bool, typer.Option("--page", help="Serve a web page at /.")] = False,
     ocr: Annotated[
         str | None, typer.Option(metavar="ENGINE", help="The OCR engine that finds text regions for the page.")
     ] = None,
@@ -29,13 +29,17 @@ def serve(  # noqa: PLR0913 - the options of a command
         str | None, typer.Option(metavar="HOST,...", help="Hosts that images may be fetched from; none by default.")
     ] = None,
     batch_size: Annotated[int, typer.Option(metavar="N", min=1, help="Questions answered at once.")] = 8,
-    queue: Annotated[int, typer.Option(metavar="N", min=1, help="Requests that are taken on at once.")] = 256,
-    max_new_tokens: Annotated[int | None, typer.Option(metavar="N", min=1, help="Longest answer.")] = None,
+    queue: Annotated[int, typer.Option(metavar="N", min=1, help="Requests accepted at once.")] = 256,
+    max_new_tokens: Annotated[int | None, typer.Option(metavar="N", min=1, help="Longest answer in tokens.")] = None,
     max_bytes: Annotated[int, typer.Option(metavar="N", min=1, help="Largest request in bytes.")] = 32 << 20,
-    max_pixels: Annotated[int | None, typer.Option(metavar="N", min=1, help="Largest image, as a square.")] = None,
-    seconds: Annotated[float, typer.Option(metavar="S", min=0.001, help="Longest time for an answer.")] = 300.0,
+    max_pixels: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Largest image in pixels, padded to a square.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(metavar="S", min=0.001, help="Longest time for an answer in seconds.")
+    ] = 300.0,
     engine: Annotated[
-        Literal["remgcl", "vllm"], typer.Option(help="vllm hands an exported model over to vLLM.")
+        Literal["remgcl", "vllm"], typer.Option(help="vllm starts vLLM with an exported model.")
     ] = "remgcl",
     stage: Stage = None,
     conv: Conv = None,
@@ -83,6 +87,8 @@ def serve(  # noqa: PLR0913 - the options of a command
 
         mount(app, models, None if ocr is None else Engine.installed().ocr_engine(ocr)[0].build(), key)
     if host not in LOOPBACK and key is None:
-        typer.secho(f"{host}: anyone who reaches it may ask; set {api_key_env} to a key", fg="yellow", err=True)
+        typer.secho(
+            f"{host}: anyone who can reach it can use the models; set {api_key_env} to a key", fg="yellow", err=True
+        )
     typer.echo(f"{', '.join(model.name for model in models)} at http://{host}:{port}{'/' if page else '/v1'}", err=True)
     uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=int(seconds) + 1)

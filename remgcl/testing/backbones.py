@@ -49,7 +49,7 @@ class Checks(PretrainedChecks):
         if declared != built:
             raise broken(
                 part,
-                f"spec: declares vocabulary, width, layers, tied as {declared}; build makes {built}; declare those",
+                f"spec: declares vocabulary, width, layers, tied as {declared}; build returns {built}; declare those",
             )
 
     def test_it_answers_embeddings_with_logits(self, part: Backbone) -> None:
@@ -57,9 +57,9 @@ class Checks(PretrainedChecks):
         logits, spec = self.answer(self._model(part), self.feed(part)), part.spec()
         if logits.shape != (2, LENGTH, spec.vocabulary):
             due = [2, LENGTH, spec.vocabulary]
-            raise broken(part, f"answers logits {list(logits.shape)}; {due} is due, by the vocabulary of its spec")
+            raise broken(part, f"returns logits {list(logits.shape)}; expected {due}, by the vocabulary of its spec")
         if not logits.isfinite().all():
-            raise broken(part, "answers logits that are not finite; initialise every parameter")
+            raise broken(part, "returns logits that are not finite; initialise every parameter")
 
     def test_a_token_sees_those_before_it_only(self, part: Backbone) -> None:
         """The language model is causal."""
@@ -91,7 +91,7 @@ class Checks(PretrainedChecks):
         if not torch.equal(one, other):
             raise broken(
                 part,
-                f"answers {one.tolist()}, and {other.tolist()} with padding on the left; "
+                f"generates {one.tolist()}, and {other.tolist()} with padding on the left; "
                 "heed attention_mask, in the positions too",
             )
 
@@ -110,7 +110,7 @@ class Checks(PretrainedChecks):
         """Labels come from character offsets: these are inside the text, in order, and skip only spaces."""
         tokenizer = part.build_tokenizer()
         if not getattr(tokenizer, "is_fast", False):
-            raise broken(part, f"build_tokenizer: {type(tokenizer).__name__} gives no offsets; answer a fast tokenizer")
+            raise broken(part, f"build_tokenizer: {type(tokenizer).__name__} gives no offsets; return a fast tokenizer")
         for text in TEXTS:
             offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
             covered = {place for start, end in offsets for place in range(start, end)}

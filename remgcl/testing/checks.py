@@ -57,7 +57,9 @@ class PartChecks:
         told = described(type(part))
         silent = [field.name for field in attrs.fields(type(part)) if not told.get(field.name)]
         if silent:
-            raise broken(part, f"its docstring does not tell {listed(silent)}; say under 'Attributes:' what each is")
+            raise broken(
+                part, f"its docstring does not document {listed(silent)}; say under 'Attributes:' what each is"
+            )
 
     def test_reading_it_imports_no_heavy_library(self, part: Part) -> None:
         """Reading the part imports no heavy library such as torch; import those inside `build`."""

@@ -24,7 +24,7 @@ class Checks(PartChecks):
         lengths = samples.modality_lengths()
         told, built = (census.samples, census.images), (len(samples), sum(length > 0 for length in lengths))
         if told != built:
-            raise broken(part, f"census: tells samples and images as {told}; build has {built}; count those")
+            raise broken(part, f"census: counts samples and images as {told}; build has {built}; count those")
         strange = sorted({*census.words} - {*lengths})
         if strange:
             raise broken(part, f"census: words: {strange[0]} is the length of no sample; take some of modality_lengths")
@@ -70,7 +70,7 @@ class Checks(PartChecks):
             if _content(one) != _content(other):
                 raise broken(
                     part,
-                    f"sample {one.id!r}: is another each time; draw from random, numpy or torch as they are seeded",
+                    f"sample {one.id!r}: differs each time; draw from random, numpy or torch as they are seeded",
                 )
 
     def test_lengths_tell_the_kind_of_each_sample(self, part: Dataset) -> None:
@@ -79,7 +79,7 @@ class Checks(PartChecks):
         lengths = samples.modality_lengths()
         if len(lengths) != len(samples):
             raise broken(
-                part, f"modality_lengths: gives {len(lengths)} lengths of {len(samples)} samples; one is due each"
+                part, f"modality_lengths: returns {len(lengths)} lengths of {len(samples)} samples; return one for each"
             )
         for place, sample in _read(samples):
             if lengths[place] == 0 or (lengths[place] > 0) != (sample.image is not None):
@@ -100,7 +100,7 @@ class Checks(PartChecks):
                 part, f"build: the samples cannot be pickled: {error}; open files when they are read"
             ) from error
         if _content(_seeded(samples, 0)) != _content(_seeded(sent, 0)):
-            raise broken(part, "build: a sample is another once the samples are pickled; keep all of their state")
+            raise broken(part, "build: a sample differs once the samples are pickled; keep all of their state")
 
 
 def _read(samples: Samples) -> Iterator[tuple[int, Sample]]:

@@ -38,7 +38,9 @@ class Checks(PartChecks):
         try:
             part.verify()
         except RemgclError as error:
-            raise broken(part, f"verify: refuses to be used here: {error}; raise what would stop tasks") from error
+            raise broken(
+                part, f"verify: refuses to be used here: {error}; raise only for what would stop tasks"
+            ) from error
 
     def test_a_task_answers_its_exit_code(self, part: Executor, tmp_path: Path) -> None:
         """The future of a task returns the exit code of its command."""
@@ -48,7 +50,7 @@ class Checks(PartChecks):
                 answer = _result(part, future)
                 if answer != code:
                     raise broken(
-                        part, f"open: answers {answer!r} for a command that ends with {code}; answer its exit code"
+                        part, f"open: returns {answer!r} for a command that ends with {code}; return its exit code"
                     )
 
     def test_many_tasks_are_all_run(self, part: Executor, tmp_path: Path) -> None:
@@ -83,7 +85,7 @@ class Checks(PartChecks):
             except Exception as error:
                 raise broken(part, f"open: a program that is not there raises {error!r}; raise RunError") from error
         if answer == 0:
-            raise broken(part, "open: answers 0 for a program that is not there; raise RunError")
+            raise broken(part, "open: returns 0 for a program that is not there; raise RunError")
 
     def test_a_cancelled_task_never_runs(self, part: Executor, tmp_path: Path) -> None:
         """A task whose future is cancelled before it starts never runs."""
@@ -96,7 +98,9 @@ class Checks(PartChecks):
                 future.cancel()
         ran = [place for place in cancelled if (tmp_path / f"{place}.txt").exists()]
         if ran:
-            raise broken(part, f"open: tasks ran that were cancelled before: {ran}; ask set_running_or_notify_cancel()")
+            raise broken(
+                part, f"open: tasks ran that were cancelled before: {ran}; call set_running_or_notify_cancel()"
+            )
 
     def test_tasks_are_stopped_and_waited_for_at_the_end(self, part: Executor, tmp_path: Path) -> None:
         """When the context ends, running tasks are stopped by a signal, and none is left behind."""
@@ -110,9 +114,7 @@ class Checks(PartChecks):
                     )
                 sleep(0.01)
         if not (tmp_path / "long.stopped").exists():
-            raise broken(
-                part, "open: a task was not told to stop at the end; send SIGTERM, so that it keeps a checkpoint"
-            )
+            raise broken(part, "open: a task was not stopped at the end; send SIGTERM, so that it keeps a checkpoint")
         if not wait([future], timeout=0).done:
             raise broken(part, "open: a task is left behind at the end; wait for it, and settle its future")
 

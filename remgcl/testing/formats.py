@@ -25,7 +25,9 @@ class Checks(PartChecks):
         """`detect` returns False for folders and files that hold no model."""
         for source in _others(tmp_path):
             if part.detect(source):
-                raise broken(part, f"detect: takes {source.name!r}, which holds no model; look for what only it has")
+                raise broken(
+                    part, f"detect: takes {source.name!r}, which holds no model; check for what only this format has"
+                )
 
     def test_what_is_no_model_is_refused_with_a_clear_error(self, part: Format, tmp_path: Path) -> None:
         """`read` raises `RemgclError` for a source that it cannot read."""
@@ -35,5 +37,5 @@ class Checks(PartChecks):
             except RemgclError:
                 continue
             except Exception as error:
-                raise broken(part, f"read: raises {error!r}; raise WeightsError, and say what is wrong") from error
+                raise broken(part, f"read: raises {error!r}; raise WeightsError with a message") from error
             raise broken(part, f"read: makes a model of {source.name!r}; raise WeightsError where tensors are missing")

@@ -56,7 +56,9 @@ class Checks(RankChecks, LearningChecks):
         """A finite gradient reaches patches, answers or region texts."""
         _, gradients = backward(built_loss(part), random_features())
         if not any(gradient is not None and gradient.any() for gradient in gradients):
-            raise broken(part, "no gradient reaches patches, answers or region texts; compute it of them, undetached")
+            raise broken(
+                part, "no gradient reaches patches, answers or region texts; compute it from them, without detach()"
+            )
         verify_gradients(part, gradients, "a usual batch")
 
     def test_a_batch_that_lacks_something_gives_a_finite_number_and_the_same_graph(self, part: Loss) -> None:
@@ -74,7 +76,7 @@ class Checks(RankChecks, LearningChecks):
         """Without images, samples and regions, the loss is `features.zero()`."""
         value = built_loss(part)(with_places(random_features(**SMALL["no sample"])))
         if value != 0:
-            raise broken(part, f"a batch without a sample: is {value.item():g}; answer features.zero() there")
+            raise broken(part, f"a batch without a sample: is {value.item():g}; return features.zero() there")
 
     def test_it_is_finite_in_every_precision(self, part: Loss) -> None:
         """Value and gradients are finite for features in float32 and in bfloat16."""
@@ -195,7 +197,7 @@ class Checks(RankChecks, LearningChecks):
             with torch.no_grad():
                 told = teller.diagnose(random_features(**shape))
             if not isinstance(told, Mapping):
-                raise broken(part, f"diagnose: must answer a mapping of names to scalars; it answers {told!r}")
+                raise broken(part, f"diagnose: must return a mapping from names to scalars; it returned {told!r}")
             for name, value in told.items():
                 verify_number(part, value, f"diagnose: {name!r}: {batch}")
 

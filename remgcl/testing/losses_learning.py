@@ -34,7 +34,7 @@ class LearningChecks(PartChecks):
             value = built(features)
             save_part(built, tmp_path / "loss.safetensors")
             if not isinstance(again, nn.Module):
-                raise broken(part, "build: answers a module only sometimes; answer one each time")
+                raise broken(part, "build: returns a module only sometimes; return one each time")
             load_part(again, tmp_path / "loss.safetensors")
         if not torch.equal(again(features), value):
-            raise broken(part, "build: gives another value once it is built anew and what it learned is loaded")
+            raise broken(part, "build: returns another value once it is built again and its parameters are loaded")

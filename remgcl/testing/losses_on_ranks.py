@@ -51,14 +51,14 @@ class RankChecks(PartChecks):
             try:
                 found = remgcl_ranks.run(_on_a_rank, *((part, features) for features in each))
             except BrokenRankError as error:
-                raise broken(part, f"{where}: {error}; call gather on every rank, whatever its batch holds") from error
+                raise broken(part, f"{where}: {error}; call gather on every rank, for any batch") from error
             calls = [told["collective"] for told in found]
             if calls[0] != calls[1]:
                 raise broken(part, f"{where}: gather unequally, {calls[0]} and {calls[1]}; call it on every rank")
             for rank, told in enumerate(found):
                 verify_number(part, told["value"], f"{where}: rank {rank}")
                 if not torch.equal(told["value"], told["again"]):
-                    raise broken(part, f"{where}: rank {rank}: is another on each run; seed what is random")
+                    raise broken(part, f"{where}: rank {rank}: differs on each run; seed its randomness")
             if calls[0]:
                 _agree(part, found, backward(built_loss(part), joined(*each)), where)
 
@@ -70,7 +70,7 @@ def _agree(part: Loss, found: list[Mapping[str, Any]], whole: tuple[Tensor, list
         raise broken(
             part,
             f"{where}: is {mean:g} on average, weighed by count, and {expected:g} where one process holds all; "
-            "gather both sides, and let count tell what the loss is a mean over",
+            "gather both sides, and let count return what the loss is a mean over",
         )
     for at, (side, gradient) in enumerate(zip(SIDES, whole[1], strict=True)):
         start = 0

@@ -58,7 +58,7 @@ def verify_number(part: Loss, value: object, where: str) -> None:
     """
     if not isinstance(value, Tensor) or value.shape != torch.Size([]):
         got = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else repr(value)
-        raise broken(part, f"{where}: must answer a scalar tensor; it answers {got}")
+        raise broken(part, f"{where}: must return a scalar tensor; it returned {got}")
     if not value.isfinite():
         raise broken(part, f"{where}: is {value.item()}; guard means over nothing with clamp(min=...)")
 

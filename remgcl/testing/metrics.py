@@ -61,7 +61,7 @@ class Checks(PartChecks):
         first = [part.score(answer) for answer in answers]
         again = [part.score(answer) for answer in reversed(answers)][::-1]
         if first != again:
-            raise broken(part, "gives another score the second time; leave chance and state out of it")
+            raise broken(part, "returns another score the second time; remove randomness and state")
         if before != [repr(answer) for answer in answers]:
             raise broken(part, "changes the item; work on a copy")
 

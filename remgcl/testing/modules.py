@@ -61,7 +61,9 @@ class ModuleChecks(PartChecks):
         with torch.no_grad():
             one, other = self.answer(module, given), self.answer(module, given)
         if not torch.equal(one, other):
-            raise broken(part, "gives another answer for the same input in eval(); leave dropout and noise to train()")
+            raise broken(
+                part, "returns another output for the same input in eval(); leave dropout and noise to train()"
+            )
 
     def test_rows_do_not_look_at_each_other(self, part: Any) -> None:  # noqa: ANN401 - a part of each kind
         """In eval mode a row's output does not depend on its position or on other rows."""
@@ -71,13 +73,13 @@ class ModuleChecks(PartChecks):
             alone = torch.cat([self.answer(module, row[None]) for row in given])
         for other, where in ((swapped, "in another order"), (alone, "alone")):
             if not torch.allclose(whole, other, atol=1e-4, rtol=1e-3):
-                raise broken(part, f"gives other answers where rows stand {where}; in eval() each row is by itself")
+                raise broken(part, f"returns other outputs for rows {where}; in eval() each row is by itself")
 
     def test_its_parameters_are_counted_as_they_are(self, part: Any) -> None:  # noqa: ANN401 - a part of each kind
         """`parameters` is the number of parameters of the module that `build` returns, for estimates."""
         told, built = self.count(part), sum(parameter.numel() for parameter in self.make(part).parameters())
         if told != built:
-            raise broken(part, f"parameters: counts {told:,}, and build makes {built:,}; count those")
+            raise broken(part, f"parameters: counts {told:,}, and build returns {built:,}; count those")
 
     def test_gradients_reach_what_learns(self, part: Any) -> None:  # noqa: ANN401 - a part of each kind
         """In training, finite gradients reach all parameters that require one."""
@@ -85,14 +87,14 @@ class ModuleChecks(PartChecks):
         learns = {name: each for name, each in module.named_parameters() if each.requires_grad}
         answer = self.answer(module, self.feed(part))
         if learns and not answer.requires_grad:
-            raise broken(part, "what it answers is cut off from its parameters; leave no_grad() and detach() out of it")
+            raise broken(part, "its output is detached from its parameters; leave no_grad() and detach() out of it")
         if answer.requires_grad:
             answer.float().pow(2).sum().backward()  # type: ignore[no-untyped-call]
         wrong = [name for name, each in learns.items() if each.grad is not None and not each.grad.isfinite().all()]
         if wrong:
             raise broken(part, f"the gradient of {wrong[0]!r} is not finite; guard norms and quotients with an epsilon")
         if learns and not any(each.grad is not None and each.grad.any() for each in learns.values()):
-            raise broken(part, "no gradient reaches a parameter; compute the answer of them")
+            raise broken(part, "no gradient reaches a parameter; compute the output from them")
 
     def test_what_it_learned_survives_saving(self, part: Any, tmp_path: Path) -> None:  # noqa: ANN401 - a part of each kind
         """Saved as safetensors and loaded into another build, it returns the same output."""
@@ -106,7 +108,9 @@ class ModuleChecks(PartChecks):
         with torch.no_grad():
             same = torch.equal(self.answer(module, given), self.answer(other, given))
         if not same:
-            raise broken(part, "answers otherwise once it is saved and loaded; keep state in parameters and buffers")
+            raise broken(
+                part, "returns another output once it is saved and loaded; keep state in parameters and buffers"
+            )
 
 
 class PretrainedChecks(ModuleChecks):
@@ -146,4 +150,4 @@ class PretrainedChecks(ModuleChecks):
         one, other = states
         changed = [name for name in one if name not in other or not torch.equal(one[name], other[name])]
         if changed:
-            raise broken(part, f"restorable: is True, and {changed[0]!r} is another in each build; let it be False")
+            raise broken(part, f"restorable: is True, and {changed[0]!r} differs in each build; let it be False")

@@ -29,7 +29,7 @@ class Checks(PartChecks):
     def test_it_finds_lines_of_text(self, part: OcrEngine) -> None:
         """It finds large black letters on white."""
         if not part.build()(_drawn()):
-            raise broken(part, f"finds nothing in an image of the words {WORDS!r}; answer a Region for each line")
+            raise broken(part, f"finds nothing in an image of the words {WORDS!r}; return a Region for each line")
 
     def test_its_lines_lie_in_the_image(self, part: OcrEngine) -> None:
         """A line has a text, four corners in pixels of the image, clockwise, and a confidence from 0 to 1."""
@@ -44,7 +44,7 @@ class Checks(PartChecks):
         """The same image always has the same lines."""
         read = part.build()
         if [*read(_drawn())] != [*read(_drawn())]:
-            raise broken(part, "reads the same image otherwise each time; leave chance out of it")
+            raise broken(part, "reads the same image differently each time; remove randomness")
 
     def test_the_image_stays_as_it_is(self, part: OcrEngine) -> None:
         """The image is not changed, as its digest identifies its regions."""

@@ -54,7 +54,7 @@ class Checks(ModuleChecks):
                 answer = module(torch.randn(*shape, width_in))
                 if answer.shape != (*shape, width_out):
                     due = [*shape, width_out]
-                    raise broken(part, f"build: answers {list(answer.shape)} to {[*shape, width_in]}; {due} is due")
+                    raise broken(part, f"build: returns {list(answer.shape)} for {[*shape, width_in]}; expected {due}")
                 if not answer.isfinite().all():
                     raise broken(part, "build: an embedding is not finite; initialise every parameter")
 
@@ -76,7 +76,7 @@ class Checks(ModuleChecks):
                 except RemgclError:
                     continue
                 except Exception as error:
-                    raise broken(part, f"{name}{widths}: raises {error!r}; raise RemgclError, worded") from error
+                    raise broken(part, f"{name}{widths}: raises {error!r}; raise RemgclError with a message") from error
 
 
 def _widths(part: Projector) -> list[tuple[int, int]]:
@@ -87,5 +87,5 @@ def _widths(part: Projector) -> list[tuple[int, int]]:
             part.build(*widths)
             joined.append(widths)
     if not joined:
-        raise broken(part, f"build: joins none of the widths {WIDTHS}; one of them must do")
+        raise broken(part, f"build: joins none of the widths {WIDTHS}; it must join one of them")
     return joined

@@ -63,7 +63,7 @@ class Ranks:
             if not ready:
                 self.stop()
                 ranks = " and ".join(map(str, silent))
-                raise BrokenRankError(f"rank {ranks} does not answer within {self.limit:g} s")
+                raise BrokenRankError(f"rank {ranks} does not respond within {self.limit:g} s")
             for at, connection in silent.items():
                 if connection in ready:
                     answers[at], told = _received(connection)

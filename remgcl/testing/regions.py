@@ -24,7 +24,7 @@ def fault_of(region: Region, size: tuple[int, int]) -> str:
     if not 0 <= region.confidence <= 1:
         return f"has the confidence {region.confidence!r}; give one from 0 to 1"
     if len(region.quad) != CORNERS:
-        return f"has {len(region.quad)} corners; four are due"
+        return f"has {len(region.quad)} corners; there must be four"
     for corner in region.quad:
         if not all(-SLACK <= at <= edge + SLACK for at, edge in zip(corner, size, strict=True)):
             return f"the corner {corner} lies outside of {size[0]} x {size[1]}; give pixels of the original image"

@@ -77,7 +77,7 @@ class Checks(PartChecks):
             part.verify(recipe)
         except RemgclError as error:
             raise broken(
-                part, f"verify: refuses a recipe of built-in parts: {error}; raise what would stop it"
+                part, f"verify: refuses a recipe of built-in parts: {error}; raise only for what would stop it"
             ) from error
 
     def test_it_trains_every_stage_to_its_end_and_saves_what_was_learned(
@@ -102,13 +102,15 @@ class Checks(PartChecks):
         before, after = states["first"], states["second"]
         changed = {key.partition(".")[0] for key in after if key in before and not after[key].equal(before[key])}
         if changed != {"projector"}:
-            raise broken(part, f"run: a stage that trains the projector changes {sorted(changed)}; train what job says")
+            raise broken(
+                part, f"run: a stage that trains the projector changes {sorted(changed)}; train only what the job names"
+            )
         if not run.stage("first").loss("global").exists():
             raise broken(part, "run: what a loss learned is not saved; end with job.finish(objective, results)")
         models = {path: path.read_bytes() for path in run.path.rglob("model/*")}
         told = _told(part, recipe, run)
         if told.count("finished already") != len(states) or any(path.read_bytes() != models[path] for path in models):
-            raise broken(part, f"run: the same run again tells {told!r}; what is finished must not be trained again")
+            raise broken(part, f"run: the same run again prints {told!r}; a finished stage must not be trained again")
 
 
 def _told_in_numbers(part: Runner, stage: str, record: Mapping[str, Any]) -> None:

@@ -55,7 +55,7 @@ class Checks(PartChecks):
             for turn in turns:
                 times = text.count(turn.text)
                 if times > 1 or (times == 0 and turn.role == "assistant"):
-                    raise broken(part, f"{talk}: writes {turn.text!r} {times} times; each answer is due once")
+                    raise broken(part, f"{talk}: writes {turn.text!r} {times} times; write each answer once")
 
     def test_what_is_learned_are_the_answers(self, part: Template, tokenizer: Any) -> None:  # noqa: ANN401 - as in the contract
         """The assistant's turns are supervised, in order, and none of the user's."""
@@ -67,7 +67,7 @@ class Checks(PartChecks):
             joined = "\n".join(learned)
             places = [joined.find(answer) for answer in answers]
             if -1 in places or places != sorted(places) or any(question in joined for question in asked):
-                raise broken(part, f"{talk}: learns {learned}; the answers are due, in order, and no question")
+                raise broken(part, f"{talk}: learns {learned}; learn the answers, in order, and no question")
 
     def test_every_piece_that_is_learned_has_a_text(self, part: Template, tokenizer: Any) -> None:  # noqa: ANN401
         """A supervised piece is not empty."""

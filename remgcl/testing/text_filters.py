@@ -31,7 +31,7 @@ class Checks(PartChecks):
             mask = keep(ids)
             if not isinstance(mask, np.ndarray) or mask.shape != ids.shape or mask.dtype != np.bool_:
                 got = f"{mask.dtype} {list(mask.shape)}" if isinstance(mask, np.ndarray) else repr(mask)
-                raise broken(part, f"answers {got} to {len(ids)} tokens; an array bool [{len(ids)}] is due")
+                raise broken(part, f"returns {got} for {len(ids)} tokens; expected a bool array [{len(ids)}]")
 
     def test_it_leaves_the_tokens_as_they_are(self, part: TextFilter, tokenizer: Any) -> None:  # noqa: ANN401
         """The ids are not changed, as the language model needs all of them."""
@@ -48,7 +48,7 @@ class Checks(PartChecks):
         for ids in _answers(tokenizer):
             first, again, third = one(ids.copy()), one(ids.copy()), other(ids.copy())
             if not np.array_equal(first, again) or not np.array_equal(first, third):
-                raise broken(part, "keeps other tokens of the same text each time; leave chance out of it")
+                raise broken(part, "keeps other tokens of the same text each time; remove randomness")
 
     def test_it_goes_to_loader_workers(self, part: TextFilter, tokenizer: Any) -> None:  # noqa: ANN401
         """It runs in loader workers, so the result of `build` can be pickled and works the same there."""
@@ -57,11 +57,11 @@ class Checks(PartChecks):
             sent = pickle.loads(pickle.dumps(keep))  # noqa: S301 - of our own making
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise broken(
-                part, f"build: what it answers cannot be pickled: {error}; answer an instance of a class of a module"
+                part, f"build: its result cannot be pickled: {error}; return an instance of a module's class"
             ) from error
         for ids in _answers(tokenizer):
             if not np.array_equal(keep(ids.copy()), sent(ids.copy())):
-                raise broken(part, "build: what it answers is another once it is pickled; keep all of its state")
+                raise broken(part, "build: its result differs once it is pickled; keep all of its state")
 
 
 def _answers(tokenizer: Any) -> list[npt.NDArray[np.int64]]:  # noqa: ANN401 - transformers' tokenizers are untyped

@@ -58,9 +58,9 @@ class Checks(PretrainedChecks):
                 first = "a class token and " if spec.class_token else ""
                 raise broken(
                     part,
-                    f"build: answers {got} to {count} images; spec declares {first}{spec.grid.rows} x "
-                    f"{spec.grid.columns} patches, so [{count}, {spec.tokens}, {spec.width}] is due; "
-                    "declare the grid that build gives",
+                    f"build: returns {got} for {count} images; spec declares {first}{spec.grid.rows} x "
+                    f"{spec.grid.columns} patches, so expected [{count}, {spec.tokens}, {spec.width}]; "
+                    "declare the grid of its output",
                 )
             if not features.isfinite().all():
                 raise broken(part, "build: a feature is not finite; initialise every parameter")

@@ -139,8 +139,8 @@ def test_where_text_regions_come_from_is_told(
     out = told(f"stages.tune.data={given}", f"stages.tune.ocr={path}")
     assert rows(out)["regions"] == ["those of the records", "of the records, else by made-up"]
     assert "made-up 1" in out
-    assert "covers 87.5 % of 8 images looked at (data)" in out
-    assert "no image looked at needs it (held out)" in out
+    assert "covers 87.5 % of 8 checked images (data)" in out
+    assert "no checked image needs it (held out)" in out
 
 
 def test_every_image_is_decoded_where_contents_are_asked_for(remgcl: Any, recipe: Any, folder: Path) -> None:  # noqa: ANN401

@@ -148,8 +148,8 @@ def test_a_loss_that_breaks_its_contract_in_training_is_told_by_stage_name_class
     ended = remgcl("run", *flaky("", "stages.pretrain.losses.late={}"))
     assert ended.code == 2
     assert ended.err.startswith(
-        "error: stage 'pretrain': loss 'late': acme_flaky.Late of plugin 'flaky': must answer a scalar tensor with a "
-        "graph; it answers None: compute it with torch, and return it"
+        "error: stage 'pretrain': loss 'late': acme_flaky.Late of plugin 'flaky': must return a scalar tensor "
+        "attached to the autograd graph; it returned None: compute it with torch, and return it"
     )
 
 

@@ -217,7 +217,7 @@ def test_a_grid_that_is_killed_goes_on_to_the_same_results(engine: Engine, recip
     again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own
     assert again.returncode == 0, again.stdout + again.stderr
     assert "2 of 2 cells are finished" in again.stdout
-    assert "tune: goes on from step" in first.log.read_text()
+    assert "tune: resumes from step" in first.log.read_text()
     assert not trained.busy
     assert second.log.read_text().count("tune: 120 samples") == 1
     for member, held in zip(plan.members, (first, second), strict=True):

@@ -84,7 +84,7 @@ def test_settings_of_the_engine_are_set(call: Call, folder: Path, tmp_path: Path
         (["--engine-set=unit=3"], "--engine-set unit=3: ocr_engine.unit: must be a string; it is 3"),
         (["--engine-set=unity=a"], "--engine-set unity=a: ocr_engine.unity: is not a key here; did you mean 'unit'?"),
         (["--engine-set=unit"], "--engine-set: unit: is not key=value"),
-        (["--set=seed=3"], "--set seed=3: sets a key of a recipe; '{folder}' is none"),
+        (["--set=seed=3"], "--set seed=3: sets a key of a recipe; '{folder}' is not a recipe"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_written(
@@ -122,7 +122,7 @@ def test_an_interruption_says_that_the_command_resumes(
     ended = call(folder)
     assert (ended.code, ended.err) == (
         2,
-        f"error: {tmp_path / 'out'}: interrupted; what was recognised is kept: run the command again to resume\n",
+        f"error: {tmp_path / 'out'}: interrupted; recognised images are kept: run the command again to resume\n",
     )
 
 

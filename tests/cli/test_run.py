@@ -101,7 +101,7 @@ def test_an_error_while_training_is_told_and_leaves_the_stage_unfinished(remgcl:
     )
     assert ended.code == 2
     assert re.search(
-        r"^error: stage 'pretrain': step \d: the objective is not a number: language is (nan|inf); samples train-\d; "
+        r"^error: stage 'pretrain': step \d: the objective is not finite: language is (nan|inf); samples train-\d; "
         r"no parameter was changed$",
         ended.err,
         re.MULTILINE,

@@ -69,7 +69,7 @@ class Noting(Runner):
         self.jobs.append(job)
         job.folder.metrics.write_text(f"{job.name}\n")
         if job.name == self.fails:
-            raise RunError(f"stage {job.name!r}: the objective is not a number")
+            raise RunError(f"stage {job.name!r}: the objective is not finite")
         job.folder.finish(job.inputs, {})
 
 
@@ -417,7 +417,7 @@ def test_a_folder_whose_name_looks_like_markup_is_told_as_it_is(run: Callable[..
 
 
 def test_a_stage_that_failed_runs_again_and_those_before_it_do_not(run: Callable[..., str], tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="stage 'tune': the objective is not a number"):
+    with pytest.raises(RunError, match="stage 'tune': the objective is not finite"):
         run("runner.fails=tune")
     assert ran() == ["pretrain", "tune"]
     before = files_of(tmp_path / "run" / "pretrain")
@@ -479,7 +479,7 @@ def test_what_changes_no_model_is_no_reason_to_refuse(run: Callable[..., str], o
 
 
 def test_a_text_filter_is_no_reason_to_refuse_a_stage_without_losses(run: Callable[..., str]) -> None:
-    with pytest.raises(RunError, match="not a number"):
+    with pytest.raises(RunError, match="not finite"):
         run("runner.fails=tune")
     run("text_filter=stopwords", restart=True)
     assert ran() == ["tune"]
@@ -493,14 +493,14 @@ def test_a_run_folder_in_which_another_process_trains_is_refused(run: Callable[.
 
 
 def test_a_change_of_a_later_stage_is_no_reason_to_refuse_an_earlier_one(run: Callable[..., str]) -> None:
-    with pytest.raises(RunError, match="not a number"):
+    with pytest.raises(RunError, match="not finite"):
         run("runner.fails=tune")
     run("stages.tune.epochs=2", restart=True)
     assert ran() == ["tune"]
 
 
 def test_an_interrupted_stage_goes_on_with_the_same_recipe_only(run: Callable[..., str], tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="not a number"):
+    with pytest.raises(RunError, match="not finite"):
         run("runner.fails=tune")
     before = files_of(tmp_path / "run" / "tune")
     with pytest.raises(
@@ -519,7 +519,7 @@ def test_an_interrupted_stage_goes_on_with_the_same_recipe_only(run: Callable[..
 def test_to_restart_begins_an_interrupted_stage_anew_and_no_finished_one(
     run: Callable[..., str], tmp_path: Path
 ) -> None:
-    with pytest.raises(RunError, match="not a number"):
+    with pytest.raises(RunError, match="not finite"):
         run("runner.fails=tune")
     before = files_of(tmp_path / "run")
     (tmp_path / "run" / "tune" / "left").touch()

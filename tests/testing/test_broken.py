@@ -20,11 +20,11 @@ TRAINS = "it trains every stage to its end and saves what was learned"
 BROKEN: dict[str, dict[str, dict[str, str]]] = {
     "losses": {
         "Vector": {
-            "it answers one finite number": "a usual batch: must answer a scalar tensor; it answers a tensor [3]"
+            "it answers one finite number": "a usual batch: must return a scalar tensor; it returned a tensor [3]"
         },
         "Detached": {"its gradient is finite and reaches an input": "no gradient reaches patches, answers or region"},
         "Disconnected": {SHAPE: "no image: the graph does not reach the region texts; add features.zero() to the loss"},
-        "One": {"where there is nothing it is zero": "a batch without a sample: is 1; answer features.zero() there"},
+        "One": {"where there is nothing it is zero": "a batch without a sample: is 1; return features.zero() there"},
         "Float32": {"it is finite in every precision": "features of torch.bfloat16: raises "},
         "Ordered": {"the order of samples images and regions does not matter": "in another order of samples, images"},
         "Places": {"it can do without the places of regions": "with regions.of_image, and"},
@@ -33,11 +33,11 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
         "Highest": {"padding of answers changes nothing": "with 3 columns of padding; look at answer_mask"},
         "Dropped": {"padding of answers changes nothing": "with other numbers where answer_mask is False; look at"},
         "Square": {"it works with the grid of any tower": "a grid of (1, 1): raises no second row; read the shape off"},
-        "Uneven": {RANKS: "where one process holds all; gather both sides, and let count tell"},
+        "Uneven": {RANKS: "where one process holds all; gather both sides, and let count return"},
         "Cut": {RANKS: "two ranks, unequal counts: patches get other gradients than in one process; use remgcl.gather"},
-        "Chance": {RANKS: "rank 0: is another on each run; seed what is random"},
+        "Chance": {RANKS: "rank 0: differs on each run; seed its randomness"},
         "Raises": {RANKS: "two ranks, unequal counts: rank 1 raises ValueError('not here'); call gather on every rank"},
-        "Hangs": {RANKS: "two ranks, one without an image: rank 0 does not answer within 30 s; call gather on every"},
+        "Hangs": {RANKS: "two ranks, one without an image: rank 0 does not respond within 30 s; call gather on every"},
         "Waits": {"the host never waits": "waits for the accelerator by _local_scalar_dense; use where and masks"},
         "Picks": {"the host never waits": "waits for the accelerator by nonzero; use where and masks"},
         "Reads": {"the host never waits": "waits for the accelerator by __array__, cpu, numpy, to, tolist; use"},
@@ -46,74 +46,74 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
         "Wide": {"it counts from masks and regions alone": "of whole features; count masks and regions"},
         "Idle": {"what it learns has gradients and can be saved": "build: no gradient reaches idle; use every"},
         "Forgets": {
-            "what it learns has gradients and can be saved": "build: gives another value once it is built anew"
+            "what it learns has gradients and can be saved": "build: returns another value once it is built again"
         },
         "Tells": {
-            "what it tells of itself are scalars": "diagnose: 'rows': a usual batch: must answer a scalar tensor"
+            "what it tells of itself are scalars": "diagnose: 'rows': a usual batch: must return a scalar tensor"
         },
         "Silent": {
-            "its docstring tells every setting": "its docstring does not tell 'margin'; say under 'Attributes:'"
+            "its docstring tells every setting": "its docstring does not document 'margin'; say under 'Attributes:'"
         },
         "Untyped": {"its settings survive toml": "once it was written as TOML; give fields types of TOML"},
     },
     "projectors": {
         "Noise": {
             "it gives the same for the same input": "leave dropout and noise to train()",
-            "rows do not look at each other": "where rows stand in another order",
+            "rows do not look at each other": "returns other outputs for rows in another order",
             "what it learned survives saving": "keep state in parameters and buffers",
         },
-        "Rows": {"rows do not look at each other": "gives other answers where rows stand alone; in eval() each row"},
+        "Rows": {"rows do not look at each other": "returns other outputs for rows alone; in eval() each row"},
         "Detached": {
-            "gradients reach what learns": "what it answers is cut off from its parameters; leave no_grad()",
+            "gradients reach what learns": "its output is detached from its parameters; leave no_grad()",
             "rows do not look at each other": "alone",
         },
-        "Lost": {"what it learned survives saving": "answers otherwise once it is saved and loaded; keep state in"},
-        "Shape": {"it joins the widths": "build: answers [0, 6, 1] to [0, 6, 8]; [0, 6, 16] is due"},
+        "Lost": {
+            "what it learned survives saving": "returns another output once it is saved and loaded; keep state in"
+        },
+        "Shape": {"it joins the widths": "build: returns [0, 6, 1] for [0, 6, 8]; expected [0, 6, 16]"},
         "Features": {"the gradient reaches the vision tower": "no finite gradient reaches the patch features; leave"},
-        "Miscounts": {"its parameters are counted as they are": "counts 145, and build makes 144; count those"},
+        "Miscounts": {"its parameters are counted as they are": "counts 145, and build returns 144; count those"},
         "Refuses": {"widths that it cannot join are an error of remgcl": "build(12, 12): raises ValueError('equal'); "},
     },
     "vision_towers": {
         "Short": {
-            "its patches fill the declared grid": "spec declares 2 x 3 patches, so [2, 6, 4] is due; declare the"
+            "its patches fill the declared grid": "spec declares 2 x 3 patches, so expected [2, 6, 4]; declare the"
         },
         "Outside": {"it declares a grid on its input": "spec: 2 rows of 16 pixels leave the input of 16; declare"},
         "Bytes": {"its colours are those of an input from 0 to 1": "give three numbers from 0 to 1, not to 255"},
-        "Restorable": {
-            "restorable weights are the same each time": "'convolution.weight' is another in each build; let"
-        },
+        "Restorable": {"restorable weights are the same each time": "'convolution.weight' differs in each build; let"},
     },
     "backbones": {
-        "Deep": {"it declares what it builds": "tied as (259, 16, 2, True); build makes (259, 16, 1, True); declare"},
-        "Narrow": {"it answers embeddings with logits": "answers logits [2, 5, 9]; [2, 5, 259] is due, by the"},
+        "Deep": {"it declares what it builds": "tied as (259, 16, 2, True); build returns (259, 16, 1, True); declare"},
+        "Narrow": {"it answers embeddings with logits": "returns logits [2, 5, 9]; expected [2, 5, 259], by the"},
         "Foresees": {
             "a token sees those before it only": "a token's logits depend on those after it; mask attention causally",
             "padding on the right changes no logit": "logits change with padding on the right; heed attention_mask",
         },
         "Unmasked": {"padding on the left changes no answer": "with padding on the left; heed attention_mask, in the"},
         "Detached": {"the gradient reaches the embeddings": "no finite gradient reaches the input embeddings; leave"},
-        "Placeless": {"its tokenizer tells the characters of each token": "Slow gives no offsets; answer a fast"},
+        "Placeless": {"its tokenizer tells the characters of each token": "Slow gives no offsets; return a fast"},
         "Unpadded": {"every token has an embedding": "build_tokenizer: has no token for padding; set its pad_token"},
     },
     "templates": {
         "Blind": {"the image stands where it is shown and nowhere else": "renders 0 images; 1 are shown; use the"},
-        "Repeats": {"no utterance is repeated": "one question: writes 'What is it?' 2 times; each answer is due once"},
-        "Parrot": {"what is learned are the answers": "the answers are due, in order, and no question"},
+        "Repeats": {"no utterance is repeated": "one question: writes 'What is it?' 2 times; write each answer once"},
+        "Parrot": {"what is learned are the answers": "learn the answers, in order, and no question"},
         "Empty": {"every piece that is learned has a text": "one question: a learned piece has no text; leave it out"},
         "Open": {"the prompt is where training began to learn": "before the answer; let both agree"},
     },
     "metrics": {
         "Raises": {"it scores any text": "raises ZeroDivisionError('division by zero') for the prediction ''"},
         "Infinite": {"it scores any text": "must return a number, or a label or pair; it returned inf"},
-        "Counts": {"it scores the same each time": "gives another score the second time; leave chance and state out"},
+        "Counts": {"it scores the same each time": "returns another score the second time; remove randomness and"},
         "Sums": {"its summary can be written": "has a summary that JSON cannot hold: Object of type set"},
     },
     "text_filters": {
-        "Numbers": {"it answers a mask of the tokens": "answers int64 [32] to 32 tokens; an array bool [32] is due"},
+        "Numbers": {"it answers a mask of the tokens": "returns int64 [32] for 32 tokens; expected a bool array [32]"},
         "Writes": {"it leaves the tokens as they are": "changes the token ids; work on a copy"},
         "Chance": {
-            "it keeps the same tokens each time": "keeps other tokens of the same text each time; leave chance out",
-            "it goes to loader workers": "another once it is pickled",
+            "it keeps the same tokens each time": "keeps other tokens of the same text each time; remove",
+            "it goes to loader workers": "differs once it is pickled",
         },
         "Nameless": {"it goes to loader workers": "cannot be pickled: Can't pickle local object"},
     },
@@ -129,10 +129,10 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
         "Blank": {"regions lie in the image": "region ' ': has no text; leave it out"},
         "Mirrored": {"regions lie in the image": "are not clockwise; begin with the text's upper left"},
         "Chance": {
-            "a sample is the same each time": "is another each time; draw from random, numpy or torch",
+            "a sample is the same each time": "differs each time; draw from random, numpy or torch",
             "its samples go to loader workers": "keep all of their state",
         },
-        "Long": {"lengths tell the kind of each sample": "gives 3 lengths of 2 samples; one is due each"},
+        "Long": {"lengths tell the kind of each sample": "returns 3 lengths of 2 samples; return one for each"},
         "Unsigned": {
             "its census counts what it builds": "words: 5 is the length of no sample",
             "lengths tell the kind of each sample": "has an image, and the length -5; count its words, negative",
@@ -142,9 +142,9 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
     "ocr_engines": {
         "Restless": {"its version is a text that stays": "name the library and its models, each with its version"},
         "Writes": {"the image stays as it is": "changes the image; draw on a copy"},
-        "Blind": {"it finds lines of text": "finds nothing in an image of the words 'HELLO 4217'; answer a Region"},
+        "Blind": {"it finds lines of text": "finds nothing in an image of the words 'HELLO 4217'; return a Region"},
         "Outside": {"its lines lie in the image": "the corner (800, 0) lies outside of 400 x 120; give pixels of the"},
-        "Chance": {"it reads the same each time": "reads the same image otherwise each time; leave chance out of it"},
+        "Chance": {"it reads the same each time": "reads the same image differently each time; remove randomness"},
     },
     "runners": {
         "Lazy": {TRAINS: "run: leaves stage 'first' unfinished; end it with job.finish(objective, results)"},
@@ -156,16 +156,18 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
         "Words": {TRAINS: "run: finishes stage 'first' with seconds = '3 s'; reports read a number there"},
     },
     "executors": {
-        "Verify": {"it can be used here": "verify: refuses to be used here: not here; raise what would stop tasks"},
-        "Code": {"a task answers its exit code": "answers 0 for a command that ends with 3; answer its exit code"},
+        "Verify": {
+            "it can be used here": "verify: refuses to be used here: not here; raise only for what would stop tasks"
+        },
+        "Code": {"a task answers its exit code": "returns 0 for a command that ends with 3; return its exit code"},
         "Folder": {"many tasks are all run": "run each once, in its folder"},
         "Log": {"what a task says is appended to its log": "append both outputs to what was there"},
         "Raises": {"a command that cannot be started is told": "raises FileNotFoundError(2, 'No such file or"},
-        "Cancelled": {"a cancelled task never runs": "tasks ran that were cancelled before: [0, 1, 2, 3]; ask set_"},
-        "Kills": {"tasks are stopped and waited for at the end": "was not told to stop at the end; send SIGTERM"},
+        "Cancelled": {"a cancelled task never runs": "tasks ran that were cancelled before: [0, 1, 2, 3]; call set_"},
+        "Kills": {"tasks are stopped and waited for at the end": "was not stopped at the end; send SIGTERM"},
     },
     "formats": {
-        "Greedy": {"it does not take what is no model": "detect: takes 'empty', which holds no model; look for what"},
+        "Greedy": {"it does not take what is no model": "detect: takes 'empty', which holds no model; check for what"},
         "Crashes": {"what is no model is refused with a clear error": "read: raises KeyError("},
         "Invents": {"what is no model is refused with a clear error": "read: makes a model of 'empty'; raise Weights"},
     },
@@ -181,7 +183,7 @@ REFUSED = {
     ("losses", "Tells"): "diagnose: must return a mapping from names to scalar tensors; it returned",
     ("backbones", "Placeless"): "build_tokenizer: must return a tokenizer of transformers; it returned",
     ("templates", "Blind"): "it returned pieces with 0 images for turns with 1",
-    ("text_filters", "Numbers"): "what it makes must return an array of bool of shape (32,)",
+    ("text_filters", "Numbers"): "the result of build must return an array of bool of shape (32,)",
     ("datasets", "Sure"): "one whose confidence is 1.5",
     ("datasets", "Long"): "modality_lengths: must return a whole number for each of 2 samples",
     ("runners", "Lazy"): "run returned without finishing stage 'first'",

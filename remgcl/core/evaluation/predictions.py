@@ -73,7 +73,9 @@ def _json(file: Path, text: str, where: str) -> Any:  # noqa: ANN401 - whatever 
     try:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"{file}: {where}is no JSON: {error}; a list of objects or one object a line is due") from error
+        raise DataError(
+            f"{file}: {where}is no JSON: {error}; expected a list of objects, or one object a line"
+        ) from error
 
 
 def _answer(item: object) -> Answer | str:

@@ -33,8 +33,7 @@ def local(source: str | Path) -> Path:
         return Path(snapshot_download(name, allow_patterns=list(PATTERNS)))
     except Exception as error:  # any failure of the network or the hub means the same to the user
         raise WeightsError(
-            f"{name}: there is no such folder, and the hub gives none of that name; download it with: "
-            f"hf download {name}"
+            f"{name}: there is no such folder, and the hub has none of that name; download it with: hf download {name}"
         ) from error
 
 
@@ -63,7 +62,7 @@ def format_of(path: Path, registry: Registry, name: str | None = None) -> tuple[
         raise WeightsError(f"{path}: could be of several formats; choose with --format among {told}")
     held = sorted(each.name for each in path.iterdir())[:5] if path.is_dir() else []
     what = f"it holds {listed(held)}" if path.is_dir() else "it is a file"
-    raise WeightsError(f"{path}: is no model in a format that is known; {what}; there is {listed(names)}")
+    raise WeightsError(f"{path}: is no model in a known format; {what}; there is {listed(names)}")
 
 
 def formats_of(registry: Registry) -> list[tuple[str, Format]]:

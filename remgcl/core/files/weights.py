@@ -107,4 +107,4 @@ def _kind(weights: str) -> str:
         return "it is a file"
     if weights.startswith(("/", ".", "~")) or weights.count("/") > 1:
         return "there is no such folder"
-    return f"there is no such folder, and the hub gives none of that name; download it with: hf download {weights}"
+    return f"there is no such folder, and the hub has none of that name; download it with: hf download {weights}"

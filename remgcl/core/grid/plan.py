@@ -260,7 +260,7 @@ def _verify_axes(grid: Grid, members: Sequence[Member]) -> None:
             alike.setdefault(others, []).append(member.last)
         several = [digests for digests in alike.values() if len(digests) > 1]
         if several and all(len(set(digests)) == 1 for digests in several):
-            told = "changes nothing that a stage is made of, so all its cells are the same; leave it out"
+            told = "changes no input of a stage, so all its cells are the same; leave it out"
             faults.append(Fault(str(grid.path), document.dotted(("axes", axis.key)), told))
     if faults:
         raise RecipeError(faults)

@@ -94,7 +94,9 @@ class Fetcher:
         addresses = [str(each[4][0]) for each in found]
         hidden = [address for address in addresses if not ipaddress.ip_address(address.partition("%")[0]).is_global]
         if hidden and not trusted:
-            raise RequestError(f"{parts.geturl()}: host {host!r} has the private address {hidden[0]}; it is not asked")
+            raise RequestError(
+                f"{parts.geturl()}: host {host!r} has the private address {hidden[0]}; it is not fetched"
+            )
         connection = http.client.HTTPConnection(host, port)
         plain = socket.create_connection((addresses[0], port), timeout=_left(deadline))
         connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host) if secure else plain

@@ -18,7 +18,7 @@ class Decoding:
 
     Attributes:
         max_new_tokens: Longest answer in tokens; without it, 512 or what the context has room for.
-        temperature: Divides the logits before sampling; 0 takes the most probable token.
+        temperature: Divides the logits before sampling; 0 always takes the most probable token.
         top_p: Share of the probability that is sampled from, the most probable tokens first.
         seed: Seed of the sampling; without it, answers differ from call to call.
         stop: Texts that end the answer; they are not part of it.

@@ -50,7 +50,7 @@ def try_loss(loss: Loss, tower: TowerSpec, width: int) -> None:
         raise PluginError(f"{named(loss)}: weight_at must return a number of at least 0")
     if not term.isfinite():
         raise PluginError(
-            f"{named(loss)}: must answer a number wherever its features are numbers; it answers {term.item()}: "
+            f"{named(loss)}: must return a finite number for finite features; it returned {term.item()}: "
             "look for divisions by zero, logarithms of zero and means of nothing"
         )
 
@@ -148,10 +148,15 @@ def verified(term: object, loss: Loss, features: Features) -> Tensor:
     elif not term.is_floating_point():
         got, fix = f"a tensor of {term.dtype}", "compute it in floating point"
     elif not term.requires_grad and torch.is_grad_enabled() and _learns(features):
-        got, fix = "a tensor without a graph", "leave out detach(), item() and no_grad(), and add features.zero()"
+        got, fix = (
+            "a tensor detached from the autograd graph",
+            "leave out detach(), item() and no_grad(), and add features.zero()",
+        )
     else:
         return term
-    raise PluginError(f"{named(loss)}: must answer a scalar tensor with a graph; it answers {got}: {fix}")
+    raise PluginError(
+        f"{named(loss)}: must return a scalar tensor attached to the autograd graph; it returned {got}: {fix}"
+    )
 
 
 def _learns(features: Features) -> bool:
@@ -247,8 +252,8 @@ def _verify_embeddings(embeddings: object, projector: Projector, spec: TowerSpec
     if not isinstance(embeddings, Tensor) or tuple(embeddings.shape) != due or not embeddings.is_floating_point():
         got = f"{tuple(embeddings.shape)} of {embeddings.dtype}" if isinstance(embeddings, Tensor) else repr(embeddings)
         raise PluginError(
-            f"{named(projector)}: what it builds must make embeddings {due} of the features of one image, "
-            f"{spec.tokens} of width {spec.width}; it gives {got}"
+            f"{named(projector)}: its module must return embeddings {due} for the features of one image, "
+            f"{spec.tokens} of width {spec.width}; it returned {got}"
         )
 
 
@@ -260,7 +265,7 @@ def _verify_features(features: object, tower: VisionTower, spec: TowerSpec) -> N
         grid = f"{spec.grid.rows} x {spec.grid.columns} patches{' and a class token' * spec.class_token}"
         raise PluginError(
             f"{named(tower)}: spec declares {grid} of width {spec.width}, which is {due} for one image; "
-            f"what it builds gives {got}: change grid, class_token or width of spec, or what build makes"
+            f"its module returned {got}: change grid, class_token or width of spec, or the module"
         )
 
 
@@ -279,5 +284,5 @@ def verify_width(built: Any, backbone: Backbone) -> None:  # noqa: ANN401 - tran
         rows = getattr(table, "num_embeddings", None)
         raise PluginError(
             f"{named(backbone)}: spec declares {spec.vocabulary} embeddings of width {spec.width}; "
-            f"what it builds has {rows} of width {width}"
+            f"its module has {rows} of width {width}"
         )

@@ -130,7 +130,7 @@ def _processes(sources: Sequence[Source], engine: OcrEngine, workers: int) -> It
             yield pool
     except BrokenProcessPool:
         raise RunError(
-            "a process was killed, perhaps for want of memory; what was recognised is kept: "
+            "a process was killed, perhaps for lack of memory; recognised images are kept: "
             "run the command again, with fewer --workers"
         ) from None
 

@@ -90,11 +90,11 @@ class CheckedFilter:
         """
         import numpy as np
 
-        with contained(f"{self.who}: what it makes"):
+        with contained(f"{self.who}: the result of build"):
             kept = self.keep(ids)
         if not isinstance(kept, np.ndarray) or kept.dtype != np.bool_ or kept.shape != ids.shape:
             raise PluginError(
-                f"{self.who}: what it makes must return an array of bool of shape {ids.shape}; "
+                f"{self.who}: the result of build must return an array of bool of shape {ids.shape}; "
                 f"it returned {shown(kept)}"
             )
         return kept
@@ -118,11 +118,11 @@ class CheckedReader:
         Args:
             image: The image.
         """
-        with contained(f"{self.who}: what it makes"):
+        with contained(f"{self.who}: the result of build"):
             regions = self.read(image)
         wrong = regions_flaw(regions)
         if wrong is not None:
-            raise PluginError(f"{self.who}: what it makes must return a list of Region; it returned {wrong}")
+            raise PluginError(f"{self.who}: the result of build must return a list of Region; it returned {wrong}")
         return regions  # type: ignore[no-any-return]
 
 

@@ -25,7 +25,7 @@ def _flaw(pieces: object, turns: Sequence[Turn], *_: object, **__: object) -> st
     if there != due:
         return f"pieces with {there} images for turns with {due}"
     answered = any(turn.role == "assistant" and turn.text for turn in turns)
-    return "pieces of which none is learned" if answered and not any(piece.learned for piece in pieces) else None
+    return "pieces of which none is supervised" if answered and not any(piece.learned for piece in pieces) else None
 
 
 @frozen(kw_only=True)
@@ -42,7 +42,9 @@ class Template(Part):
     table: ClassVar[str] = "stages.NAME.template"
 
     @abstractmethod
-    @returns("a tuple of Piece, with an image wherever a turn shows one, and something learned of every answer", _flaw)
+    @returns(
+        "a tuple of Piece, with an image wherever a turn shows one, and a supervised piece for every answer", _flaw
+    )
     def render(self, turns: Sequence[Turn], tokenizer: Any) -> tuple[Piece, ...]:  # noqa: ANN401 - transformers' tokenizers are untyped
         """Render a conversation, no utterance twice; what is learned are the assistant's turns.
 

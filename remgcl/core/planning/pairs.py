@@ -67,13 +67,17 @@ def _blind(
         if "images" in needs_ and train.images == 0:
             yield name, "compares images; no sample of the data has one", True
         elif "regions" in needs_ and not found:
-            what = f"compares text regions; none of {looked_at:,} samples that were looked at has one"
+            what = f"compares text regions; none of {looked_at:,} samples that were checked has one"
             hint = "remgcl ocr finds them, and the key ocr names its cache"
             if stage.ocr is not None:
                 hint = f"the cache {stage.ocr!r} holds none of their images; make it of this data"
             yield name, f"{what}: {hint}", looked_at == train.samples
         elif "samples" in needs_ and stage.batch_size * (processes or 2) == 1:
-            yield name, "learns nothing from a single sample; batch_size is 1, and accumulated steps stay apart", True
+            yield (
+                name,
+                "learns nothing from a single sample; batch_size is 1, and accumulated batches share no pairs",
+                True,
+            )
         elif "own samples" in needs_ and stage.batch_size == 1:
             yield name, "learns nothing from a single sample; batch_size is 1, and it gathers no other rank's", False
 

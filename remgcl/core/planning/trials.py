@@ -109,7 +109,7 @@ def _try_dataset(data: Dataset, census: Census, *, read: bool) -> None:
         return
     samples = data.build()
     if len(samples) != census.samples:
-        raise PluginError(f"{named(data)}: census counts {census.samples} samples; what build makes has {len(samples)}")
+        raise PluginError(f"{named(data)}: census counts {census.samples} samples; build returned {len(samples)}")
     for place in sorted({0, len(samples) - 1}) if read else ():
         samples[place]
 

@@ -64,7 +64,7 @@ def _requirements(part: type[Part]) -> Iterator[str]:
     told = inspect.getattr_static(part, "requires")
     if not isinstance(told, Mapping) or not all(isinstance(text, str) for pair in told.items() for text in pair):
         yield (
-            f"{part.__name__}.requires is {told!r}; it maps the names of libraries to what pip is told, such as "
+            f"{part.__name__}.requires is {told!r}; it must map the names of libraries to requirements of pip, such as "
             "{'timm': 'remgcl[timm]'}"
         )
 
@@ -86,7 +86,7 @@ def members(contract: type[Part]) -> dict[str, Any]:
 
 def _property(part: type[Part], name: str, own: object) -> Iterator[str]:
     if isinstance(own, FunctionType | classmethod | staticmethod):
-        yield f"{part.__name__}.{name} is a method; the contract wants a property: decorate it with @property"
+        yield f"{part.__name__}.{name} is a method; the contract requires a property: decorate it with @property"
 
 
 def _method(part: type[Part], name: str, own: object, due: Callable[..., Any]) -> Iterator[str]:

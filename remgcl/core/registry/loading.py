@@ -127,7 +127,7 @@ def manage(plugins: Mapping[str, object]) -> pluggy.PluginManager:
             raise PluginError(f"plugin {name!r}: implements {hook!r}, which is no hook; {Hint(hook, known)}")
         for hook in _unmarked(manager, plugin):
             raise PluginError(
-                f"plugin {name!r}: {hook!r} is not marked, so it is never asked; write @hookimpl above it"
+                f"plugin {name!r}: {hook!r} is not marked, so it is never called; write @hookimpl above it"
             )
         if not hooks:
             raise PluginError(f"plugin {name!r}: implements no hook with @hookimpl; there is {listed(known)}")

@@ -170,7 +170,8 @@ class Registry:
             raise PluginError(f"{where}: raises {error!r}") from error
         if not isinstance(answer, Mapping):
             raise PluginError(
-                f"{where}: must answer a mapping of names to classes, such as {{'name': Class}}; it answers {answer!r}"
+                f"{where}: must return a mapping from names to classes, such as {{'name': Class}}; "
+                f"it returned {answer!r}"
             )
         for name, part in answer.items():
             self._refuse(where, kind, name, part)

@@ -139,14 +139,14 @@ class StageFolder:
             if changed:
                 raise RunError(
                     f"{self.path}: stage {self.path.name!r} was begun with another recipe: {changed}; "
-                    "name another folder with --folder, or begin it anew with --restart"
+                    "name another folder with --folder, or start it over with --restart"
                 )
             return
         left = sorted(path.name for path in self.path.glob("*") if path.suffix != ".part")
         if left and not restart:
             raise RunError(
-                f"{self.path / BEGUN}: is missing, so nothing tells which recipe left what is there: "
-                f"{listed(left)}; put the file back, or begin the stage anew with --restart"
+                f"{self.path / BEGUN}: is missing, so it is unknown which recipe wrote: "
+                f"{listed(left)}; put the file back, or start the stage over with --restart"
             )
         with writing(self.path):
             if self.path.exists():

@@ -57,7 +57,7 @@ class Server:
         self._fetcher = fetcher
         self._key = key
         self._taken = 0
-        self._full = f"the queue is full; {self.limits.queue} requests are taken on at once"
+        self._full = f"the queue is full; {self.limits.queue} requests are accepted at once"
         self.metrics.watch(lambda: self._taken, lambda: sum(each.waiting for each in self.batchers.values()))
 
     def app(self) -> FastAPI:
@@ -134,7 +134,7 @@ class Server:
             try:
                 asked = read_request(json.loads(body), self.limits, self._fetcher)
             except (ValueError, RecursionError) as error:
-                raise RequestError(f"the request is no JSON; {error}") from None
+                raise RequestError(f"the request is not JSON; {error}") from None
             batcher = self._batcher(asked.model)
             return asked, batcher, batcher.model.prepare(asked.question, asked.decoding)
 

@@ -21,7 +21,7 @@ class Metrics:
         self.batches = Histogram(
             "remgcl_batch_size", "Questions answered at once.", buckets=BATCHES, registry=self.registry
         )
-        self._taken = Gauge("remgcl_requests_in_flight", "Requests that are taken on.", registry=self.registry)
+        self._taken = Gauge("remgcl_requests_in_flight", "Requests that are accepted.", registry=self.registry)
         self._waiting = Gauge("remgcl_requests_waiting", "Questions that wait for a batch.", registry=self.registry)
 
     def watch(self, taken: Callable[[], int], waiting: Callable[[], int]) -> None:

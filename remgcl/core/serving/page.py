@@ -64,7 +64,7 @@ def build(models: Sequence[LoadedModel], read_text: ReadText | None) -> gradio.B
             word = gradio.Textbox(label="Word", placeholder="How similar is it to each patch?", elem_id="word")
             with gradio.Row():
                 maps = [_picture(f"{model.name}: {label}", f"map-{place}") for place, model in enumerate(models)]
-            regions = _picture("Text regions, and the patches that each owns", "regions") if read_text else None
+            regions = _picture("Text regions, and the patches that each covers", "regions") if read_text else None
         with gradio.Column(scale=2):
             with gradio.Row():
                 chats = [

@@ -118,5 +118,5 @@ def _opened(source: object, limits: Limits, fetcher: Fetcher | None) -> Image:
     if is_address(source) and fetcher is not None:
         return open_image(fetcher.fetch(str(source)), limits.pixels)
     shown = repr(source)[:SHOWN]
-    what = "is an address, and this server fetches none" if is_address(source) else "is no data URL"
+    what = "is an address, and this server fetches no addresses" if is_address(source) else "is no data URL"
     raise RequestError(f"image {shown}: {what}; send the image as a data URL")

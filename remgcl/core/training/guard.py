@@ -78,13 +78,13 @@ class Guard:
             bad = {name: float(term["loss"]) for name, term in terms.items() if not term["loss"].isfinite()}
             if bad:
                 told = ", ".join(f"{self._job.term(name)} is {value:g}" for name, value in bad.items())
-                return f"the objective is not a number: {told}; {self._named(batch)}"
+                return f"the objective is not finite: {told}; {self._named(batch)}"
         for batch, _ in self._step if objective else ():
             at_fault = " and ".join(map(self._job.term, _terms_with_bad_gradients(objective, batch)))
             if at_fault:
-                return f"the gradient of {at_fault} is not a number; {self._named(batch)}"
+                return f"the gradient of {at_fault} is not finite; {self._named(batch)}"
         named = "; ".join(self._named(batch) for batch, _ in self._step)
-        return f"the gradient is not a number; {named}"
+        return f"the gradient is not finite; {named}"
 
     def _named(self, batch: Batch) -> str:
         names = [self._samples[place].id for place in batch["index"].tolist()]

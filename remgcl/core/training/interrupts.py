@@ -63,7 +63,7 @@ class Interrupts(TrainerCallback):
             signal.default_int_handler(kind, frame)
         self.caught = True
         if not self._stepping:
-            raise RunError(f"stage {self._stage!r}: interrupted before its first step; run it again to begin with it")
+            raise RunError(f"stage {self._stage!r}: interrupted before its first step; run it again to start it")
 
 
 def _in_main_thread() -> bool:

@@ -202,7 +202,9 @@ class Progress(TrainerCallback):
         blind = [name for name, term in terms.items() if term["loss"] is None and name not in self._told]
         self._told.update(terms)  # of those that have seen pairs, nothing is said later
         for name in blind:
-            told = f"{self._job.name}: loss {name!r} saw no pair up to step {state.global_step}, so it trains nothing"
+            told = (
+                f"{self._job.name}: loss {name!r} has had no pair up to step {state.global_step}, so it trains nothing"
+            )
             self._job.console.print(f"{told}; see its batch size, text regions and text filter", style="yellow")
 
     def _show(self, state: Any, told: str) -> None:  # noqa: ANN401 - the state of transformers

@@ -74,7 +74,7 @@ def launch_ranks(
     if errors:
         raise RunError("\n".join(errors))
     if code:
-        raise RunError(f"stage {job.name!r}: {launcher} ended with code {code}; its output says why")
+        raise RunError(f"stage {job.name!r}: {launcher} ended with code {code}; see its output")
 
 
 @contextmanager
@@ -145,7 +145,9 @@ def _errors(told: Path, *, failed: bool) -> list[str]:
     """
     by_rank = {_rank(file): file.read_text(encoding="utf-8") for file in told.glob("rank-*.error")}
     for file in told.glob("rank-*.pid") if failed else ():
-        by_rank.setdefault(_rank(file), "ended without a word; it may have been killed, for want of memory or by hand")
+        by_rank.setdefault(
+            _rank(file), "ended without a message; it may have been killed, for instance for lack of memory"
+        )
     by_text: dict[str, list[str]] = {}
     for rank, text in sorted(by_rank.items()):
         by_text.setdefault(text, []).append(str(rank))

@@ -89,7 +89,7 @@ class StageTrainer(Trainer):
         try:
             self.answered_before = self.job.folder.answered_before()
         except RunError as error:
-            told = f"{error}; how samples were answered before the training is not known any more"
+            told = f"{error}; the answers from before the training are lost"
             self.job.console.print(told, style="yellow", markup=False)
         return prepared
 
@@ -245,7 +245,7 @@ class StageTrainer(Trainer):
         if held["ranks"] != self.args.world_size:
             raise RunError(
                 f"{folder}: was written by {held['ranks']} ranks; there are {self.args.world_size} now; "
-                "run it on as many as before, or begin the stage anew with --restart"
+                "run it on as many as before, or start the stage over with --restart"
             )
         self._load_optimizer(folder)
         self.lr_scheduler.load_state_dict(held["schedule"])
@@ -254,7 +254,7 @@ class StageTrainer(Trainer):
         own = state.load(folder, f"rank-{self.args.process_index}")
         self.progress.resume(own["progress"])
         self._counts, self.guard.skipped = own["counts"], held["skipped"]
-        self.job.console.print(f"[bold]{self.job.name}[/]: goes on from step {self.state.global_step}")
+        self.job.console.print(f"[bold]{self.job.name}[/]: resumes from step {self.state.global_step}")
 
     def _load_optimizer(self, folder: Path) -> None:
         self.optimizer.load_state_dict(state.load(folder, "optimizer"))

@@ -66,7 +66,7 @@ class Mix(Dataset):
         """Verify that weights have a sum to share, and that names differ."""
         weighted = [source for source in self.sources if source.weight is not None]
         if bool(weighted) != (self.samples is not None):
-            raise ValueError("samples is shared out by the weights of sources; give both or neither")
+            raise ValueError("samples is divided by the weights of sources; give both or neither")
         if weighted and len(weighted) < len(self.sources):
             raise ValueError("sources: some have a weight and some have none; give all a weight, or each a count")
         names = [name for name, often in Counter(map(self.name_of, range(len(self.sources)))).items() if often > 1]

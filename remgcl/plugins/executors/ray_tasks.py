@@ -169,7 +169,7 @@ class RayTasks(Watcher):
                     self._queued.pop(ref).fail(_too_large(queued.demand, nodes))
         except Exception as error:  # noqa: BLE001 - whatever Ray says when its head is gone, nobody may wait for ever
             for ref in list(self._queued):
-                self._queued.pop(ref).fail(f"is not known any more to Ray; {_first_line(error)}")
+                self._queued.pop(ref).fail(f"is no longer known to Ray; {_first_line(error)}")
         return len(self._queued)
 
     def _cancel(self, *, force: bool) -> None:
@@ -185,7 +185,7 @@ class RayTasks(Watcher):
             queued.end(ray.get(ref, timeout=0))
         except exceptions.TaskCancelledError:
             if not queued.future.cancel():
-                queued.fail("was told to stop")
+                queued.fail("was stopped")
         except exceptions.RayTaskError as error:
             queued.fail(str(error.cause))
         except exceptions.RayError as error:

@@ -78,7 +78,7 @@ class _Job(Queued):
             try:
                 told_at_last = self.job.result()
             except UncompletedJobError:
-                told_at_last = f"failed on its machine; {self.job.paths.stderr} tells why"
+                told_at_last = f"failed on its machine; {self.job.paths.stderr} says why"
             self.fail(told_at_last) if isinstance(told_at_last, str) else self.end(told_at_last)
             return True
         if state == PENDING and told in NEVER:
@@ -90,7 +90,7 @@ class _Job(Queued):
         self.ended = self.ended or time.monotonic()
         if time.monotonic() - self.ended <= LATE:
             return False
-        self.fail(f"was lost, job {self.job.job_id}; Slurm says {state}, {told}; {self.job.paths.stderr} may tell more")
+        self.fail(f"was lost, job {self.job.job_id}; Slurm says {state}, {told}; {self.job.paths.stderr} may say more")
         return True
 
 

@@ -45,7 +45,7 @@ class MmProjector(Format):
         table = TABLES[0]
         extra = sorted(name for name in tensors if PREFIX not in name and name != table)
         if not own or extra:
-            raise WeightsError(f"{file}: is no projector; its tensors are {sorted(tensors)[:5]}")
+            raise WeightsError(f"{file}: is not a projector; its tensors are {sorted(tensors)[:5]}")
         kind = kind_of(own, str(file))
         first = own.get("0.weight") or own["weight"]
         last = own[max((name for name in own if name.endswith("weight")), key=_place)]

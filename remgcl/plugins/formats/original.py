@@ -72,7 +72,7 @@ def language_config(config: Mapping[str, Any], where: Path) -> dict[str, Any]:
     model_type = {"qwen": "qwen2"}.get(kind.lower(), kind.lower())
     own = {key: value for key, value in config.items() if not OWN_KEYS.match(key)}
     if not own:
-        raise WeightsError(f"{where}: its config.json says nothing of the language model")
+        raise WeightsError(f"{where}: its config.json does not describe the language model")
     return {**own, "model_type": model_type}
 
 

@@ -190,7 +190,7 @@ def _select(source: Path, config: Mapping[str, Any], seen: Mapping[str, Any]) ->
 def _aspect(source: Path, processor: Mapping[str, Any] | None) -> str:
     """Say how an image is made to fit, as the image processor's configuration has it."""
     if processor is None:
-        raise WeightsError(f"{source}: says nothing of how images are prepared; there is no preprocessor_config.json")
+        raise WeightsError(f"{source}: does not describe how images are prepared; there is no preprocessor_config.json")
     if processor.get("image_grid_pinpoints"):
         raise WeightsError(f"{source}: tiles its images, as LLaVA 1.6 does, which is not supported")
     if processor.get("do_pad"):

@@ -82,7 +82,7 @@ class ContrastiveLoss(Loss):
     def __attrs_post_init__(self) -> None:
         """Refuse a temperature that would be learned to be 0."""
         if self.learned and self.objective == "alignment":
-            raise ValueError("learned: alignment has no negatives, so its temperature would fall without end")
+            raise ValueError("learned: alignment has no negatives, so its temperature would fall without limit")
 
     @abstractmethod
     def weights(self, features: Features) -> Tensor:

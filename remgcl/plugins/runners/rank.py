@@ -69,7 +69,7 @@ class Watchdog:
         while True:
             time.sleep(min(1.0, self._limit / 4))
             if not self._paused and time.monotonic() - self._alive > self._limit:
-                told = f"no sign of life for {self._limit:g} s at step {self._step}; another rank may have failed"
+                told = f"no progress for {self._limit:g} s at step {self._step}; another rank may have failed"
                 self._error.write_text(told, encoding="utf-8")
                 os._exit(SILENT)
 

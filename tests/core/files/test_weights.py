@@ -12,7 +12,7 @@ from remgcl import WeightsError, read_json, reading_weights, verify_weights
 from remgcl.core.files.weights import TENSORS
 
 FOLDER = "it is a folder"
-NEITHER = "there is no such folder, and the hub gives none of that name; download it with: hf download {name}"
+NEITHER = "there is no such folder, and the hub has none of that name; download it with: hf download {name}"
 
 
 def told(action: Callable[[], object]) -> str:

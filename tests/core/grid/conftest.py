@@ -112,7 +112,7 @@ class Noting(Runner):
         terms = {name: {"loss": 0.5} for name in ("language", *job.stage.losses)}
         job.folder.log({"step": 1, "samples_per_second": 2.0, "terms": terms})
         if self.fails in {job.name, *job.stage.losses}:
-            raise RunError(f"stage {job.name!r}: the objective is not a number\nand more")
+            raise RunError(f"stage {job.name!r}: the objective is not finite\nand more")
         match = {"before": 0.25, "after": 0.5 + job.recipe.seed / 100}
         job.folder.finish(job.inputs, {"exact_match": match, "seconds": 3.0, "samples_per_second": 2.0})
 

@@ -39,7 +39,7 @@ def test_a_failed_cell_tells_its_error(grids: Grids) -> None:
     assert [(cell.label, cell.state, cell.metrics, cell.seconds) for cell in failed] == [
         ("losses=global", "failed", {}, None)
     ] * 2
-    assert failed[0].error == "stage 'tune': the objective is not a number\nand more"
+    assert failed[0].error == "stage 'tune': the objective is not finite\nand more"
 
 
 def test_cells_that_were_not_trained_are_missing_or_run(grids: Grids) -> None:

@@ -72,8 +72,7 @@ def test_another_runner_or_number_of_processes_is_another_stage(plan: Read) -> N
 )
 def test_an_axis_that_changes_nothing_is_told(plan: Read, axes: str, keys: list[str]) -> None:
     assert told(plan, f"[axes]\n{axes}") == [
-        f"grid.toml: {key}: changes nothing that a stage is made of, so all its cells are the same; leave it out"
-        for key in keys
+        f"grid.toml: {key}: changes no input of a stage, so all its cells are the same; leave it out" for key in keys
     ]
 
 

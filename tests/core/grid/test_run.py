@@ -85,7 +85,7 @@ def test_a_stage_that_fails_keeps_its_error_and_the_others_go_on(grids: Grids) -
     assert grids.run(LOSSES, "runner.fails=refined-local") == ["pretrain", *TUNES]
     assert not grids.whole
     assert list(states(grids).values()) == ["finished", "finished", "failed"]
-    told = "stage 'tune': the objective is not a number\nand more"
+    told = "stage 'tune': the objective is not finite\nand more"
     assert [row.error for row in grids.rows] == [None, None, told]
     assert told.splitlines()[0] in grids.rows[-1].log.read_text()
     (kept,) = grids.folder.path.glob("stages/*/failed.json")
@@ -101,7 +101,7 @@ def test_the_error_is_that_of_the_last_attempt(grids: Grids) -> None:
     log = kept.with_name("log.txt")
     log.write_text("error: of yore\n")
     grids.run(LOSSES, "runner.fails=refined-local")
-    assert grids.rows[-1].error == "stage 'tune': the objective is not a number\nand more"
+    assert grids.rows[-1].error == "stage 'tune': the objective is not finite\nand more"
 
 
 def test_a_cell_whose_pretraining_failed_fails_and_says_so(grids: Grids) -> None:

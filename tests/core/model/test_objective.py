@@ -235,7 +235,10 @@ def test_terms_are_for_the_record_and_the_total_is_for_learning(build_model: Bui
         (lambda _: None, "None: compute it with torch, and return it$"),
         (lambda _: 0.5, r"0\.5: compute it with torch, and return it$"),
         (lambda features: features.patches.argmax(), r"a tensor of torch\.int64: compute it in floating point$"),
-        (lambda features: features.patches.mean().detach(), "a tensor without a graph: leave out detach"),
+        (
+            lambda features: features.patches.mean().detach(),
+            "a tensor detached from the autograd graph: leave out detach",
+        ),
     ],
     ids=["vector", "matrix", "None", "float", "integer", "detached"],
 )
@@ -244,7 +247,10 @@ def test_a_loss_that_answers_no_scalar_with_a_graph_is_told_by_stage_name_and_cl
 ) -> None:
     losses: Mapping[str, Loss] = {"fine": Global(), "mine": Says(answer=answer)}
 
-    due = rf"^stage 'tune': loss 'mine': {__name__}\.Says: must answer a scalar tensor with a graph; it answers {told}"
+    due = (
+        rf"^stage 'tune': loss 'mine': {__name__}\.Says: must return a scalar tensor attached to the autograd graph; "
+        rf"it returned {told}"
+    )
     with pytest.raises(PluginError, match=due):
         Objective(build_model(), losses, "tune")(batch)
 

@@ -97,8 +97,14 @@ def test_losses_that_keep_their_contract_pass(loss: Loss) -> None:
         (lambda _: None, "answers None: compute it with torch"),
         (lambda _: 0.5, r"answers 0\.5: compute it with torch"),
         (lambda features: features.patches.mean().item(), r"answers -?0\.\d+: compute it with torch"),
-        (lambda features: features.patches.mean().detach(), "answers a tensor without a graph: leave out detach"),
-        (lambda features: torch.tensor(float(features.grid[0])), "answers a tensor without a graph: leave out detach"),
+        (
+            lambda features: features.patches.mean().detach(),
+            "answers a tensor detached from the autograd graph: leave out detach",
+        ),
+        (
+            lambda features: torch.tensor(float(features.grid[0])),
+            "answers a tensor detached from the autograd graph: leave out detach",
+        ),
         (lambda features: features.patches.mean() / 0 * 0, "answers nan: look for divisions by zero"),
         (lambda features: features.patches.abs().mean() / 0, "answers inf: look for divisions by zero"),
     ],
@@ -134,7 +140,7 @@ def due(got: str) -> str:
     """Word what is wrong with the features that were got."""
     return (
         rf"{__name__}\.Cut: spec declares 2 x 4 patches of width 8, which is \(1, 8, 8\) for one image; "
-        rf"what it builds gives {got}: change grid, class_token or width of spec, or what build makes$"
+        rf"its module returned {got}: change grid, class_token or width of spec, or the module$"
     )
 
 
@@ -194,8 +200,8 @@ def test_a_plan_tries_every_loss_of_a_third_party(read: Read, counted: bool) -> 
     with pytest.raises(FaultsError) as raised:
         make_plan(recipe, "a.toml", counted=counted)
     assert [str(fault) for fault in raised.value.faults] == [
-        f"a.toml: stages.{stage}.losses.mine: {__name__}.Says: must answer a scalar tensor with a graph; "
-        "it answers None: compute it with torch, and return it"
+        f"a.toml: stages.{stage}.losses.mine: {__name__}.Says: must return a scalar tensor attached to the autograd "
+        "graph; it returned None: compute it with torch, and return it"
         for stage in ("pretrain", "tune")
     ]
 
@@ -257,7 +263,9 @@ def test_an_engine_tries_what_its_own_plugins_bring(plugin: Callable[..., Any], 
     assert engine
     built_in = {point.name: point.load() for point in entry_points(group="remgcl") if point.name.startswith("remgcl.")}
     own = Engine.of({**built_in, "mine": plugin(losses={"silent": Silent})})
-    with pytest.raises(FaultsError, match=r"stages\.tune\.losses\.silent: .*\.Silent: must answer .*; it answers None"):
+    with pytest.raises(
+        FaultsError, match=r"stages\.tune\.losses\.silent: .*\.Silent: must return .*; it returned None"
+    ):
         own.check(own.read(file, ["stages.tune.losses.silent={}"]), str(file))
 
 

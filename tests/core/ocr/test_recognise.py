@@ -139,7 +139,7 @@ def test_a_killed_process_is_an_error_and_what_was_done_stays(made_up: MadeUp, p
     folder = paint(*range(80))
     with pytest.raises(
         RunError,
-        match=r"^a process was killed, perhaps for want of memory; what was recognised is kept: "
+        match=r"^a process was killed, perhaps for lack of memory; recognised images are kept: "
         r"run the command again, with fewer --workers$",
     ):
         run(made_up(dies=70), tmp_path / "out", *files_of(folder))

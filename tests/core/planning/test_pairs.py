@@ -42,7 +42,7 @@ def test_a_loss_of_regions_without_regions_is_refused(engine: Engine, read: Read
     with pytest.raises(FaultsError) as raised:
         check(engine, recipe)
     assert str(raised.value) == (
-        "a.toml: stages.tune.losses.refined-local: compares text regions; none of 5 samples that were looked at has "
+        "a.toml: stages.tune.losses.refined-local: compares text regions; none of 5 samples that were checked has "
         "one: remgcl ocr finds them, and the key ocr names its cache"
     )
     assert check(engine, read(f"stages.tune.data={records(5)}", "stages.tune.losses.refined-local.weight=0")) == ()

@@ -238,7 +238,7 @@ def test_a_loss_whose_name_cannot_stand_in_a_log_is_refused(read: Read) -> None:
 def test_a_temperature_that_would_fall_without_end_is_refused(read: Read) -> None:
     losses = "stages.tune.losses.mine={ use = 'refined-local', objective = 'alignment', learned = true }"
     assert faults_of(read, losses) == [
-        "stages.tune.losses.mine: learned: alignment has no negatives, so its temperature would fall without end"
+        "stages.tune.losses.mine: learned: alignment has no negatives, so its temperature would fall without limit"
     ]
 
 

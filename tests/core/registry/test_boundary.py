@@ -214,7 +214,7 @@ WRONG: list[tuple[str, str, object, tuple[object, ...], str]] = [
         ("ask yes", "returned 'ask yes'"),
         (("ask",), "among others 'ask'"),
         ((Piece(None),), "among others one whose text is None"),  # type: ignore[arg-type]
-        ((Piece("yes"),), "pieces of which none is learned"),
+        ((Piece("yes"),), "pieces of which none is supervised"),
         ((*PIECES, Piece(image=True)), "pieces with 1 images for turns with 0"),
         (iter(PIECES), "returned <tuple_iterator"),
     ]),

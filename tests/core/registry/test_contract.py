@@ -146,7 +146,7 @@ def test_a_method_without_arguments_may_have_none() -> None:
 )
 def test_a_property_of_the_contract_must_not_be_a_method(version: object, fine: bool) -> None:  # noqa: FBT001
     part = frozen(kw_only=True, slots=False)(type("Eye", (OcrEngine,), {"version": version, "build": lambda _: None}))
-    told = "Eye.version is a method; the contract wants a property: decorate it with @property"
+    told = "Eye.version is a method; the contract requires a property: decorate it with @property"
     assert list(breaches(part, OcrEngine)) == ([] if fine else [told])
 
 
@@ -155,7 +155,7 @@ def test_libraries_are_named_with_what_pip_is_told(told: object) -> None:
     assert list(breaches(losses(requires={"faiss": "faiss-cpu"}), Loss)) == []
     (breach,) = breaches(losses(requires=told), Loss)
     assert breach == (
-        f"Mine.requires is {told!r}; it maps the names of libraries to what pip is told, such as "
+        f"Mine.requires is {told!r}; it must map the names of libraries to requirements of pip, such as "
         "{'timm': 'remgcl[timm]'}"
     )
 

@@ -284,9 +284,9 @@ class Unmarked:
         (Optional(), "plugin 'a': implements 'remgcl_register_optimisers', which is no hook; did you mean "),
         (
             Unmarked(),
-            "plugin 'a': 'remgcl_register_losses' is not marked, so it is never asked; write @hookimpl above it",
+            "plugin 'a': 'remgcl_register_losses' is not marked, so it is never called; write @hookimpl above it",
         ),
-        (Forgotten(), "plugin 'a': 'remgcl_register_projectors' is not marked, so it is never asked; "),
+        (Forgotten(), "plugin 'a': 'remgcl_register_projectors' is not marked, so it is never called; "),
         (object(), "plugin 'a': implements no hook with @hookimpl; "),
         (Arguments(), "plugin 'a': Plugin 'a' for hook 'remgcl_register_losses' hookimpl definition: "),
     ],

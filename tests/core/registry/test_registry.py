@@ -136,8 +136,8 @@ def test_one_class_with_two_names_is_an_error_that_tells_both(plugin: Plugin) ->
 @pytest.mark.parametrize("answer", [None, 3, [("zero", Zero)], Zero, "zero"])
 def test_a_hook_that_answers_no_mapping_is_refused(plugin: Plugin, answer: object) -> None:
     assert refused({"mine": plugin(losses=answer)}) == (
-        "plugin 'mine': remgcl_register_losses: must answer a mapping of names to classes, such as {'name': Class}; "
-        f"it answers {answer!r}"
+        "plugin 'mine': remgcl_register_losses: must return a mapping from names to classes, such as {'name': Class}; "
+        f"it returned {answer!r}"
     )
 
 

@@ -115,7 +115,7 @@ def test_beginning_with_other_inputs_is_refused_and_the_keys_are_told(run: RunFo
     before = files_of(run.path)
     assert told(lambda: stage.begin(INPUTS | {"seed": 2, "data": {"a": "1e"}})) == (
         f"{stage.path}: stage 'a' was begun with another recipe: data.a was '0f' and is '1e'; seed was 1 and is 2; "
-        "name another folder with --folder, or begin it anew with --restart"
+        "name another folder with --folder, or start it over with --restart"
     )
     assert files_of(run.path) == before
 
@@ -322,8 +322,8 @@ def test_a_lost_record_of_a_begun_stage_is_told_and_nothing_is_replaced(run: Run
     (stage.path / "begun.json").unlink()
     before = files_of(run.path)
     assert told(lambda: stage.begin(INPUTS)) == (
-        f"{stage.path}/begun.json: is missing, so nothing tells which recipe left what is there: 'metrics.jsonl'; "
-        "put the file back, or begin the stage anew with --restart"
+        f"{stage.path}/begun.json: is missing, so it is unknown which recipe wrote: 'metrics.jsonl'; "
+        "put the file back, or start the stage over with --restart"
     )
     assert files_of(run.path) == before
     stage.begin(INPUTS, restart=True)

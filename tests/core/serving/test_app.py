@@ -125,7 +125,7 @@ PIXEL = data_url(Image.new("RGB", (1, 1)))
         (about("data:image/png;base64,AAAA", "What?"), {}, "image 'data URL': cannot be read"),
         (about("data:image/png;base64,?", "What?"), {}, "is not in base64"),
         (about("/etc/passwd", "What?"), {}, "is no data URL; send the image as a data URL"),
-        (about("https://example.org/a.png", "What?"), {}, "is an address, and this server fetches none"),
+        (about("https://example.org/a.png", "What?"), {}, "is an address, and this server fetches no addresses"),
         ([{"role": "user", "content": [{"type": "image", "image": "/etc/hostname"}]}], {}, "is no data URL"),
         (HELLO, {"temperature": -1}, "temperature: must be a number of at least 0; it is -1"),
         (HELLO, {"top_p": 2}, "top_p: must be above 0 and at most 1; it is 2"),
@@ -268,7 +268,7 @@ def test_a_full_queue_refuses_and_recovers(serve: Serve) -> None:
     with ThreadPoolExecutor(12) as pool:
         statuses = list(pool.map(send, range(12)))
     assert statuses.count(429) == len(told) > 0
-    assert all("the queue is full; 2 requests are taken on at once" in text for text, _ in told)
+    assert all("the queue is full; 2 requests are accepted at once" in text for text, _ in told)
     assert {after for _, after in told} == {"1"}
     assert 200 in statuses
     assert send(0) == 200

@@ -21,9 +21,9 @@ from remgcl.plugins import backbones, datasets, losses, projectors, runners, tem
 BUILT_IN = (backbones, datasets, losses, projectors, runners, templates, vision_towers)
 
 FAULTS = {
-    "nan": f"the objective is not a number: broken ({__name__}.Broken) is nan",
-    "inf": f"the objective is not a number: broken ({__name__}.Broken) is inf",
-    "gradient": f"the gradient of broken ({__name__}.Broken) is not a number",
+    "nan": f"the objective is not finite: broken ({__name__}.Broken) is nan",
+    "inf": f"the objective is not finite: broken ({__name__}.Broken) is inf",
+    "gradient": f"the gradient of broken ({__name__}.Broken) is not finite",
 }
 
 

@@ -213,7 +213,7 @@ def test_a_loss_that_is_not_a_number_stops_before_a_weight_is_lost(read: Callabl
     recipe = engine.read(tmp_path / "small.toml", ["stages.first.losses={broken = {}}"])
     with pytest.raises(
         RunError,
-        match=r"stage 'first': step 0: the objective is not a number: broken \(.*Broken\) is nan; samples train-",
+        match=r"stage 'first': step 0: the objective is not finite: broken \(.*Broken\) is nan; samples train-",
     ):
         engine.run(recipe, RunFolder(tmp_path / "run"), Console(quiet=True), "small.toml")
     assert not (tmp_path / "run/first/stage.json").exists()

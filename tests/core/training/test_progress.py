@@ -214,7 +214,7 @@ def test_a_loss_without_pairs_is_a_dash_and_is_told_once(progress: Progress, tmp
     ] * 2
     printed = progress._job.console.file.getvalue()  # type: ignore[attr-defined]
     assert "language 1.000  global -  " in printed
-    assert printed.count("loss 'global' saw no pair up to step 1, so it trains nothing") == 1
+    assert printed.count("loss 'global' has had no pair up to step 1, so it trains nothing") == 1
 
 
 def test_a_last_batch_without_pairs_hides_no_loss_of_the_batches_before_it(progress: Progress, tmp_path: Path) -> None:
@@ -232,4 +232,4 @@ def test_a_loss_that_has_seen_pairs_is_not_said_to_train_nothing(progress: Progr
         progress.add({"language": _term(1.0), "global": _term(1.0, count)}, 4)
         _log(progress, step)
     assert progress.logged[-1]["global"] is None
-    assert "saw no pair" not in progress._job.console.file.getvalue()  # type: ignore[attr-defined]
+    assert "has had no pair" not in progress._job.console.file.getvalue()  # type: ignore[attr-defined]

@@ -54,7 +54,7 @@ def test_ranks_that_end_well_leave_nothing(job: Job) -> None:
 
 
 def test_a_launcher_that_fails_by_itself_is_named(job: Job) -> None:
-    with pytest.raises(RunError, match="stage 'first': torchrun ended with code 7; its output says why"):
+    with pytest.raises(RunError, match="stage 'first': torchrun ended with code 7; see its output"):
         launch_ranks(job, [sys.executable, "-c", "raise SystemExit(7)"], launcher="torchrun")
 
 

@@ -117,8 +117,8 @@ def test_a_source_with_too_few_samples_is_refused() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"samples": 5}, "samples is shared out by the weights of sources; give both or neither"),
-        ({"sources": "weights"}, "samples is shared out by the weights of sources; give both or neither"),
+        ({"samples": 5}, "samples is divided by the weights of sources; give both or neither"),
+        ({"sources": "weights"}, "samples is divided by the weights of sources; give both or neither"),
         ({"sources": "some", "samples": 5}, "sources: some have a weight and some have none"),
         ({"sources": "names"}, "sources: two have the name 'a'; give each its own"),
     ],

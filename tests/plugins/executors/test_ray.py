@@ -182,7 +182,7 @@ def test_tasks_of_a_cluster_whose_head_is_gone_are_told(
         future = submit(program("a"))
         until(lambda: lives("a"))
         monkeypatch.setattr(ray_tasks, "_nodes", gone)
-        with pytest.raises(RunError, match=r"^executor: task 'a' is not known any more to Ray; no answer$"):
+        with pytest.raises(RunError, match=r"^executor: task 'a' is no longer known to Ray; no answer$"):
             future.result()
     until(lambda: not lives("a"))
 
@@ -226,7 +226,7 @@ def test_a_task_whose_machine_dies_goes_on_elsewhere_to_the_same_bits(  # noqa: 
     log = (tmp_path / "moved.txt").read_text()
     assert log.count("executor: on node ") == 2
     assert "the earlier attempt is gone" in log
-    assert re.search(r"only: goes on from step [1-9]", log)
+    assert re.search(r"only: resumes from step [1-9]", log)
     files = [
         {path.name: path.read_bytes() for path in (tmp_path / name / "only" / "model").iterdir()}
         for name in ("whole", "moved")

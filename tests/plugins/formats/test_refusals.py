@@ -35,7 +35,7 @@ def change(source: Path, **keys: object) -> None:
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path, imported: Imported) -> None:
     (tmp_path / "notes").mkdir()
-    with pytest.raises(WeightsError, match="is no model in a format that is known; it holds nothing; there is 'llava'"):
+    with pytest.raises(WeightsError, match="is no model in a known format; it holds nothing; there is 'llava'"):
         imported(tmp_path / "notes")
 
 

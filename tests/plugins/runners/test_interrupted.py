@@ -56,5 +56,5 @@ def test_a_training_that_is_asked_to_end_saves_says_so_and_goes_on(
     assert "error: stage 'first': interrupted at step 4; run it again to resume" in stopped["told"]
     assert "Traceback" not in stopped["told"]
     assert again["code"] == 0, again["told"]
-    assert "first: goes on from step 4" in again["told"]
+    assert "first: resumes from step 4" in again["told"]
     assert outcome(folder / kind) == outcome(folder / "whole")

@@ -244,7 +244,7 @@ def test_a_rank_that_was_killed_is_named(job: Job, launcher: Launcher) -> None:
         launch(DeepSpeed(), job)
     assert str(raised.value).splitlines() == [
         "rank 0: connection closed by peer",
-        "rank 1: ended without a word; it may have been killed, for want of memory or by hand",
+        "rank 1: ended without a message; it may have been killed, for instance for lack of memory",
     ]
 
 
@@ -256,7 +256,7 @@ def test_what_ranks_of_an_earlier_attempt_told_is_forgotten(job: Job, launcher: 
 
 def test_a_launcher_that_fails_without_a_word_of_a_rank_is_told(job: Job, launcher: Launcher) -> None:
     launcher.code = 3
-    with pytest.raises(RunError, match="stage 'first': DeepSpeed's launcher ended with code 3; its output says why"):
+    with pytest.raises(RunError, match="stage 'first': DeepSpeed's launcher ended with code 3; see its output"):
         launch(DeepSpeed(), job)
 
 

@@ -34,7 +34,7 @@ def test_a_process_that_hangs_tells_its_step_and_ends(tmp_path: Path, how: str, 
     error = tmp_path / "rank-1.error"
     ended = subprocess.run([sys.executable, "-c", HANGING, how, error], check=False, timeout=50)  # noqa: S603 - our own
     assert ended.returncode == 75
-    assert error.read_text() == f"no sign of life for 0.2 s at step {step}; another rank may have failed"
+    assert error.read_text() == f"no progress for 0.2 s at step {step}; another rank may have failed"
 
 
 def test_what_may_take_long_is_not_watched(tmp_path: Path) -> None:

@@ -247,8 +247,8 @@ def test_a_checkpoint_of_more_ranks_is_refused(training: Training, cut: str, mon
     )
     with pytest.raises(
         RunError,
-        match=r"step-00000004: was written by 2 ranks; there are 1 now; run it on as many as before, or begin the "
-        r"stage anew with --restart",
+        match=r"step-00000004: was written by 2 ranks; there are 1 now; run it on as many as before, or start the "
+        r"stage over with --restart",
     ):
         training.run(cut, "stages.tune.save_total_limit=3")
 

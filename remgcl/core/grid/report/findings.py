@@ -49,8 +49,8 @@ def _comparisons(compared: Mapping[str, Difference], baseline: str, scale: Scale
         f"Higher than {baseline}": [],
         f"Lower than {baseline}": [],
         f"Not distinguishable from {baseline}": [],
-        f"The same difference to {baseline} in every seed, which tells nothing of chance": [],
-        f"Too few seeds to tell from {baseline} (at least {LEAST} that both have)": [],
+        f"The same difference to {baseline} in every seed, so that chance cannot be judged": [],
+        f"Too few seeds to distinguish from {baseline} (at least {LEAST} that both have)": [],
     }
     higher, lower, unseen, same, few = groups.values()
     for label, found in compared.items():

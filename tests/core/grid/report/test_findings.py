@@ -35,8 +35,8 @@ def test_cells_are_grouped_by_their_verdict(grid: Grid) -> None:
         f"Higher than {BASE}: 'up' (+10.3 [+8.9, +11.8] points, p = 0.005).",
         f"Lower than {BASE}: 'down' (−10.3 [−11.8, −8.9] points, p = 0.005).",
         f"Not distinguishable from {BASE}: 'noise' (seen from 18.6 points), 'equal'.",
-        f"The same difference to {BASE} in every seed, which tells nothing of chance: 'shifted' (+10.0 points).",
-        f"Too few seeds to tell from {BASE} (at least 3 that both have): 'few' (2).",
+        f"The same difference to {BASE} in every seed, so that chance cannot be judged: 'shifted' (+10.0 points).",
+        f"Too few seeds to distinguish from {BASE} (at least 3 that both have): 'few' (2).",
     ]
 
 
@@ -66,7 +66,7 @@ def test_a_baseline_that_did_not_finish_leaves_nothing_to_compare(result: Result
     results = grid({"a": BASELINE}, baseline="none")
     found = told(evolve(results, cells=(result("none", 0, state="missing"), *results.cells)))
     assert "No finished seed that measured exact_match: 'none'." in found
-    assert f"Too few seeds to tell from {BASE} (at least 3 that both have): 'a' (0)." in found
+    assert f"Too few seeds to distinguish from {BASE} (at least 3 that both have): 'a' (0)." in found
 
 
 def test_no_baseline_and_no_metric_are_told(grid: Grid) -> None:
