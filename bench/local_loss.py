@@ -50,7 +50,7 @@ class Case:
         return self._learn(self.loss(self._features(sums / lengths[:, None])))
 
     def gradients(self) -> tuple[Tensor, Tensor]:
-        """Give what the last call left: of the patches `[N, P, D]` and of the table `[V, D]`."""
+        """Return what the last call left: of the patches `[N, P, D]` and of the table `[V, D]`."""
         assert self.patches.grad is not None  # noqa: S101 - both ways reach them
         assert self.table.grad is not None  # noqa: S101 - both ways reach them
         return self.patches.grad, self.table.grad

@@ -230,7 +230,7 @@ def _newest(checkpoints: Path) -> int:
 
 
 def _gone(child: int) -> bool:
-    """Tell whether a process has ended, without taking its status."""
+    """Return whether a process has ended, without taking its status."""
     return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 

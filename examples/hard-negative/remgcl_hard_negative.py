@@ -63,7 +63,7 @@ class HardNegative(Loss):
 
 
 def _pairs(features: Features) -> tuple[Tensor, Tensor, Tensor]:
-    """Give each image's mean patch and its answer's mean token, of length 1 `[N, D]`, and which pairs count `[N]`."""
+    """Return each image's mean patch and its answer's mean token, of length 1 `[N, D]`, and which pairs count `[N]`."""
     from torch.nn.functional import normalize
 
     images = normalize(_mean(features.patches, features.patch_mask), dim=1)

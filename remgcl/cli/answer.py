@@ -77,7 +77,7 @@ def answer(  # noqa: PLR0913 - the options of a command
         file=AnswerFile(out, model.name, metadata),
         decoding=decoding,
         batch_size=batch_size,
-        told=lambda done, bad: typer.echo(f"{done} of {len(chosen)} answered, {bad} of them with an error", err=True),
+        report=lambda done, bad: typer.echo(f"{done} of {len(chosen)} answered, {bad} of them with an error", err=True),
     )
     typer.echo(f"{len(chosen)} answers are in {out}")
     if failed:

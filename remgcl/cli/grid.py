@@ -94,8 +94,8 @@ def report(grid: GridFile, folder: Folder = None) -> None:
     console = output.console()
     for table in content.tables:
         console.print(shown(table, grid_table.BESIDE))
-    for told in (*content.findings, *content.left_out, *map(str, write_report(results, folder / "report"))):
-        console.print(told, markup=False)
+    for line in (*content.findings, *content.left_out, *map(str, write_report(results, folder / "report"))):
+        console.print(line, markup=False)
 
 
 def _shown(run: Run, console: Console) -> bool:
@@ -105,7 +105,7 @@ def _shown(run: Run, console: Console) -> bool:
     from remgcl.cli import grid_table
 
     if not console.is_terminal:
-        return run.run(_Lines(console, run.plan.grid.file.metrics[0]).tell)
+        return run.run(_Lines(console, run.plan.grid.file.metrics[0]).print)
     with Live(console=console, auto_refresh=False) as live:
         return run.run(lambda rows: live.update(grid_table.live(rows, run.plan, console.height), refresh=True))
 
@@ -117,16 +117,18 @@ class _Lines:
         self._console, self._metric = console, metric
         self._known: dict[tuple[str, int], str] = {}
 
-    def tell(self, rows: list[Row]) -> None:
+    def print(self, rows: list[Row]) -> None:
         changed: dict[str, list[str]] = {}
         for row in rows:
-            told = f"{row.stage} {row.state}" + (f", {self._metric} {row.metric:.4g}" if row.metric is not None else "")
-            if row.state != "waiting" and self._known.get((row.label, row.seed)) != told:
-                changed.setdefault(f"seed {row.seed}: {told}", []).append(row.label)
-                self._known[row.label, row.seed] = told
+            state = f"{row.stage} {row.state}" + (
+                f", {self._metric} {row.metric:.4g}" if row.metric is not None else ""
+            )
+            if row.state != "waiting" and self._known.get((row.label, row.seed)) != state:
+                changed.setdefault(f"seed {row.seed}: {state}", []).append(row.label)
+                self._known[row.label, row.seed] = state
         done = sum(row.state == "finished" for row in rows)
         left = max((row.left for row in rows if row.left is not None), default=None)
         end = f"{done}/{len(rows)} finished" + ("" if left is None else f", {left:.0f} s left of what runs")
-        for told, labels in changed.items():
+        for state, labels in changed.items():
             more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
-            self._console.print(f"{labels[0]}{more}, {told} ({end})", markup=False, soft_wrap=True)
+            self._console.print(f"{labels[0]}{more}, {state} ({end})", markup=False, soft_wrap=True)

@@ -54,8 +54,8 @@ def live(rows: Sequence[Row], plan: GridPlan, height: int) -> Table:
             style=STYLES[row.state],
         )
     states = Counter(row.state for row in rows)
-    told = ", ".join(f"{states[state]} {state}" for state in ORDER if states[state])
-    table.caption = f"{told}; {len(rows) - len(shown)} not shown" if len(shown) < len(rows) else told
+    counts = ", ".join(f"{states[state]} {state}" for state in ORDER if states[state])
+    table.caption = f"{counts}; {len(rows) - len(shown)} not shown" if len(shown) < len(rows) else counts
     table.caption_justify = "left"
     return table
 

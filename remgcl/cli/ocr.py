@@ -86,7 +86,7 @@ def read_text(
             chosen,
             OcrWriter(out, origin),
             workers=workers or len(cores()),
-            told=lambda name, total, results: _shown(console, name, total, results),
+            show=lambda name, total, results: _shown(console, name, total, results),
         )
     for what in report.unreadable:
         console.print(f"unreadable: {what}", style="yellow", markup=False)

@@ -145,7 +145,7 @@ class Engine:
             settings: ``key=value`` each, its fields.
 
         Returns:
-            The engine, and what a cache is told of it.
+            The engine, and the origin that a cache records.
 
         Raises:
             RecipeError: All faults of the name and the settings, or what it
@@ -199,7 +199,7 @@ class Engine:
         return Structure(self.registry).write(recipe)
 
     def check(self, recipe: Recipe, name: str, *, contents: bool = False) -> Plan:
-        """Verify weights, data and images, and tell what a run will do.
+        """Verify weights, data and images, and plan what a run will do.
 
         Args:
             recipe: The recipe.
@@ -216,7 +216,7 @@ class Engine:
         return plan
 
     def inspect(self, recipe: Recipe, stage: str | None, sample: int, name: str) -> Inspection:
-        """Encode one sample as a stage would, and keep all that tells how.
+        """Encode one sample as a stage would, with all intermediate results.
 
         No model is built and nothing is written.
 
@@ -361,5 +361,7 @@ def _without_new_stages(given: document.Document, faults: Sequence[Fault]) -> li
     }
     there = tuple(name for name in stages if name not in made)
     kept = [fault for fault in faults if not any(f"{fault.key}.".startswith(f"stages.{name}.") for name in made)]
-    told = [given.fault(("stages", name), f"there is no stage {name!r}; {Hint(name, there)}") for name in sorted(made)]
-    return [*told, *kept]
+    unknown = [
+        given.fault(("stages", name), f"there is no stage {name!r}; {Hint(name, there)}") for name in sorted(made)
+    ]
+    return [*unknown, *kept]

@@ -39,7 +39,7 @@ class ReplyError(RemgclError):
 
 
 class RunError(RemgclError):
-    """A run folder cannot be used, or a run cannot go on."""
+    """A run folder cannot be used, or a run cannot continue."""
 
 
 class ChatError(RemgclError):
@@ -87,7 +87,7 @@ class Fault:
 
 
 class FaultsError(RemgclError):
-    """Several faults, told at once.
+    """Several faults, reported at once.
 
     Attributes:
         faults: The faults, in the order of the file.

@@ -25,7 +25,7 @@ class Region:
     """A line of text at a place of an image.
 
     Attributes:
-        text: What is written there.
+        text: The recognised text.
         quad: Four corners (x, y) in pixels of the original image, clockwise
             from the text's upper left.
         confidence: Certainty of the text, from 0 to 1.
@@ -57,7 +57,7 @@ class Turn:
 
     Attributes:
         role: Who speaks.
-        text: What is said, without a marker for the image.
+        text: The text of the turn, without a marker for the image.
         image: Whether the image is shown at the front of this turn.
     """
 
@@ -67,7 +67,7 @@ class Turn:
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
-        """What is said; the image and a line break come first where it is shown."""
+        """The pieces of the turn; an image and a line break come first if it shows one."""
         return (Piece(image=True), Piece(f"\n{self.text}")) if self.image else (Piece(self.text),)
 
 

@@ -53,10 +53,10 @@ def conformance(part: Part) -> type[PartChecks]:
         del self
         return part
 
-    told = {
+    body = {
         "__doc__": f"What every one of the {kind_of(part)} promises, of `{part!r}`.",
         "__module__": sys._getframe(1).f_globals["__name__"],  # noqa: SLF001 - as namedtuple does, for reports
         "__qualname__": name,
         "part": given,
     }
-    return type(name, (checks,), told)
+    return type(name, (checks,), body)

@@ -1,4 +1,4 @@
-"""What every backbone promises: a causal language model of transformers, and a tokenizer that tells its offsets."""
+"""What every backbone promises: a causal language model of transformers, and a tokenizer with character offsets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from remgcl.testing.modules import PretrainedChecks
 LENGTH = 5
 
 TEXTS = ("A sign.", "two  spaces, a dot . isn't", "caf\u00e9 \u4e2d\u6587 \u2014 3 \u00d7 4\nline", "")
-"""What a tokenizer is asked for."""
+"""Texts to tokenize."""
 
 
 class Checks(PretrainedChecks):
@@ -30,7 +30,7 @@ class Checks(PretrainedChecks):
         return torch.randn(count, LENGTH, part.spec().width, generator=torch.Generator().manual_seed(0))
 
     def answer(self, module: nn.Module, given: Tensor) -> Tensor:
-        """Give the logits `[B, T, V]` of input embeddings.
+        """Return the logits `[B, T, V]` of input embeddings.
 
         Args:
             module: The language model.

@@ -1,4 +1,4 @@
-"""What every kind's checks share: the part, and how a broken promise is told."""
+"""The base of all kinds' checks: the part, and the message of a broken promise."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PartChecks:
 
     @pytest.fixture
     def part(self) -> Part:
-        """The part to check; a subclass gives it."""
+        """The part to check; a subclass provides it."""
         raise NotImplementedError(f"{type(self).__name__}: there is no part; give it by a fixture 'part'")
 
     def test_its_settings_survive_toml(self, part: Part) -> None:
@@ -54,8 +54,8 @@ class PartChecks:
         summary = (vars(type(part)).get("__doc__") or "").partition("\n")[0]
         if not summary.endswith("."):
             raise broken(part, "its docstring has no first line that ends with a full stop; say there what it is")
-        told = described(type(part))
-        silent = [field.name for field in attrs.fields(type(part)) if not told.get(field.name)]
+        meanings = described(type(part))
+        silent = [field.name for field in attrs.fields(type(part)) if not meanings.get(field.name)]
         if silent:
             raise broken(
                 part, f"its docstring does not document {listed(silent)}; say under 'Attributes:' what each is"
@@ -77,7 +77,7 @@ def broken(part: Part, what: str) -> AssertionError:
 
     Args:
         part: The part.
-        what: What is wrong, and how to mend it.
+        what: What is wrong, and how to fix it.
     """
     return AssertionError(f"{named(part)}: {what}")
 
@@ -96,7 +96,7 @@ def named(part: Part) -> str:
 
 
 def kind_of(part: Part) -> str:
-    """Tell the kind of a part by its contract.
+    """Return the kind of a part by its contract.
 
     Args:
         part: An instance.
@@ -156,7 +156,7 @@ def _heavy_imports(plugin: str) -> list[str]:
 
 
 def docs_of(checks: type[PartChecks]) -> dict[str, str]:
-    """Give the promise of each check by its name.
+    """Return the promise of each check by its name.
 
     Args:
         checks: The checks of a kind.

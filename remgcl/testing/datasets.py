@@ -22,9 +22,9 @@ class Checks(PartChecks):
         """The census counts the samples, and those with an image."""
         census, samples = part.census(), part.build()
         lengths = samples.modality_lengths()
-        told, built = (census.samples, census.images), (len(samples), sum(length > 0 for length in lengths))
-        if told != built:
-            raise broken(part, f"census: counts samples and images as {told}; build has {built}; count those")
+        counted, built = (census.samples, census.images), (len(samples), sum(length > 0 for length in lengths))
+        if counted != built:
+            raise broken(part, f"census: counts samples and images as {counted}; build has {built}; count those")
         strange = sorted({*census.words} - {*lengths})
         if strange:
             raise broken(part, f"census: words: {strange[0]} is the length of no sample; take some of modality_lengths")
@@ -115,6 +115,6 @@ def _seeded(samples: Samples, place: int) -> Sample:
 
 
 def _content(sample: Sample) -> tuple[object, ...]:
-    """Give what a sample holds, to be compared."""
+    """Return what a sample holds, to be compared."""
     pixels = sample.image and (sample.image.size, sample.image.tobytes())
     return sample.id, sample.turns, sample.regions, sample.content, sample.stands_in_for, pixels

@@ -27,7 +27,7 @@ pathlib.Path(sys.argv[1] + ".began").touch()
 for _ in range(6000):
     time.sleep(0.01)
 """
-"""A program that runs until it is told to stop, a minute at most, and leaves files that say so."""
+"""A program that runs until it gets a signal, for at most a minute, and leaves files when it starts and stops."""
 
 
 class Checks(PartChecks):

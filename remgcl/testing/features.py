@@ -98,7 +98,7 @@ def leaves(features: Features, dtype: torch.dtype | None = None) -> Features:
 
 
 def sides(features: Features) -> tuple[Tensor, Tensor, Tensor]:
-    """Give what gradients are taken to: patches, answers and region texts.
+    """Return the tensors that gradients are computed for: patches, answers and region texts.
 
     Args:
         features: Any features.
@@ -107,7 +107,7 @@ def sides(features: Features) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def backward(loss: Callable[[Features], Tensor], features: Features) -> tuple[Tensor, list[Tensor | None]]:
-    """Give the value of a loss, and its gradients to patches, answers and region texts.
+    """Return the value of a loss, and its gradients to patches, answers and region texts.
 
     Args:
         loss: Any loss.

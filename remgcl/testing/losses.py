@@ -149,8 +149,10 @@ class Checks(RankChecks, LearningChecks):
         with Recorder() as recorder:
             backward(built, features)
         if recorder.waiting:
-            told = ", ".join(recorder.waiting)
-            raise broken(part, f"waits for the accelerator by {told}; use where and masks, not values, item or indices")
+            operations = ", ".join(recorder.waiting)
+            raise broken(
+                part, f"waits for the accelerator by {operations}; use where and masks, not values, item or indices"
+            )
 
     def test_the_number_of_operations_does_not_depend_on_the_regions(self, part: Loss) -> None:
         """There is no loop over regions: a page of text takes as many operations as a line."""
@@ -195,10 +197,10 @@ class Checks(RankChecks, LearningChecks):
         teller: Any = built if hasattr(built, "diagnose") else part
         for batch, shape in BATCHES.items():
             with torch.no_grad():
-                told = teller.diagnose(random_features(**shape))
-            if not isinstance(told, Mapping):
-                raise broken(part, f"diagnose: must return a mapping from names to scalars; it returned {told!r}")
-            for name, value in told.items():
+                values = teller.diagnose(random_features(**shape))
+            if not isinstance(values, Mapping):
+                raise broken(part, f"diagnose: must return a mapping from names to scalars; it returned {values!r}")
+            for name, value in values.items():
                 verify_number(part, value, f"diagnose: {name!r}: {batch}")
 
 

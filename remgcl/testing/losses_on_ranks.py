@@ -52,12 +52,12 @@ class RankChecks(PartChecks):
                 found = remgcl_ranks.run(_on_a_rank, *((part, features) for features in each))
             except BrokenRankError as error:
                 raise broken(part, f"{where}: {error}; call gather on every rank, for any batch") from error
-            calls = [told["collective"] for told in found]
+            calls = [report["collective"] for report in found]
             if calls[0] != calls[1]:
                 raise broken(part, f"{where}: gather unequally, {calls[0]} and {calls[1]}; call it on every rank")
-            for rank, told in enumerate(found):
-                verify_number(part, told["value"], f"{where}: rank {rank}")
-                if not torch.equal(told["value"], told["again"]):
+            for rank, report in enumerate(found):
+                verify_number(part, report["value"], f"{where}: rank {rank}")
+                if not torch.equal(report["value"], report["again"]):
                     raise broken(part, f"{where}: rank {rank}: differs on each run; seed its randomness")
             if calls[0]:
                 _agree(part, found, backward(built_loss(part), joined(*each)), where)
@@ -65,7 +65,7 @@ class RankChecks(PartChecks):
 
 def _agree(part: Loss, found: list[Mapping[str, Any]], whole: tuple[Tensor, list[Tensor | None]], where: str) -> None:
     """Hold the mean over ranks, weighed by the counts, against one process; and its gradients."""
-    mean, expected = float(sum(told["share"] for told in found)) / 2, whole[0].item()
+    mean, expected = float(sum(report["share"] for report in found)) / 2, whole[0].item()
     if not close(mean, expected):
         raise broken(
             part,
@@ -74,8 +74,8 @@ def _agree(part: Loss, found: list[Mapping[str, Any]], whole: tuple[Tensor, list
         )
     for at, (side, gradient) in enumerate(zip(SIDES, whole[1], strict=True)):
         start = 0
-        for told in found:
-            own = told["gradients"][at]
+        for report in found:
+            own = report["gradients"][at]
             if gradient is None or own is None or not own.numel():
                 start += 0 if own is None else len(own)
                 continue

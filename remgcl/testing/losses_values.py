@@ -1,4 +1,4 @@
-"""What a loss answers, and how a value or a gradient that cannot be is told."""
+"""Checks of the value and the gradients of a loss."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def value_of(part: Loss, features: Features) -> float:
 
 
 def close(one: float, other: float) -> bool:
-    """Tell whether two values are one, but for rounding.
+    """Return whether two values are equal except for rounding.
 
     Args:
         one: A value.
@@ -53,7 +53,7 @@ def verify_number(part: Loss, value: object, where: str) -> None:
 
     Args:
         part: The loss.
-        value: What was answered.
+        value: The returned value.
         where: The batch, in words.
     """
     if not isinstance(value, Tensor) or value.shape != torch.Size([]):

@@ -12,7 +12,7 @@ TEXTS = ("", " ", "Yes", "no.", "A sign: 42!\n", "\u00c9t\u00e9 \u6771\u4eac", "
 
 
 def _answers() -> list[Answer]:
-    """Give texts against each other, with the fields that the rules of benchmarks use."""
+    """Yield pairs of prediction and answer, with the fields that the rules of benchmarks use."""
     rows = []
     for place, text in enumerate(TEXTS):
         truth = TEXTS[(place * 4) % len(TEXTS)]

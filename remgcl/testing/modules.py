@@ -77,9 +77,9 @@ class ModuleChecks(PartChecks):
 
     def test_its_parameters_are_counted_as_they_are(self, part: Any) -> None:  # noqa: ANN401 - a part of each kind
         """`parameters` is the number of parameters of the module that `build` returns, for estimates."""
-        told, built = self.count(part), sum(parameter.numel() for parameter in self.make(part).parameters())
-        if told != built:
-            raise broken(part, f"parameters: counts {told:,}, and build returns {built:,}; count those")
+        counted, built = self.count(part), sum(parameter.numel() for parameter in self.make(part).parameters())
+        if counted != built:
+            raise broken(part, f"parameters: counts {counted:,}, and build returns {built:,}; count those")
 
     def test_gradients_reach_what_learns(self, part: Any) -> None:  # noqa: ANN401 - a part of each kind
         """In training, finite gradients reach all parameters that require one."""

@@ -56,7 +56,7 @@ class Checks(PartChecks):
 
 
 def _images() -> Iterator[Image]:
-    """Give an image with words, and images without: usual, narrow and low."""
+    """Return an image with words, and images without: usual, narrow and low."""
     import PIL.Image
 
     yield _drawn()

@@ -18,7 +18,7 @@ WAITING = frozenset(
 """Operations whose outcome the host must wait for; those of `unique` too, whose names change with torch."""
 
 READING = frozenset({"__array__", "cpu", "numpy", "tolist"})
-"""Methods that bring a tensor to the host; where it is there already, no operation tells of them."""
+"""Methods that copy a tensor to the host; if it is there already, they run no operation."""
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def remgcl_ranks() -> Iterator[Ranks]:
-    """Two processes of torch that compute together; they start when they are first asked."""
+    """Two processes of torch that compute together; they start when they are first used."""
     from remgcl.testing.ranks import Ranks
 
     ranks = Ranks()

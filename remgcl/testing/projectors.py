@@ -80,7 +80,7 @@ class Checks(ModuleChecks):
 
 
 def _widths(part: Projector) -> list[tuple[int, int]]:
-    """Give the widths that it can join."""
+    """Return the widths that it can join."""
     joined = []
     for widths in WIDTHS:
         with suppress(Exception):  # a check of its own judges what it raises

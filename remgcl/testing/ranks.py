@@ -21,7 +21,7 @@ class BrokenRankError(Exception):
 
 
 class Ranks:
-    """Two processes that are one process group of gloo, started when they are first asked.
+    """Two processes in one process group of gloo, started when they are first used.
 
     Attributes:
         limit: Seconds in which both must answer, once they are there.
@@ -66,10 +66,10 @@ class Ranks:
                 raise BrokenRankError(f"rank {ranks} does not respond within {self.limit:g} s")
             for at, connection in silent.items():
                 if connection in ready:
-                    answers[at], told = _received(connection)
-                    if told:
+                    answers[at], fault = _received(connection)
+                    if fault:
                         self.stop()
-                        raise BrokenRankError(f"rank {at} raises {told}")
+                        raise BrokenRankError(f"rank {at} raises {fault}")
         return [answers[at] for at in range(RANKS)]
 
     def stop(self) -> None:
@@ -98,21 +98,21 @@ class Ranks:
 def _received(connection: Connection) -> tuple[Any, str]:
     """Read what a rank answers, and what it raised."""
     try:
-        answer, told = pickle.loads(connection.recv_bytes())  # noqa: S301 - of our own process
+        answer, fault = pickle.loads(connection.recv_bytes())  # noqa: S301 - of our own process
     except EOFError:
         return None, "nothing, and is gone"
-    return answer, told
+    return answer, fault
 
 
 def _serve(rank: int, meeting: str, connection: Connection) -> None:
-    """Compute what is asked for, as one rank of two, until this process is killed."""
+    """Run the requested functions, as one rank of two, until this process is killed."""
     import torch
     from torch import distributed
 
     torch.set_num_threads(1)
     place = (Path(meeting) / "meeting").as_uri()
     distributed.init_process_group("gloo", init_method=place, rank=rank, world_size=RANKS)
-    import_module("remgcl.testing.losses")  # what it will be asked for takes a while
+    import_module("remgcl.testing.losses")  # importing it takes a while
     connection.send_bytes(b"")
     while True:
         try:

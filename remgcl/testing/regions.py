@@ -13,7 +13,7 @@ SLACK = 1.0
 
 
 def fault_of(region: Region, size: tuple[int, int]) -> str:
-    """Say what is wrong with a region; nothing if it is good.
+    """Describe what is wrong with a region; nothing if it is good.
 
     Args:
         region: The region.

@@ -108,9 +108,13 @@ class Checks(PartChecks):
         if not run.stage("first").loss("global").exists():
             raise broken(part, "run: what a loss learned is not saved; end with job.finish(objective, results)")
         models = {path: path.read_bytes() for path in run.path.rglob("model/*")}
-        told = _told(part, recipe, run)
-        if told.count("finished already") != len(states) or any(path.read_bytes() != models[path] for path in models):
-            raise broken(part, f"run: the same run again prints {told!r}; a finished stage must not be trained again")
+        printed = _told(part, recipe, run)
+        if printed.count("finished already") != len(states) or any(
+            path.read_bytes() != models[path] for path in models
+        ):
+            raise broken(
+                part, f"run: the same run again prints {printed!r}; a finished stage must not be trained again"
+            )
 
 
 def _told_in_numbers(part: Runner, stage: str, record: Mapping[str, Any]) -> None:
@@ -142,6 +146,6 @@ def _told(part: Runner, recipe: Recipe, run: RunFolder) -> str:
     from rich.console import Console
 
     engine: Engine = engine_with(part)
-    told = StringIO()
-    engine.run(recipe, run, Console(file=told, width=500), "conformance.toml")
-    return told.getvalue()
+    printed = StringIO()
+    engine.run(recipe, run, Console(file=printed, width=500), "conformance.toml")
+    return printed.getvalue()

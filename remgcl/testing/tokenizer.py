@@ -14,7 +14,7 @@ CHAT = (
 
 @cache
 def bytewise() -> Any:  # noqa: ANN401 - transformers' tokenizers are untyped
-    """Make the tokenizer; it gives character offsets."""
+    """Return the tokenizer; it has character offsets."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 

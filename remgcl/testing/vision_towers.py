@@ -1,4 +1,4 @@
-"""What every vision tower promises: the grid it declares is the one it gives."""
+"""Checks of vision towers: the declared grid is the real one."""
 
 from __future__ import annotations
 

@@ -114,11 +114,11 @@ def test_the_table_shows_what_runs_first_where_not_all_fits(engine: Engine, grid
 
 def test_without_a_terminal_a_line_is_printed_when_states_change(capsys: pytest.CaptureFixture[str]) -> None:
     lines = module._Lines(Console(width=80), "exact_match")
-    lines.tell([row("waiting"), row("waiting", label="losses=global")])
+    lines.print([row("waiting"), row("waiting", label="losses=global")])
     for _ in range(2):
-        lines.tell([row("running", stage="pretrain"), row("running", stage="pretrain", label="losses=global")])
-    lines.tell([row("finished", metric=0.5), row("failed", label="losses=global")])
-    lines.tell([row("finished", metric=0.5), row("running", label="losses=global", left=12.4)])
+        lines.print([row("running", stage="pretrain"), row("running", stage="pretrain", label="losses=global")])
+    lines.print([row("finished", metric=0.5), row("failed", label="losses=global")])
+    lines.print([row("finished", metric=0.5), row("running", label="losses=global", left=12.4)])
     assert capsys.readouterr().out.splitlines() == [
         "losses=none and 1 more, seed 0: pretrain running (0/2 finished)",
         "losses=none, seed 0: tune finished, exact_match 0.5 (1/2 finished)",

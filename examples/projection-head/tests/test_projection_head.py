@@ -55,7 +55,7 @@ def kill(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 
 def outcome(folder: Path) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
-    """Give all that was learned, and the log without the speed."""
+    """Return all that was learned, and the log without the speed."""
     stage = folder / "train"
     files = {path.name: path.read_bytes() for path in [*stage.glob("model/*"), *stage.glob("losses/*")]}
     lines = [json.loads(line) for line in (stage / "metrics.jsonl").read_text().splitlines()]

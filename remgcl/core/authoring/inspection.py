@@ -66,7 +66,7 @@ class Inspection:
     encoder: Encoder
 
     def facts(self) -> dict[str, str]:
-        """Tell what there is, in numbers."""
+        """Return the numbers of the sample."""
         tower, grid, tokens = self.encoder.tower, self.encoder.tower.grid, self.example.tokens
         instead = f", in place of {self.sample.stands_in_for} unreadable" if self.sample.stands_in_for else ""
         facts = {
@@ -92,7 +92,7 @@ class Inspection:
         }
 
     def regions(self) -> tuple[SeenRegion, ...]:
-        """Tell the regions of the sample, those that were left out among them."""
+        """Return the regions of the sample, including those that were left out."""
         if self.sample.image is None or self.example.image is None:
             return ()
         found = self.example.image.regions
@@ -110,7 +110,7 @@ class Inspection:
         )
 
     def tokens(self) -> tuple[tuple[str, Mark], ...]:
-        """Tell the tokens of the conversation, each with its text and what becomes of it."""
+        """Return the tokens of the conversation, each with its text and its role."""
         tokens = self.example.tokens
         texts = {token: self._text(int(token)) for token in {*tokens.ids}}
         held = zip(tokens.ids, tokens.labels, self.example.kept, strict=True)
@@ -125,7 +125,7 @@ class Inspection:
         return "one too many"
 
     def _text(self, token: int) -> str:
-        """Give the text of a token, with the space it starts with; its name if it is not whole characters."""
+        """Return the text of a token, with the space it starts with; its name if it is not whole characters."""
         if token == IMAGE:
             return f"<image: {self.encoder.tower.tokens} tokens>"
         tokenizer = self.encoder.tokenizer

@@ -23,7 +23,7 @@ TAG = 18
 """Height of a region's number in pixels."""
 
 FAR = 10_000
-"""What is farther than this from the input is drawn there, in pixels."""
+"""Corners farther than this from the input, in pixels, are drawn there."""
 
 GREY, WHITE = (130, 130, 130), (255, 255, 255)
 DIMMED = 0.6
@@ -104,7 +104,7 @@ def draw_tag(pen: ImageDraw, at: tuple[float, float], region: SeenRegion) -> Non
 
 
 def colour_of(region: SeenRegion) -> Colour:
-    """Give a region its colour; one that was left out is grey.
+    """Return the colour of a region; one that was left out is grey.
 
     Args:
         region: The region.
@@ -114,7 +114,7 @@ def colour_of(region: SeenRegion) -> Colour:
 
 @cache
 def font(size: int) -> FreeTypeFont | ImageFont:
-    """Give the font that comes with Pillow.
+    """Return the font that comes with Pillow.
 
     Args:
         size: Its height in pixels.

@@ -55,7 +55,7 @@ class PartReference:
         plugin: The plugin that registered it.
         text: What its docstring says, without its fields.
         fields: Its fields.
-        requires: What pip is told for the libraries that it needs.
+        requires: Requirements for pip of the libraries that it needs.
         missing: Which of these are not installed, each with the command that
             installs it.
         example: A table that uses it.
@@ -84,13 +84,13 @@ def reference_of(entry: Registered) -> PartReference:
     """
     part = entry.part
     attrs.resolve_types(part)
-    told = described(part)
+    meanings = described(part)
     return PartReference(
         kind=entry.kind,
         name=entry.name,
         plugin=entry.plugin,
         text=(inspect.getdoc(part) or "").partition("\n\nAttributes:")[0],
-        fields=tuple(field_reference(field, told.get(field.name, "")) for field in attrs.fields(part)),
+        fields=tuple(field_reference(field, meanings.get(field.name, "")) for field in attrs.fields(part)),
         requires=tuple(sorted(set(part.requires.values()))),
         missing=tuple(missing(part.requires)),
         example=_example(entry),

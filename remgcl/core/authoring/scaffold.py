@@ -28,7 +28,7 @@ def kind_of(given: str) -> str:
         given: Such as ``losses`` or ``loss``.
 
     Raises:
-        PluginError: There is none; the nearest is offered.
+        PluginError: No such kind; the error offers the nearest name.
     """
     names = {name: kind for kind in KINDS for name in (singular(kind), kind)}
     if given not in names:
@@ -37,7 +37,7 @@ def kind_of(given: str) -> str:
 
 
 def verify_name(name: str, kind: str, registry: Registry) -> None:
-    """Make sure that a part and its package can have a name.
+    """Verify that a part and its package can have a name.
 
     Args:
         name: The name.

@@ -80,8 +80,8 @@ def _regions(regions: Sequence[SeenRegion]) -> Image:
         draw_tag(pen, (0, place * LINE + 1), each)
         _write(pen, (40, place * LINE), each.region.text, ink, width=220)
         _write(pen, (360, place * LINE), f"{each.region.confidence:.2f}", ink, anchor="ra")
-        told = f"left out: {each.reason}" if each.reason else str(len(each.patches))
-        _write(pen, (RIGHT, place * LINE), told, RED if each.reason else INK, anchor="ra")
+        label = f"left out: {each.reason}" if each.reason else str(len(each.patches))
+        _write(pen, (RIGHT, place * LINE), label, RED if each.reason else INK, anchor="ra")
     return block
 
 
@@ -120,7 +120,7 @@ def _conversation(seen: Inspection, width: int) -> Image:
 
 
 def _tokens(seen: Inspection) -> list[tuple[str, str]]:
-    """Give the tokens with their marks, and a last one for what was cut."""
+    """Return the tokens with their marks, and a last one for what was cut."""
     cut = seen.example.tokens.cut
     return [*seen.tokens(), *([(f"<{cut} tokens cut>", "cut")] if cut else [])]
 

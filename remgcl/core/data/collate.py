@@ -92,7 +92,7 @@ class Collator:
 
 
 def _expand(example: Example, image_tokens: int) -> tuple[Ids, Ids, npt.NDArray[np.bool_]]:
-    """Give the image as many places as it has tokens: ids, labels and kept tokens `[T]`."""
+    """Expand the image's place to its number of tokens, in ids, labels and kept tokens `[T]`."""
     tokens = example.tokens
     times = np.where(tokens.ids == IMAGE, image_tokens, 1)
     return np.repeat(tokens.ids, times), np.repeat(tokens.labels, times), np.repeat(example.kept, times)

@@ -158,9 +158,11 @@ class Encoder:
     def _verify(self, sample: Sample) -> None:
         texts = {f"turn {at + 1}": turn.text for at, turn in enumerate(sample.turns)}
         texts |= {f"region {at + 1}": region.text for at, region in enumerate(sample.regions)}
-        told = [f"sample {sample.id!r}: {where}: {half}" for where, text in texts.items() if (half := half_pair(text))]
-        if told:
-            raise DataError("\n".join(told))
+        faults = [
+            f"sample {sample.id!r}: {where}: {half}" for where, text in texts.items() if (half := half_pair(text))
+        ]
+        if faults:
+            raise DataError("\n".join(faults))
         shown = sum(turn.image for turn in sample.turns)
         if shown != (sample.image is not None):
             has = "an image" if sample.image else "no image"

@@ -83,7 +83,7 @@ def place(original: tuple[int, int], size: tuple[int, int], aspect: Aspect) -> P
 
 
 def crop_size(original: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-    """Give the width and height of an image resized for a central crop.
+    """Return the width and height of an image resized for a central crop.
 
     The longer edge is rounded down, as in transformers' `CLIPImageProcessor`.
 
@@ -125,7 +125,7 @@ def patch_weights(quads: npt.ArrayLike, placement: Placement, grid: PatchGrid) -
 
 
 def content_mask(placement: Placement, grid: PatchGrid) -> npt.NDArray[np.bool_]:
-    """Tell the patches that show some of the image from those of padding only.
+    """Mark the patches that show some of the image, not only padding.
 
     Args:
         placement: How the image lies on the tower's input.
@@ -142,7 +142,7 @@ def content_mask(placement: Placement, grid: PatchGrid) -> npt.NDArray[np.bool_]
 
 
 def _covered(low: Floats, high: Floats, count: int, length: float) -> Floats:
-    """Give the share of each of `count` cells that lies between low and high `[R, count]`."""
+    """Return the share of each of `count` cells that lies between low and high `[R, count]`."""
     start = np.arange(count) * length
     overlap = np.minimum(high[:, None], start + length) - np.maximum(low[:, None], start)
     share: Floats = np.clip(overlap, 0, None) / length

@@ -28,7 +28,7 @@ def teach(tokenizer: Any) -> Any:  # noqa: ANN401 - transformers' tokenizers are
 
 
 def knows(tokenizer: Any) -> bool:  # noqa: ANN401 - transformers' tokenizers are untyped
-    """Tell whether a tokenizer knows both tokens.
+    """Return whether a tokenizer knows both tokens.
 
     Args:
         tokenizer: The backbone's tokenizer.
@@ -37,7 +37,7 @@ def knows(tokenizer: Any) -> bool:  # noqa: ANN401 - transformers' tokenizers ar
 
 
 def make_room(backbone: Any, tokenizer: Any) -> nn.Module:  # noqa: ANN401 - transformers' models are untyped
-    """Give both tokens a row in the input and output embeddings: the mean of all others, as LLaVA does.
+    """Add a row for both tokens to the input and output embeddings: the mean of all others, as LLaVA does.
 
     Args:
         backbone: The language model; it is changed, and given back.

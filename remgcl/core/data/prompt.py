@@ -76,5 +76,5 @@ def shortened(turns: Sequence[Turn], characters: int) -> tuple[Turn, ...]:
         kept.append(evolve(turn, text=turn.text[dropped:]))
     question = kept.pop()
     exchanges = [kept[at : at + 2] for at in range(0, len(kept), 2)]
-    told = [turn for pair in exchanges for turn in pair if any(each.text or each.image for each in pair)]
-    return (*told, question)
+    shown = [turn for pair in exchanges for turn in pair if any(each.text or each.image for each in pair)]
+    return (*shown, question)

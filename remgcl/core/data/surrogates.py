@@ -14,7 +14,7 @@ def half_pair(text: str) -> str | None:
         text: Any text.
 
     Returns:
-        What is wrong, in ASCII, or None.
+        The fault, in ASCII, or None.
     """
     found = _HALF.search(text)
     if found is None:

@@ -155,7 +155,7 @@ def _keep_white_space(backend: Any) -> None:  # noqa: ANN401 - the tokenizers of
 
 
 def _beginning(tokenizer: Any) -> list[int]:  # noqa: ANN401 - transformers' tokenizers are untyped
-    """Give the special tokens that the tokenizer itself puts before a text; those behind it do not count."""
+    """Return the special tokens that the tokenizer itself puts before a text; those behind it do not count."""
     whole: list[int] = tokenizer("a").input_ids
     plain: list[int] = tokenizer("a", add_special_tokens=False).input_ids
     places = range(len(whole) - len(plain) + 1)

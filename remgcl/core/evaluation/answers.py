@@ -25,12 +25,12 @@ class Answered:
 
     @property
     def right(self) -> bool:
-        """Whether the whole answer is the true one, but for space around it."""
+        """Whether the answer equals the true one, ignoring surrounding space."""
         return self.answer.strip() == self.sample.turns[-1].text.strip()
 
 
 def exact_match(answered: Sequence[Answered]) -> float:
-    """Give the share of right answers, from 0 to 1.
+    """Return the share of right answers, from 0 to 1.
 
     Args:
         answered: At least one answer.

@@ -53,7 +53,7 @@ def read_predictions(file: Path, metric: Metric) -> list[Answer]:
 
 
 def _items(file: Path) -> Iterator[tuple[str, Any]]:
-    """Give each item and where it stands."""
+    """Return each item and where it stands."""
     try:
         text = file.read_text("utf-8")
     except FileNotFoundError:
@@ -79,7 +79,7 @@ def _json(file: Path, text: str, where: str) -> Any:  # noqa: ANN401 - whatever 
 
 
 def _answer(item: object) -> Answer | str:
-    """Make an answer of an item, or say what is wrong with it."""
+    """Make an answer from an item, or describe what is wrong with it."""
     if not isinstance(item, Mapping):
         return f"must be an object; it is {item!r:.60}"
     fields = dict(item)

@@ -1,4 +1,4 @@
-"""Held-out samples answered by a model."""
+"""A model's answers to held-out samples."""
 
 from __future__ import annotations
 

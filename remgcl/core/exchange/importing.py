@@ -197,5 +197,5 @@ def _recipe(published: Published, out: RunFolder) -> dict[str, Any]:
 
 
 def _read(recipe: dict[str, Any], out: RunFolder, registry: Registry) -> Recipe:
-    """Make sure that the tables are a recipe."""
+    """Verify that the tables are a recipe."""
     return Structure(registry).read(Document(str(out.recipe), recipe), Recipe)

@@ -9,11 +9,11 @@ from remgcl.core.parts import Format
 from remgcl.core.registry.registry import Registry
 
 PATTERNS = ("*.json", "*.safetensors", "*.bin", "*.model", "*.jinja", "*.txt")
-"""What is fetched of a repository on the hub."""
+"""The files that are fetched from a repository on the hub."""
 
 
 def local(source: str | Path) -> Path:
-    """Give the file or folder that a name means; a hub id is looked up in the cache, or fetched.
+    """Resolve a name to a file or folder; a hub id is looked up in the cache, or fetched.
 
     Args:
         source: A path or hub id.
@@ -58,8 +58,8 @@ def format_of(path: Path, registry: Registry, name: str | None = None) -> tuple[
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        told = listed(each for each, _ in fitting)
-        raise WeightsError(f"{path}: could be of several formats; choose with --format among {told}")
+        choices = listed(each for each, _ in fitting)
+        raise WeightsError(f"{path}: could be of several formats; choose with --format among {choices}")
     held = sorted(each.name for each in path.iterdir())[:5] if path.is_dir() else []
     what = f"it holds {listed(held)}" if path.is_dir() else "it is a file"
     raise WeightsError(f"{path}: is no model in a known format; {what}; there is {listed(names)}")

@@ -9,12 +9,12 @@ from remgcl.core.errors import RunError
 
 
 def verify_installed(library: str, what: str, install: str) -> None:
-    """Make sure that a library is installed, without importing it.
+    """Verify that a library is installed, without importing it.
 
     Args:
         library: The name it is imported by.
         what: The setting that needs it.
-        install: What pip is told.
+        install: The requirement that pip installs.
 
     Raises:
         RunError: It is not; the error says how to install it.
@@ -27,7 +27,7 @@ def missing(libraries: Mapping[str, str]) -> Iterator[str]:
     """Say which libraries are not installed, each with the command that installs it; none is imported.
 
     Args:
-        libraries: What pip is told, by the name the library is imported by.
+        libraries: Requirements for pip, by the name the library is imported by.
     """
     for library, install in libraries.items():
         if not _installed(library):

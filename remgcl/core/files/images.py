@@ -113,7 +113,7 @@ class ImageFolder:
         return self._decoded(name, raw)[0]
 
     def _decoded(self, name: str, raw: bytes) -> tuple[Image, bool]:
-        """Decode an image, and tell whether displaying it differs from Pillow's conversion."""
+        """Decode an image; also return whether displaying it differs from Pillow's conversion."""
         with self._opened(name, BytesIO(raw)) as image:
             try:
                 return (image.convert("RGB"), False) if self.decoding == "published" else display(image)

@@ -51,7 +51,7 @@ def seal(part: Path, place: Path, facts: Mapping[str, Any]) -> None:
 def sealed(place: Path) -> Iterator[Path]:
     """Fill a folder beside its place, and seal it there once all of it is written.
 
-    What was there stays until then, and is replaced as a whole.
+    Earlier content stays until then, and is replaced as a whole.
 
     Args:
         place: The folder to write.
@@ -72,7 +72,7 @@ def sealed(place: Path) -> Iterator[Path]:
 
 
 def verify_sealed(folder: Path) -> None:
-    """Make sure that a folder is as it was sealed, by the digests of all its files.
+    """Verify that a folder is as it was sealed, by the digests of all its files.
 
     Args:
         folder: The folder.
@@ -186,8 +186,8 @@ class Checkpoints:
             yield
         except unwritten() as error:
             shutil.rmtree(self.part, ignore_errors=True)
-            told = reason(error)
-            raise RunError(f"{self.path}: no checkpoint could be written; {told}; the last one is untouched") from error
+            why = reason(error)
+            raise RunError(f"{self.path}: no checkpoint could be written; {why}; the last one is untouched") from error
 
     def commit(self, step: int, keep: int) -> None:
         """Seal what was filled, and delete the oldest beyond those that are kept.

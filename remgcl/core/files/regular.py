@@ -1,4 +1,4 @@
-"""Files that are files: no pipe or device, which would block or never end, and no more of one than was asked for."""
+"""Regular files: pipes and devices, which could block or never end, are refused, and reading has a limit."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
 
 
 def verify_regular(path: Path) -> None:
-    """Make sure that a path is a regular file, without opening it.
+    """Verify that a path is a regular file, without opening it.
 
     Args:
         path: The path; links are followed.

@@ -43,7 +43,7 @@ STEMS = ("model", "pytorch_model")
 
 @frozen(eq=False, kw_only=True)
 class StoredTensor:
-    """A tensor that is read when it is asked for.
+    """A tensor that is read when it is needed.
 
     Attributes:
         shape: Its shape.

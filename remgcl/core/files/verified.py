@@ -175,8 +175,8 @@ def _key(folder: ImageFolder, contents: bool, name: str, inside: dict[str, bool]
             about = f"{held.st_size} {held.st_mtime_ns}"
     except (DataError, OSError, ValueError):
         return None
-    told = f"{FORMAT}\0{name}\0{folder.max_pixels}\0{folder.decoding if contents else ''}\0{about}"
-    return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=KEY).digest()
+    identity = f"{FORMAT}\0{name}\0{folder.max_pixels}\0{folder.decoding if contents else ''}\0{about}"
+    return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=KEY).digest()
 
 
 def _place(folder: ImageFolder, name: str, inside: dict[str, bool]) -> Path:

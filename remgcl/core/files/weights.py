@@ -42,7 +42,7 @@ def reading_weights(weights: str) -> Iterator[None]:
 
 
 def verify_weights(weights: str) -> None:
-    """Make sure that there are tensors under a name, without reading them.
+    """Verify that there are tensors under a name, without reading them.
 
     Args:
         weights: A folder or hub id.

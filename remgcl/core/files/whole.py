@@ -139,5 +139,5 @@ def as_json(value: Mapping[str, Any]) -> bytes:
     Args:
         value: The table.
     """
-    told = json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n"
-    return told.encode(errors="backslashreplace")  # a lone surrogate becomes its escape in JSON
+    dumped = json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n"
+    return dumped.encode(errors="backslashreplace")  # a lone surrogate becomes its escape in JSON

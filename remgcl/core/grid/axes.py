@@ -31,7 +31,7 @@ class Choice:
 
     Attributes:
         label: How it is called.
-        given: The value as the file gives it.
+        given: The value as written in the file.
         settings: What it sets.
     """
 
@@ -45,8 +45,8 @@ class Axis:
     """A key that is varied.
 
     Attributes:
-        key: As the file gives it.
-        label: How it is called: the end of the key, as short as tells it from others.
+        key: The key as written in the file.
+        label: Its label: the shortest unique end of the key.
         choices: Its values.
     """
 
@@ -123,8 +123,8 @@ def _choices(key: str, values: object, base: Document, registry: Registry) -> tu
     labels = [choice.label for choice in choices]
     for place, label in enumerate(labels):
         if label in labels[:place]:
-            told = f"{label!r} is there twice; give one another label: {{ label = ..., set = {{ ... }} }}"
-            raise ValueFaultError(told, (str(place),))
+            fault = f"{label!r} is there twice; give one another label: {{ label = ..., set = {{ ... }} }}"
+            raise ValueFaultError(fault, (str(place),))
     return choices
 
 
@@ -149,8 +149,8 @@ def _together(value: Mapping[str, Any], base: Document, place: str) -> Choice:
         raise ValueFaultError(f"must hold finite numbers; it is {value!r}", (place,))
     for name, held in value.items():
         if not isinstance(held, known.get(name, ())):
-            told = f"must have {LABEL!r}, a text, and {SET!r}, a table, or {UNSET!r}, a list of keys"
-            raise ValueFaultError(f"{told}; it is {value!r}", (place,))
+            fault = f"must have {LABEL!r}, a text, and {SET!r}, a table, or {UNSET!r}, a list of keys"
+            raise ValueFaultError(f"{fault}; it is {value!r}", (place,))
     try:
         settings = read_settings(value.get(SET, {}), base)
         return Choice(value[LABEL], value, settings + read_settings(dict.fromkeys(value.get(UNSET, ()), ABSENT), base))
@@ -159,7 +159,7 @@ def _together(value: Mapping[str, Any], base: Document, place: str) -> Choice:
 
 
 def _endless(value: object) -> bool:
-    """Tell whether NaN or an infinite number is in a value; NaN does not even equal itself."""
+    """Return whether NaN or an infinite number is in a value; NaN does not even equal itself."""
     if isinstance(value, Mapping):
         return any(map(_endless, value.values()))
     if isinstance(value, list):
@@ -207,7 +207,7 @@ def called(value: Any) -> str:  # noqa: ANN401 - any TOML value
 
 
 def _shortest(keys: Sequence[str]) -> dict[str, str]:
-    """Call each key by its end, as short as tells it from the others."""
+    """Label each key by its shortest unique end."""
     paths = {key: tuple(key.removesuffix(f".{USE}").split(".")) for key in keys}
     labels = {}
     for key, path in paths.items():

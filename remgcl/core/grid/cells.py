@@ -42,7 +42,7 @@ def make_cells(grid: GridFile, name: str, base: Document, axes: Sequence[Axis]) 
         axes: The axes.
 
     Raises:
-        RecipeError: A combination that is excluded is none, or all are.
+        RecipeError: An excluded combination matches no cell, or all cells are excluded.
     """
     faults: list[Fault] = []
     excluded = []
@@ -86,8 +86,8 @@ def find_baseline(grid: GridFile, name: str, axes: Sequence[Axis], cells: Sequen
     if len(found) == 1:
         return found[0]
     more = [axis.key for place, axis in enumerate(axes) if place not in picked]
-    told = f"is {len(found)} cells; name values of {listed(more)} too" if found else "is excluded"
-    raise RecipeError([Fault(name, "baseline", told)])
+    fault = f"is {len(found)} cells; name values of {listed(more)} too" if found else "is excluded"
+    raise RecipeError([Fault(name, "baseline", fault)])
 
 
 def lay(document: Document, settings: Settings, origin: str) -> None:
@@ -121,8 +121,8 @@ def _picked(table: Mapping[str, Any], axes: Sequence[Axis]) -> dict[int, Choice]
         choices = axes[place].choices
         found = [choice for choice in choices if choice.label == value or _same(choice.given, value)]
         if not found:
-            told = listed(choice.label for choice in choices)
-            raise ValueFaultError(f"{value!r} is no value of this axis; there is {told}", (key,))
+            labels = listed(choice.label for choice in choices)
+            raise ValueFaultError(f"{value!r} is no value of this axis; there is {labels}", (key,))
         picked[place] = found[0]
     return picked
 
@@ -139,7 +139,7 @@ def _cell(name: str, base: Document, axes: Sequence[Axis], chosen: Sequence[Choi
 
 
 def _dropped(key: Key, kept: Mapping[Key, list[str]]) -> bool:
-    """Tell whether a key belongs to a table that was dropped."""
+    """Return whether a key belongs to a table that was dropped."""
     return any(
         len(key) > len(above) and key[: len(above)] == above and key[len(above)] not in names
         for above, names in kept.items()

@@ -35,9 +35,9 @@ class GridFile:
         name: The name of the grid, and of its folder.
         base: The recipe that is varied, beside the grid's file.
         executor: Where the stages are trained.
-        axes: What is varied: the values of each key.
+        axes: The values of each varied key.
         seeds: Seeds that each cell is trained with; the base's own without it.
-        metrics: What is collected of each cell's last stage, the most important
+        metrics: The results collected from each cell's last stage, the most important
             first.
         baseline: The cell that others are compared with, by its values.
         exclude: Combinations of values that are left out.

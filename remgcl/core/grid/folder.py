@@ -10,7 +10,7 @@ It holds::
     cells/LABEL/seed-N       for people: a link to the last stage of the cell
 
 The run folder of a stage is whole: the stages before it are links to those of
-their own run folders. A digest tells all that a stage is made of, so an edited
+their own run folders. A digest covers all inputs of a stage, so an edited
 recipe finds what has not changed, and loses nothing.
 """
 
@@ -101,7 +101,7 @@ class GridFolder:
     path: Path
 
     def unit(self, digest: str, stage: str) -> UnitFolder:
-        """Give the run folder of a stage.
+        """Return the run folder of a stage.
 
         Args:
             digest: Of all that it is made of.

@@ -20,7 +20,7 @@ def expand(key: str, base: Document) -> Key:
     """Find the whole path of a key; a key of a stage given by itself is that of the last stage.
 
     Args:
-        key: As a grid file gives it, with dots.
+        key: The key as written in a grid file, with dots.
         base: The recipe that is varied.
 
     Raises:
@@ -60,7 +60,7 @@ def last(base: Document) -> str:
 
 
 def holds_tables(key: Key) -> bool:
-    """Tell whether a key holds named tables, of which a list keeps some: losses or stages.
+    """Return whether a key holds named tables, of which a list keeps some: losses or stages.
 
     Args:
         key: The whole path of the key.
@@ -81,7 +81,7 @@ def kind_at(key: Key) -> str | None:
 
 
 def _type(key: Key) -> Any:  # noqa: ANN401 - a type
-    """Give the type that a recipe has at a key; nothing below a part, whose class is not known here."""
+    """Return the type of a recipe's key, or None below a part, whose class is not known here."""
     kind: Any = Recipe
     for name in key:
         if get_origin(kind) is dict:
@@ -93,7 +93,7 @@ def _type(key: Key) -> Any:  # noqa: ANN401 - a type
 
 
 def _fields(cls: type[Any]) -> dict[str, Any]:
-    """Give the types of a class's fields, without the None of what is optional."""
+    """Return the types of a class's fields, without the None of what is optional."""
     attrs.resolve_types(cls)
     return {field.name: _some(field.type) for field in attrs.fields(cls)}
 

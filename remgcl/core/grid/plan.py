@@ -105,7 +105,7 @@ class GridPlan:
     Attributes:
         grid: The grid.
         members: All cells with each seed, seed after seed.
-        units: What is trained, by digest; what a stage starts from comes before it.
+        units: The distinct stages, by digest; the stage that another starts from comes before it.
     """
 
     grid: Grid
@@ -135,15 +135,15 @@ def read_grid(engine: Engine, path: Path, overrides: Sequence[str] = ()) -> Grid
     axes = read_axes(file.axes, name, base, engine.registry)
     cells = make_cells(file, name, base, axes)
     baseline = find_baseline(file, name, axes, cells)
-    told = _Told(name, len(cells))
+    collected = _CellFaults(name, len(cells))
     recipes: dict[str, Recipe] = {}
     for cell in cells:
-        with told.of(cell):
+        with collected.of(cell):
             document.fill_paths(cell.document)
             recipe = recipes[cell.label] = engine.read_document(cell.document)
             _verify_held_out(recipe, name, file)
             _verify_starts(recipe, name)
-    told.raise_all()
+    collected.raise_all()
     _verify_metrics(list(recipes.values()), name, file)
     return Grid(file=file, path=path, axes=axes, baseline=baseline, cells=cells, recipes=recipes)
 
@@ -164,12 +164,12 @@ def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
         raise RecipeError(faults)
     grid.file.executor.verify()
     name, findings = str(grid.path), Findings()
-    told = _Told(name, len(grid.cells))
+    collected = _CellFaults(name, len(grid.cells))
     plans: dict[str, Plan] = {}
     for cell in grid.cells:
-        with told.of(cell):
+        with collected.of(cell):
             plans[cell.label] = make_plan(grid.recipes[cell.label], name, findings=findings)
-    told.raise_all()
+    collected.raise_all()
     units: dict[str, Unit] = {}
     members = []
     inputs = {cell.label: engine.inputs(grid.recipes[cell.label], plans[cell.label]) for cell in grid.cells}
@@ -185,15 +185,15 @@ def plan_grid(engine: Engine, grid: Grid) -> GridPlan:
 
 def _verify_starts(recipe: Recipe, name: str) -> None:
     """Refuse stages that start from published models: each of a grid's run folders would hold a copy."""
-    told = "a grid starts from runs; import it once with: remgcl import SOURCE --out RUN"
+    wrong = "a grid starts from runs; import it once with: remgcl import SOURCE --out RUN"
     sources = {key: stage.source for key, stage in recipe.stages.items() if stage.source}
-    faults = [Fault(name, f"stages.{key}.from", told) for key, path in sources.items() if understood(Path(path))]
+    faults = [Fault(name, f"stages.{key}.from", wrong) for key, path in sources.items() if understood(Path(path))]
     if faults:
         raise RecipeError(faults)
 
 
-class _Told:
-    """Faults of cells; what many have is told once."""
+class _CellFaults:
+    """Faults of cells; a fault of many cells is reported once."""
 
     def __init__(self, name: str, cells: int) -> None:
         self._name = name
@@ -223,7 +223,7 @@ class _Told:
 
 
 def _verify_metrics(recipes: Sequence[Recipe], name: str, file: GridFile) -> None:
-    """Make sure that the last stage of some cell will measure each metric; runners of third parties may measure any."""
+    """Verify that the last stage of some cell will measure each metric; runners of third parties may measure any."""
     if any(foreign(recipe.runner) for recipe in recipes):
         return
     last = [recipe.stages[list(recipe.stages)[-1]] for recipe in recipes]
@@ -243,15 +243,15 @@ def _verify_metrics(recipes: Sequence[Recipe], name: str, file: GridFile) -> Non
 
 
 def _verify_held_out(recipe: Recipe, name: str, file: GridFile) -> None:
-    """Make sure that there are held-out samples if their metric is wanted."""
+    """Verify that there are held-out samples if their metric is wanted."""
     key = list(recipe.stages)[-1]
     if EXACT_MATCH in file.metrics and not recipe.stages[key].validation:
-        told = f"{EXACT_MATCH!r} needs held-out samples; stage {key!r} has no validation"
-        raise FaultsError([Fault(name, "metrics", told)])
+        message = f"{EXACT_MATCH!r} needs held-out samples; stage {key!r} has no validation"
+        raise FaultsError([Fault(name, "metrics", message)])
 
 
 def _verify_axes(grid: Grid, members: Sequence[Member]) -> None:
-    """Make sure that each axis tells cells of one seed apart."""
+    """Verify that the cells of one seed differ along each axis."""
     faults = []
     for axis in grid.axes:
         alike: dict[frozenset[tuple[str, str]], list[str]] = {}
@@ -260,8 +260,8 @@ def _verify_axes(grid: Grid, members: Sequence[Member]) -> None:
             alike.setdefault(others, []).append(member.last)
         several = [digests for digests in alike.values() if len(digests) > 1]
         if several and all(len(set(digests)) == 1 for digests in several):
-            told = "changes no input of a stage, so all its cells are the same; leave it out"
-            faults.append(Fault(str(grid.path), document.dotted(("axes", axis.key)), told))
+            message = "changes no input of a stage, so all its cells are the same; leave it out"
+            faults.append(Fault(str(grid.path), document.dotted(("axes", axis.key)), message))
     if faults:
         raise RecipeError(faults)
 

@@ -30,11 +30,11 @@ class Row:
         seed: The seed.
         state: How its last stage is, or the stage that keeps it from running.
         stage: The stage that runs, failed or waits; the last one if all are finished.
-        step: Optimizer steps of that stage that are done, as far as it told.
+        step: Optimizer steps of that stage that are done, by its log.
         steps: All of them.
         losses: The last mean of each term.
         metric: The most important metric, if the cell is finished and has it.
-        left: Seconds until the stage ends, if it told its speed.
+        left: Seconds until the stage ends, if its log has the speed.
         error: Why the stage failed.
         log: What the training of that stage printed, if it printed anything.
     """
@@ -70,7 +70,7 @@ class GridProgress:
     _results: dict[str, dict[str, Any]] = Factory(dict)
 
     def results(self, unit: Unit) -> dict[str, Any] | None:
-        """Give what came out of a stage, if it is finished with what it is made of now, and evaluated.
+        """Return the results of a stage, if it is finished with its current inputs, and evaluated.
 
         One whose record cannot be read, or was made with something else, has failed.
 
@@ -92,7 +92,7 @@ class GridProgress:
         return self._results[unit.digest]
 
     def rows(self) -> list[Row]:
-        """Tell how far each cell with each seed is."""
+        """Return the progress of each cell with each seed."""
         return [self._row(member) for member in self.plan.members]
 
     def _row(self, member: Member) -> Row:
@@ -131,7 +131,7 @@ class GridProgress:
 
 
 def _losses(terms: object) -> dict[str, float]:
-    """Give the mean of each term that was logged."""
+    """Return the mean of each term that was logged."""
     logged = terms.items() if isinstance(terms, Mapping) else ()
     return {name: loss for name, term in logged if (loss := number({"term": term}, "term.loss")) is not None}
 
@@ -152,7 +152,7 @@ def number(results: Mapping[str, Any], metric: str) -> float | None:
 
 
 def _last_line(metrics: Path) -> dict[str, Any]:
-    """Read the last whole line of a file of metrics; nothing if there is none yet."""
+    """Read the last complete line of a file of metrics, if there is one yet."""
     try:
         with metrics.open("rb") as file:
             file.seek(-min(TAIL, file.seek(0, os.SEEK_END)), os.SEEK_END)

@@ -16,7 +16,7 @@ class CellResult:
         settings: Label of each axis to the label of the value that this cell has.
         seed: The seed.
         state: One of `finished`, `failed`, `missing` and `running`.
-        metrics: What was measured, the headline first; empty if nothing was.
+        metrics: The measured metrics, the headline first; empty if nothing was measured.
         seconds: How long the training took.
         samples_per_second: How many samples it trained on in a second.
         curves: Each term of the loss as pairs of step and value.

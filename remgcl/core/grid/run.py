@@ -53,11 +53,11 @@ class Run:
         """
         return cls(engine, plan, folder, GridProgress(plan, folder))
 
-    def run(self, told: Callable[[list[Row]], None]) -> bool:
+    def run(self, show: Callable[[list[Row]], None]) -> bool:
         """Train all that is missing.
 
         Args:
-            told: Called now and then with how far each cell is.
+            show: Called now and then with how far each cell is.
 
         Returns:
             Whether every cell is finished.
@@ -65,7 +65,7 @@ class Run:
         Raises:
             RunError: The grid is being run already, was interrupted, its folder
                 cannot be written, or the executor's machines cannot be reached.
-                What is finished stays.
+                Finished stages stay.
         """
         with self.folder.alone(), _ending():
             self.folder.record(self._described(), self._links())
@@ -75,18 +75,18 @@ class Run:
             try:
                 if left:
                     with self.plan.grid.file.executor.open() as submit:
-                        self._train(left, submit, told)
+                        self._train(left, submit, show)
             except KeyboardInterrupt:
                 raise RunError(f"grid {self.plan.grid.file.name!r}: interrupted; run it again to resume") from None
-            told(self.progress.rows())
+            show(self.progress.rows())
         return not self.progress.failed
 
-    def _train(self, left: dict[str, Unit], submit: Submit, told: Callable[[list[Row]], None]) -> None:
+    def _train(self, left: dict[str, Unit], submit: Submit, show: Callable[[list[Row]], None]) -> None:
         """Hand out stages until none is left that can be trained."""
         while left or self._running:
             self._hand_out(left, submit)
             self.progress.running = {digest for digest, attempt in self._running.items() if self._runs(attempt)}
-            told(self.progress.rows())
+            show(self.progress.rows())
             if self._running:
                 wait([attempt.future for attempt in self._running.values()], REFRESH, FIRST_COMPLETED)
             elif left:
@@ -130,7 +130,7 @@ class Run:
         return _Attempt(unit, submit(task), begun)
 
     def _runs(self, attempt: _Attempt) -> bool:
-        """Tell whether an attempt runs, by what its executor or else its folder says."""
+        """Return whether an attempt runs, by what its executor or else its folder says."""
         return attempt.future.running() or self._of(attempt.unit).run.busy
 
     def _judge(self, attempt: _Attempt) -> None:
@@ -142,7 +142,7 @@ class Run:
                 self._fail(unit, _complaint(self._of(unit).log, attempt.begun, code))
         except CancelledError:
             self._fail(unit, "was cancelled")
-        except Exception as error:  # noqa: BLE001 - an executor may meet anything, and other stages go on
+        except Exception as error:  # noqa: BLE001 - an executor may raise anything, and other stages continue
             self._fail(unit, str(error) or repr(error))
 
     def _fail(self, unit: Unit, error: str) -> None:

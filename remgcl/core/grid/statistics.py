@@ -13,7 +13,7 @@ from remgcl.core.grid.evaluations import asked_of, over_seeds_and_questions
 from remgcl.core.grid.results import CellResult, GridResults
 
 ERROR = 0.05
-"""Share of intervals that do not hold the true value, and of equal cells that are told apart by chance."""
+"""Share of intervals without the true value, and of equal cells that differ significantly by chance."""
 
 LEAST = 3
 """Paired seeds below which no verdict is given."""
@@ -72,7 +72,7 @@ class Difference:
 
     @property
     def distinguishable(self) -> bool | None:
-        """Whether it is distinguishable from zero; none where that cannot be told."""
+        """Whether it is distinguishable from zero; None if that is undecided."""
         if self.corrected is None:
             return None
         if self.corrected < ERROR:
@@ -86,7 +86,7 @@ class Difference:
             return "the same cell"
         if self.corrected is None:
             return f"too few seeds to tell ({self.estimate.count} of at least {LEAST})"
-        return {True: "yes", False: "no", None: "cannot be told: the same in every seed"}[self.distinguishable]
+        return {True: "yes", False: "no", None: "undecided: the same in every seed"}[self.distinguishable]
 
 
 @frozen(kw_only=True)
@@ -99,7 +99,7 @@ class CellSummary:
         results: What came out, a result for each seed, in the order of seeds.
         estimates: Each metric to its mean.
         differences: Each metric to the difference to the baseline; empty for
-            the baseline itself, and where there is none.
+            the baseline itself, and without a baseline.
         seconds: Mean time of the trainings that finished.
         samples_per_second: Mean pace of the same.
     """
@@ -123,7 +123,7 @@ class CellSummary:
 
 
 def summarize(results: GridResults) -> tuple[CellSummary, ...]:
-    """Say what can be said of each cell, in the order in which the cells appear.
+    """Summarise each cell, in the order in which the cells appear.
 
     Args:
         results: What came out of the grid.
@@ -149,7 +149,7 @@ def summarize(results: GridResults) -> tuple[CellSummary, ...]:
 
 
 def measured(results: Sequence[CellResult], metric: str) -> dict[int, float]:
-    """Give what was measured of one cell by seed: where the seed finished, and the metric is a finite number.
+    """Return one cell's values by seed, for seeds that finished with a finite value.
 
     Args:
         results: All seeds of the cell.
@@ -181,7 +181,7 @@ def compare(cell: Mapping[int, float], baseline: Mapping[int, float]) -> Differe
     """Compare a cell with the baseline, paired by seed and not yet corrected.
 
     Args:
-        cell: What was measured by seed.
+        cell: The values by seed.
         baseline: The same of the baseline.
     """
     from scipy.stats import t
@@ -239,7 +239,7 @@ def _compare(cells: Mapping[str, Sequence[CellResult]], metric: str, baseline: s
 
 
 def _trained(results: Sequence[CellResult]) -> object:
-    """Tell a cell apart by what is trained for it; by its name where that is not known."""
+    """Identify a cell by the stages trained for it, or by its name if they are unknown."""
     digests = {(result.seed, result.digest) for result in results}
     return frozenset(digests) if all(digest for _, digest in digests) else results[0].label
 

@@ -38,11 +38,11 @@ class Answer(str):
 
     @classmethod
     def of(cls, prompt: Prompt, answering: Answering) -> Answer:
-        """Make the answer of what was generated.
+        """Make the answer from the generated tokens.
 
         Args:
-            prompt: What was asked.
-            answering: What was generated.
+            prompt: The prompt.
+            answering: The generated tokens.
         """
         return cls(
             answering.text,

@@ -25,7 +25,7 @@ def answer_questions(  # noqa: PLR0913 - all that decides the answers
     file: AnswerFile,
     decoding: Decoding,
     batch_size: int,
-    told: Callable[[int, int], None],
+    report: Callable[[int, int], None],
 ) -> int:
     """Answer the questions that have no answer in a file yet.
 
@@ -38,10 +38,10 @@ def answer_questions(  # noqa: PLR0913 - all that decides the answers
         file: Where the answers go.
         decoding: How they are decoded.
         batch_size: Questions answered at once.
-        told: Is called after each batch with how many questions are done and how many of these were not answered.
+        report: Called after each batch with the number of questions that are done, and of those that failed.
 
     Returns:
-        How many were not answered, of those that were tried now.
+        The number of questions that failed now.
 
     Raises:
         DataError: The file holds answers to other questions.
@@ -61,7 +61,7 @@ def answer_questions(  # noqa: PLR0913 - all that decides the answers
         texts = {place: answer.text for place, answer in zip(prompts, answers, strict=True)}
         file.add([(question, texts.get(place, ""), errors.get(place, "")) for place, question in enumerate(batch)])
         failed += len(errors)
-        told(start + len(batch), failed)
+        report(start + len(batch), failed)
     return failed
 
 

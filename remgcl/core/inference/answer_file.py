@@ -65,7 +65,7 @@ def read_questions(path: Path) -> list[Asked]:
 
 
 def _wrong(record: Mapping[str, Any]) -> str:
-    """Say what is wrong with a question, or nothing."""
+    """Describe what is wrong with a question, or nothing."""
     if not isinstance(record.get("question_id"), str | int):
         return f"question_id: must be a text or a whole number; it is {record.get('question_id')!r}"
     if not isinstance(record.get("text"), str):

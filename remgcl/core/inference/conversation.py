@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @define(eq=False)
 class Conversation:
-    """What was said so far.
+    """A conversation with a model.
 
     Attributes:
         model: Who answers.
@@ -53,7 +53,7 @@ class Conversation:
             **decoding: Fields of `Decoding`.
 
         Raises:
-            RequestError: It cannot be asked; nothing is kept then.
+            RequestError: The message cannot be used; the conversation stays unchanged.
         """
         shown = self.image is not None and not self.turns
         said = Turn("user", without_placeholder(text) if shown else text, image=shown)

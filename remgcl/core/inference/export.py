@@ -1,6 +1,6 @@
 """A run's model, written in a published format and compared with what is read back.
 
-What was written is loaded again by the format's own reader and by transformers, where transformers knows the layout,
+The export is loaded again by the format's own reader and by transformers, where transformers knows the layout,
 and must compute the same.
 """
 
@@ -148,7 +148,7 @@ def _exported(source: Source, engine: Engine, what: str | Path, stage: str | Non
 
 
 def _in_memory(model: LoadedModel) -> dict[str, dict[str, StoredTensor]]:
-    """Give the tensors of a loaded model by part, adapters merged."""
+    """Return the tensors of a loaded model by part, adapters merged."""
     parts: dict[str, Any] = {name: model.model.get_submodule(name) for name in PARTS}
     if hasattr(parts["backbone"], "merge_and_unload"):
         parts["backbone"] = parts["backbone"].merge_and_unload()

@@ -29,8 +29,8 @@ class Fetcher:
     """Fetches files from addresses.
 
     Attributes:
-        hosts: Hosts that may be asked; all without it.
-        private: Hosts that may be asked although their address is private or local, and over plain HTTP.
+        hosts: Allowed hosts; by default all.
+        private: Hosts that are allowed although their address is private or local, and over plain HTTP.
         max_bytes: Largest file.
         seconds: Longest time for all of it, redirects included.
         redirects: Most redirects.
@@ -126,7 +126,7 @@ def _shut(connected: socket.socket) -> None:
 
 
 def _left(deadline: float) -> float:
-    """Give the seconds that are left."""
+    """Return the seconds that are left."""
     left = deadline - monotonic()
     if left <= 0:
         raise TimeoutError("it takes too long")
@@ -134,7 +134,7 @@ def _left(deadline: float) -> float:
 
 
 def is_address(source: object) -> bool:
-    """Tell whether an image is named by an address.
+    """Return whether an image is named by an address.
 
     Args:
         source: What a person typed.

@@ -37,7 +37,7 @@ def load(  # noqa: PLR0913 - all that can be chosen
     dtype: str | None = None,
     engine: Engine | None = None,
 ) -> LoadedModel:
-    """Load a model that can be asked.
+    """Load a model to answer questions.
 
     Args:
         what: A run folder, a stage's folder, a checkpoint of an interrupted stage, or a folder or hub id in a
@@ -139,8 +139,8 @@ def _device(device: str | None) -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        told = str(error).partition("\n")[0]
-        raise RequestError(f"device {device!r}: cannot be used; {told}") from None
+        reason = str(error).partition("\n")[0]
+        raise RequestError(f"device {device!r}: cannot be used; {reason}") from None
     return device
 
 

@@ -1,4 +1,4 @@
-"""A model that can be asked."""
+"""A loaded model that answers questions."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class LoadedModel:
         return stream(lambda watch: self.decode([prompt], watch))
 
     def generate(self, questions: Sequence[Asked], *, batch_size: int = 8, **decoding: Any) -> list[Answer]:  # noqa: ANN401 - fields of Decoding
-        """Answer many questions, each as if it were asked alone.
+        """Answer many questions; no answer depends on the other questions.
 
         Args:
             questions: Questions, texts, pairs of image and text, or lists of messages.
@@ -192,7 +192,7 @@ class LoadedModel:
             return generate(self.model, prompts, self.tokenizer, self.ending, watch)
 
     def _encoder(self, question: Question) -> Encoder:
-        """Give the encoder, with the template's system text replaced where the question has its own."""
+        """Return the encoder, with the template's system text replaced where the question has its own."""
         if question.system is None:
             return self.encoder
         if not any(known.name == "system" for known in attrs.fields(type(self.template))):

@@ -118,7 +118,7 @@ def from_messages(messages: Sequence[Message], open_part: OpenImage = open_image
 
 
 def _content(content: object, where: str, open_part: OpenImage) -> tuple[str, list[Image]]:
-    """Give the text of a message, its parts joined by line breaks, and its images."""
+    """Return the text of a message, its parts joined by line breaks, and its images."""
     if isinstance(content, str):
         return content, []
     if not isinstance(content, Sequence):

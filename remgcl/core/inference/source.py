@@ -40,7 +40,7 @@ class Source:
 
 
 def is_run(path: Path) -> bool:
-    """Tell whether a path lies in a run folder: the run, a stage, its model or a checkpoint.
+    """Return whether a path lies in a run folder: the run, a stage, its model or a checkpoint.
 
     Args:
         path: An existing folder.
@@ -69,7 +69,7 @@ def from_run(path: Path, read_recipe: Callable[[Path], Recipe], stage: str | Non
     if named is not None and named not in recipe.stages:
         raise RunError(f"{run.path}: no stage {named!r}; {Hint(named, tuple(recipe.stages))}")
     if inside and stage not in (None, named):
-        raise RunError(f"{path}: is of stage {named!r}; stage {stage!r} was asked for")
+        raise RunError(f"{path}: is of stage {named!r}; expected stage {stage!r}")
     if any(part.startswith(STEP) for part in inside):
         return _checkpoint(run, recipe, str(named), path)
     return _stage(run, recipe, named)
@@ -142,7 +142,7 @@ def _checkpoint(run: RunFolder, recipe: Recipe, key: str, path: Path) -> Source:
 
 
 def nothing(path: Path) -> RunError:
-    """Say that a folder holds no model, and what would.
+    """Make the error for a folder without a model, with a hint.
 
     Args:
         path: The folder.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @define(kw_only=True, eq=False, slots=False)
 class Assembly:
-    """The parts of a recipe as a stage uses them; each is built when it is first asked for.
+    """The parts of a recipe as a stage uses them; each is built when it is first used.
 
     Attributes:
         recipe: The recipe.
@@ -38,12 +38,12 @@ class Assembly:
     stage: str
 
     def __attrs_post_init__(self) -> None:
-        """Make sure that what the parts need is installed."""
+        """Verify that what the parts need is installed."""
         recipe = self.recipe
         used = {name: getattr(recipe, name) for name in (*PARTS, "text_filter")} | {"template": self.settings.template}
-        told = [f"{key}: {what}" for key, part in parts_in(used) for what in missing(part.requires)]
-        if told:
-            raise RunError("\n".join(told))
+        faults = [f"{key}: {what}" for key, part in parts_in(used) for what in missing(part.requires)]
+        if faults:
+            raise RunError("\n".join(faults))
 
     @property
     def settings(self) -> Stage:
@@ -99,7 +99,7 @@ class Assembly:
 
     @property
     def saved_in_part(self) -> dict[str, Saved]:
-        """Which tensors are saved of parts that are saved in part: adapters, where the recipe gives the rest again."""
+        """Which tensors are saved of partly saved parts: adapters, if the recipe can build the other weights again."""
         backbone = self.recipe.backbone
         return {"backbone": backbone.learns} if backbone.lora and backbone.restorable else {}
 

@@ -17,7 +17,7 @@ class Decoding:
     """How one answer is decoded; greedily by default.
 
     Attributes:
-        max_new_tokens: Longest answer in tokens; without it, 512 or what the context has room for.
+        max_new_tokens: Longest answer in tokens; by default 512, or fewer if the context has less room.
         temperature: Divides the logits before sampling; 0 always takes the most probable token.
         top_p: Share of the probability that is sampled from, the most probable tokens first.
         seed: Seed of the sampling; without it, answers differ from call to call.

@@ -140,6 +140,6 @@ class _Progress:
 
 
 def _padding(tokenizer: Any) -> int:  # noqa: ANN401 - transformers' tokenizers are untyped
-    """Give the id that follows an answer that ended before the others of its batch."""
+    """Return the id that follows an answer that ended before the others of its batch."""
     known = (tokenizer.pad_token_id, tokenizer.eos_token_id)
     return next((token for token in known if token is not None), 0)

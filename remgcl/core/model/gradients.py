@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class GradientNorms:
     """The gradient norm of each term at the projected patches and input embeddings.
 
-    What is watched in several batches adds up, as their gradients do.
+    Gradients of several batches add up.
 
     Attributes:
         squares: The squared norm of each term seen so far `[]`.
@@ -30,7 +30,7 @@ class GradientNorms:
     squares: dict[str, Tensor] = field(factory=dict)
 
     def watch(self, term: str, tensor: Tensor) -> Tensor:
-        """Give a tensor that tells its gradient when it comes.
+        """Return a tensor whose gradient is recorded in the backward pass.
 
         Args:
             term: The term that will use the tensor, and nothing else.
@@ -57,7 +57,7 @@ class GradientNorms:
         )
 
     def shares(self) -> dict[str, float]:
-        """Give each term's share of the sum of all norms; nothing before a backward pass."""
+        """Return each term's share of the sum of all norms; nothing before a backward pass."""
         norms = {term: float(square) ** 0.5 for term, square in self.squares.items()}
         total = sum(norms.values())
         return {term: norm / total if total else 0.0 for term, norm in norms.items()}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from remgcl.core.samples import Batch
 
 Watch: TypeAlias = Callable[[Tensor], Tensor]
-"""Sees a tensor on its way, and gives it back."""
+"""Sees a tensor on its way, and returns it."""
 
 
 def _as_it_is(tensor: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ class Model(nn.Module):
         """Switch between training and evaluation; frozen parts always evaluate.
 
         So no dropout disturbs them, and no running statistics change. Layers
-        that recompute their activations are told that they train, as
+        that recompute their activations are put into training mode, as
         transformers recomputes only then; what is inside them is not.
 
         Args:
@@ -92,7 +92,7 @@ class Model(nn.Module):
             return self.vision_tower(normalised.to(dtype))  # type: ignore[no-any-return]
 
     def _mean_and_std(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Give the colours of normalisation `[3, 1, 1]`: no buffers, which a cast of the model would round."""
+        """Return the colours of normalisation `[3, 1, 1]`: no buffers, which a cast of the model would round."""
         if device not in self._colours:
             mean, std = (torch.tensor(colour, device=device) for colour in (self.tower.mean, self.tower.std))
             self._colours[device] = 255 * mean.view(3, 1, 1), 255 * std.view(3, 1, 1)

@@ -131,6 +131,6 @@ class Objective(nn.Module):
     @torch.no_grad()
     def _diagnosis(self, name: str, features: Features) -> dict[str, Tensor]:
         loss, built = self.losses[name], self._built[name]
-        told = built.diagnose(features) if hasattr(built, "diagnose") else loss.diagnose(features)
-        told = kept(Loss.diagnose, told, f"{self._where}loss {name!r}: {named(loss)}: diagnose")
-        return {key: value.detach() for key, value in told.items()}
+        found = built.diagnose(features) if hasattr(built, "diagnose") else loss.diagnose(features)
+        found = kept(Loss.diagnose, found, f"{self._where}loss {name!r}: {named(loss)}: diagnose")
+        return {key: value.detach() for key, value in found.items()}

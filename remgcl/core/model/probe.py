@@ -1,7 +1,7 @@
 """Parts tried out on next to nothing, before a training rests on them.
 
 A loss is called on random features, a vision tower on one black image, so
-that what breaks its contract is told by name and at once.
+that a breach of its contract is reported by name and early.
 """
 
 from __future__ import annotations
@@ -131,15 +131,15 @@ def random_features(tower: TowerSpec, width: int, samples: int = SAMPLES) -> Fea
 
 
 def verified(term: object, loss: Loss, features: Features) -> Tensor:
-    """Make sure that a loss answered a scalar that a gradient can be taken of.
+    """Verify that a loss returned a scalar that a gradient can be taken of.
 
     Args:
-        term: What it answered.
+        term: The returned value.
         loss: The loss.
         features: What it was called with.
 
     Raises:
-        PluginError: It answered something else; the error says what, and what to write instead.
+        PluginError: It returned something else; the error says what, and what to write instead.
     """
     if not isinstance(term, Tensor):
         got, fix = repr(term), "compute it with torch, and return it"
@@ -160,7 +160,7 @@ def verified(term: object, loss: Loss, features: Features) -> Tensor:
 
 
 def _learns(features: Features) -> bool:
-    """Tell whether every side of the features can learn, so that a loss without a graph is at fault."""
+    """Return whether every side of the features can learn, so that a loss without a graph is at fault."""
     return all(side.requires_grad for side in (features.patches, features.answer, features.regions.text))
 
 
@@ -247,7 +247,7 @@ def try_model(model: Model, tower: VisionTower, projector: Projector) -> None:
 
 
 def _verify_embeddings(embeddings: object, projector: Projector, spec: TowerSpec, width: int) -> None:
-    """Make sure that the embeddings of one image are as many as its features, and as wide as the language model."""
+    """Verify that the embeddings of one image are as many as its features, and as wide as the language model."""
     due = (1, spec.tokens, width)
     if not isinstance(embeddings, Tensor) or tuple(embeddings.shape) != due or not embeddings.is_floating_point():
         got = f"{tuple(embeddings.shape)} of {embeddings.dtype}" if isinstance(embeddings, Tensor) else repr(embeddings)
@@ -258,7 +258,7 @@ def _verify_embeddings(embeddings: object, projector: Projector, spec: TowerSpec
 
 
 def _verify_features(features: object, tower: VisionTower, spec: TowerSpec) -> None:
-    """Make sure that the features of one image are as many and as wide as declared."""
+    """Verify that the features of one image are as many and as wide as declared."""
     due = (1, spec.tokens, spec.width)
     got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
     if got != due:
@@ -270,7 +270,7 @@ def _verify_features(features: object, tower: VisionTower, spec: TowerSpec) -> N
 
 
 def verify_width(built: Any, backbone: Backbone) -> None:  # noqa: ANN401 - transformers' models are untyped
-    """Make sure that a built language model has the embeddings that its part declares.
+    """Verify that a built language model has the embeddings that its part declares.
 
     Args:
         built: The model.

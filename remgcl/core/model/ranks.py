@@ -49,9 +49,9 @@ def gather(*tensors: Tensor) -> tuple[list[Tensor], slice]:
     if not (distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1):
         return list(tensors), slice(0, len(tensors[0]))
     sizes = [size for tensor in tensors for size in tensor.shape]
-    told = [torch.zeros(len(sizes), dtype=torch.int64) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(told, torch.tensor(sizes), group=_hosts())
-    shapes = [tuple(part.numpy().tolist()) for part in told]
+    sizes_by_rank = [torch.zeros(len(sizes), dtype=torch.int64) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(sizes_by_rank, torch.tensor(sizes), group=_hosts())
+    shapes = [tuple(part.numpy().tolist()) for part in sizes_by_rank]
     rows = [shape[0] for shape in shapes]
     largest = [max(each) for each in zip(*shapes, strict=True)]
     joined, at = [], 0

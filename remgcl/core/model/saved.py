@@ -67,7 +67,7 @@ def saved_parts(folder: Path) -> dict[str, Path]:
         folder: A saved model.
 
     Raises:
-        RunError: It is none, it has changed since it was saved, or another
+        RunError: It is no saved model, it has changed since it was saved, or another
             software wrote it.
     """
     saved = listed_parts(folder)
@@ -102,7 +102,7 @@ def load_part(module: nn.Module, file: Path, saved: Saved | None = None) -> None
 
     Args:
         module: The built part.
-        file: Its file, as `saved_parts` gives it.
+        file: Its file, as `saved_parts` returns it.
         saved: Which tensors were saved; all without it.
 
     Raises:
@@ -115,11 +115,11 @@ def load_part(module: nn.Module, file: Path, saved: Saved | None = None) -> None
         missing, left_over = load_model(module, str(file), strict=saved is None)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise RunError(f"{file}: cannot be loaded; {_short(str(error))}") from error
-    lacking = filter(saved, missing)  # without `saved`, the library has told them
+    lacking = filter(saved, missing)  # without `saved`, the library has warned of them
     for what, names in (("lacks", sorted(lacking)), ("holds what is left over:", sorted(left_over))):
         if names:
             raise RunError(f"{file}: cannot be loaded; it {what} {_short(listed(names))}")
 
 
-def _short(told: str) -> str:
-    return shorten(told, 300, placeholder=" ...")
+def _short(text: str) -> str:
+    return shorten(text, 300, placeholder=" ...")

@@ -54,7 +54,7 @@ class Origin:
     settings: Mapping[str, Any] = field(factory=dict)
 
     def __str__(self) -> str:
-        """Tell engine, version and settings."""
+        """Return engine, version and settings as text."""
         settings = ", ".join(f"{key} = {value!r}" for key, value in sorted(self.settings.items()))
         return f"{self.engine} ({self.version}) with {settings or 'no settings'}"
 
@@ -121,7 +121,7 @@ class OcrCache:
         return len(self._index[0])
 
     def __contains__(self, content: str) -> bool:
-        """Tell whether an image is in the cache.
+        """Return whether an image is in the cache.
 
         Args:
             content: The digest of the image.
@@ -207,12 +207,12 @@ class WithRegions:
         return evolve(sample, regions=self.cache.regions(content_of(sample)) or ())
 
     def modality_lengths(self) -> Sequence[int]:
-        """Give each sample's length in words, negative if it has no image."""
+        """Return each sample's length in words, negative if it has no image."""
         return self.samples.modality_lengths()
 
 
 def with_regions(samples: Samples, cache: str | None) -> Samples:
-    """Give samples the regions of an OCR cache.
+    """Add the regions of an OCR cache to samples.
 
     Args:
         samples: The samples.
@@ -225,7 +225,7 @@ def with_regions(samples: Samples, cache: str | None) -> Samples:
 
 
 def content_of(sample: Sample) -> str:
-    """Give the digest of a sample's image.
+    """Return the digest of a sample's image.
 
     Args:
         sample: A sample with an image.

@@ -38,7 +38,7 @@ DIGESTED_AT_ONCE = 16
 Place: TypeAlias = tuple[int, int]
 """A source and an image of it, by their numbers."""
 
-Told: TypeAlias = Callable[[str, int, Iterable[Any]], Iterable[Any]]
+Show: TypeAlias = Callable[[str, int, Iterable[Any]], Iterable[Any]]
 """Shows how far a phase is: its name, how many images it has, and its results as they come."""
 
 
@@ -67,7 +67,7 @@ class Report:
     unreadable: list[str] = Factory(list)
 
 
-def recognise(sources: Sequence[Source], engine: OcrEngine, writer: OcrWriter, *, workers: int, told: Told) -> Report:
+def recognise(sources: Sequence[Source], engine: OcrEngine, writer: OcrWriter, *, workers: int, show: Show) -> Report:
     """Find the text regions of every image that a cache does not hold yet.
 
     Args:
@@ -75,7 +75,7 @@ def recognise(sources: Sequence[Source], engine: OcrEngine, writer: OcrWriter, *
         engine: What finds the regions.
         writer: The cache.
         workers: Processes; each loads the engine once.
-        told: Shows how far the work is.
+        show: Shows how far the work is.
 
     Raises:
         DataError: A dataset cannot be read.
@@ -84,10 +84,10 @@ def recognise(sources: Sequence[Source], engine: OcrEngine, writer: OcrWriter, *
     """
     report = Report()
     with _processes(sources, engine, workers) as pool:
-        missing = _digest(sources, writer, pool, told, report)
+        missing = _digest(sources, writer, pool, show, report)
         begun = written = time.monotonic()
         try:
-            for row, regions, replaced, error in told("recognised", len(missing), pool(_read, missing)):
+            for row, regions, replaced, error in show("recognised", len(missing), pool(_read, missing)):
                 if row is not None:
                     writer.add(row)
                 report.recognised += error is None
@@ -103,14 +103,14 @@ def recognise(sources: Sequence[Source], engine: OcrEngine, writer: OcrWriter, *
     return report
 
 
-def _digest(sources: Sequence[Source], writer: OcrWriter, pool: Pool, told: Told, report: Report) -> list[Place]:
+def _digest(sources: Sequence[Source], writer: OcrWriter, pool: Pool, show: Show, report: Report) -> list[Place]:
     """Look at every image, and give a place of each different one that is not in the cache."""
     places = [(number, index) for number, source in enumerate(sources) for index in range(len(source.build()))]
     missing: dict[str, Place] = {}
     found: set[str] = set()
     chunks = [places[at : at + DIGESTED_AT_ONCE] for at in range(0, len(places), DIGESTED_AT_ONCE)]
     digested = (seen for chunk in pool(_contents, chunks) for seen in chunk)
-    for place, content, error in told("looked at", len(places), digested):
+    for place, content, error in show("looked at", len(places), digested):
         report.images += error is not None or content is not None
         if error is not None:
             report.unreadable.append(error)
@@ -178,7 +178,7 @@ def _begin(sources: Sequence[Source], engine: OcrEngine) -> None:
 
 
 def _contents(places: Sequence[Place]) -> list[tuple[Place, str | None, str | None]]:
-    """Give the digest of each image, or what is wrong with it; neither for a sample without an image."""
+    """Return the digest of each image, or what is wrong with it; neither for a sample without an image."""
     return [(place, *_content(place)) for place in places]
 
 
@@ -208,7 +208,7 @@ def _read(place: Place) -> tuple[pa.RecordBatch | None, int, int, str | None]:
         regions = reader(sample.image)
         replaced = sum(half_pair(region.text) is not None for region in regions)
         return packed(evolve(row, regions=regions)), len(regions), replaced, None
-    except Exception as error:  # noqa: BLE001 - an engine may raise anything, and other images go on
+    except Exception as error:  # noqa: BLE001 - an engine may raise anything, and other images continue
         why = f"{type(error).__name__}: {error}"
-        told = "; ".join(filter(None, [why, culprit(error)]))
-        return packed(evolve(row, error=why)), 0, 0, f"image {sample.id!r}: cannot be recognised; {told}"
+        reason = "; ".join(filter(None, [why, culprit(error)]))
+        return packed(evolve(row, error=why)), 0, 0, f"image {sample.id!r}: cannot be recognised; {reason}"

@@ -63,7 +63,7 @@ class FileSource(Sequence[Sample]):
         return str(self.folder.path)
 
     def build(self) -> FileSource:
-        """Give itself: images are read when they are asked for."""
+        """Return itself: images are read when they are needed."""
         return self
 
     def __len__(self) -> int:
@@ -106,7 +106,7 @@ def files_of(path: Path) -> list[Source]:
         path: The file or the folder.
 
     Raises:
-        DataError: There is none.
+        DataError: There is no image.
     """
     if path.is_file():
         return [FileSource(ImageFolder(path=path.parent), (path.name,))]

@@ -43,10 +43,10 @@ def packed(row: Row) -> pa.RecordBatch:
     """Write a row as Arrow.
 
     Args:
-        row: What is known of an image.
+        row: The row of an image.
 
     Raises:
-        ValueError: A text or a number is none that Arrow can hold.
+        ValueError: Arrow cannot hold a text or a number.
     """
     import pyarrow as pa
 
@@ -87,7 +87,7 @@ class OcrWriter:
     """A cache that rows are added to."""
 
     def __init__(self, path: Path, origin: Origin) -> None:
-        """Begin a cache, or go on with one.
+        """Create a cache, or continue one.
 
         Args:
             path: The folder; made if it is not there.

@@ -92,7 +92,7 @@ class Backbone(Pretrained):
 
     @returns("true or false", that(is_a(bool)))
     def learns(self, name: str) -> bool:
-        """Tell whether one of its parameters learns in the stages that train it.
+        """Return whether one of its parameters learns in the stages that train it.
 
         Args:
             name: The parameter's name, adapters included.
@@ -110,7 +110,7 @@ class Backbone(Pretrained):
         return super().counts()
 
     def build_miniature(self) -> nn.Module | None:
-        """Make a small random model of the class that `build` makes, for `check` to try; None if there is none."""
+        """Return a small random model of the class of `build`, for `check` to try, or None if that is not possible."""
         return None
 
     def learns_positions(self) -> bool:

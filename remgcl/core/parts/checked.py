@@ -58,7 +58,7 @@ class CheckedSamples:
         return sample  # type: ignore[no-any-return]
 
     def modality_lengths(self) -> Sequence[int]:
-        """Give each sample's length in words, negative if it has no image."""
+        """Return each sample's length in words, negative if it has no image."""
         with contained(f"{self.who}: modality_lengths"):
             lengths = self.samples.modality_lengths()
         every, count = list(lengths) if isinstance(lengths, Sequence) else None, len(self)
@@ -83,7 +83,7 @@ class CheckedFilter:
     who: str
 
     def __call__(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Tell the tokens that are kept `[T]`.
+        """Return the mask of kept tokens `[T]`.
 
         Args:
             ids: Token ids `[T]`.
@@ -127,7 +127,7 @@ class CheckedReader:
 
 
 def sample_flaw(sample: object) -> str | None:
-    """Say what is wrong with a sample of a dataset.
+    """Describe what is wrong with a sample of a dataset.
 
     Args:
         sample: What a dataset gave.
@@ -147,7 +147,7 @@ def sample_flaw(sample: object) -> str | None:
 
 
 def regions_flaw(regions: object) -> str | None:
-    """Say what is wrong with text regions.
+    """Describe what is wrong with text regions.
 
     Args:
         regions: What a dataset or an OCR engine gave.

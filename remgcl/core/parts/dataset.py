@@ -15,7 +15,7 @@ from remgcl.core.samples import Sample
 
 
 class Samples(Protocol):
-    """A sequence of samples that tells their kind and length without reading images.
+    """A sequence of samples that knows their kind and length without reading images.
 
     It is picklable, for loader workers. A sample is the same each time it is
     read with the same seeds of Python, numpy and torch.
@@ -37,7 +37,7 @@ class Samples(Protocol):
         ...
 
     def modality_lengths(self) -> Sequence[int]:
-        """Give each sample's length in words, negative if it has no image."""
+        """Return each sample's length in words, negative if it has no image."""
         ...
 
 

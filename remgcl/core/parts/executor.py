@@ -17,7 +17,7 @@ from remgcl.core.parts.promise import returns, that
 
 @frozen(kw_only=True)
 class Task:
-    """A command that trains one stage, and goes on where it was interrupted if it is run again.
+    """A command that trains one stage, and resumes an interrupted one if it is run again.
 
     Attributes:
         name: What it trains, for people.
@@ -36,7 +36,7 @@ class Task:
 
 
 Submit: TypeAlias = Callable[[Task], Future[int]]
-"""Queue a task; its future answers the exit code, or raises `RunError` if the task could not be run to its end."""
+"""Queue a task; its future returns the exit code, or raises `RunError` if the task could not be completed."""
 
 
 @frozen(kw_only=True)
@@ -59,7 +59,7 @@ class Executor(Part):
         """Make room for tasks.
 
         A task that is cancelled by its future before it runs never runs. When
-        the context ends, tasks that still run are told to stop (they keep a
+        the context ends, running tasks are stopped by a signal (they save a
         checkpoint) and are waited for, and none is left behind.
 
         Raises:

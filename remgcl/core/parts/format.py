@@ -84,7 +84,7 @@ class Format(Part):
 
     @abstractmethod
     def detect(self, source: Path) -> bool:
-        """Tell whether a folder or file is in this layout, without reading tensors.
+        """Return whether a folder or file is in this layout, without reading tensors.
 
         Args:
             source: An existing folder or file.

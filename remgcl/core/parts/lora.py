@@ -103,7 +103,7 @@ class Lora:
         return tuple(left), sum(left.values()) / every
 
     def owns(self, name: str) -> bool:
-        """Tell whether a parameter of a backbone with adapters may learn.
+        """Return whether a parameter of a backbone with adapters may learn.
 
         Args:
             name: The parameter's name.

@@ -43,7 +43,7 @@ class Loss(Part):
 
         Features stay as they are. A loss that looks at other ranks calls
         `gather` on each, whatever its batch holds; averaged over ranks by its
-        `count`, it is what one process gives of all their batches.
+        `count`, it equals the loss of one process with all their batches.
 
         Args:
             features: Projected patches, answers and regions; any may be empty,
@@ -54,7 +54,7 @@ class Loss(Part):
     def build(self, width: int) -> Callable[[Features], Tensor]:
         """Make what a training calls; by default the loss itself.
 
-        A loss that learns something answers a torch module: its parameters are
+        A loss with parameters returns a torch module: its parameters are
         trained with the model, saved and resumed.
 
         Args:
@@ -79,11 +79,13 @@ class Loss(Part):
     @returns(
         "a mapping from names to scalar tensors",
         that(
-            lambda told: isinstance(told, Mapping) and all(isinstance(key, str) and scalar(told[key]) for key in told)
+            lambda found: (
+                isinstance(found, Mapping) and all(isinstance(key, str) and scalar(found[key]) for key in found)
+            )
         ),
     )
     def diagnose(self, features: Features) -> Mapping[str, Tensor]:
-        """Give scalars to log beside the loss; by default none.
+        """Return scalars to log beside the loss; by default none.
 
         Called without gradient, for one batch of each log line.
 
@@ -95,7 +97,7 @@ class Loss(Part):
 
     @returns("a finite number", that(number))
     def weight_at(self, progress: float) -> float:
-        """Give the weight at a point of the stage.
+        """Return the weight at a point of the stage.
 
         Args:
             progress: Share of the stage's steps that are done, from 0 to 1.

@@ -46,7 +46,7 @@ class Metric(Part):
     command: ClassVar[str] = "remgcl score {name} PREDICTIONS.json"
 
     def fault(self, answer: Answer) -> str | None:
-        """Say what is wrong with an item that the rule cannot score: ``<field>: <what>``, or None.
+        """Describe what is wrong with an item that the rule cannot score: ``<field>: <what>``, or None.
 
         By default, the rule needs true answers, and all of them are texts; it scores 0 where their list is empty.
 
@@ -94,7 +94,7 @@ class Metric(Part):
 
 
 def mean(scores: Sequence[Score]) -> dict[str, Any]:
-    """Give the mean of scores from 0 to 1, in percent too.
+    """Return the mean of scores from 0 to 1, in percent too.
 
     Args:
         scores: At least one score.

@@ -20,7 +20,7 @@ class Part(ABC):  # noqa: B024 - each kind has its own abstract methods
     """What every kind of part is: settings, and how to make the real thing.
 
     A part that needs a library which not every installation has names it in
-    `requires`: what pip is told, by the name the library is imported by, such
+    `requires`: the requirements for pip, by the name the library is imported by, such
     as ``{"timm": "remgcl[timm]"}``. `remgcl parts` shows whether it is there,
     and a recipe that uses the part without it is refused with the command.
     """
@@ -58,11 +58,11 @@ class Pretrained(Part):
     @property
     @returns("true or false", that(is_a(bool)))
     def restorable(self) -> bool:
-        """Whether `build` gives the same weights each time, so that none need be saved."""
+        """Whether `build` returns the same weights each time, so that none need be saved."""
         return False
 
     def verify(self) -> None:
-        """Make sure that the weights exist, without reading them.
+        """Verify that the weights exist, without reading them.
 
         Raises:
             WeightsError: They do not; the error says how to get them.

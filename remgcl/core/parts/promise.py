@@ -39,7 +39,7 @@ class Promise:
 
     Attributes:
         expected: What it must return, in words.
-        flaw: What is wrong with a result.
+        flaw: Returns what is wrong with a result.
         held: Wraps what is returned, where that is called in its turn; it takes
             the result and who made it.
     """
@@ -52,7 +52,7 @@ class Promise:
         """Make sure of a result, and wrap it if its own calls are held to something.
 
         Args:
-            result: What was returned.
+            result: The returned value.
             who: Plugin, part and method.
             *given: The arguments of the call.
             **named: Its arguments by name.
@@ -71,7 +71,7 @@ def returns(expected: str, flaw: Flaw, held: Callable[[Any, str], Any] | None = 
 
     Args:
         expected: In words.
-        flaw: What is wrong with a result.
+        flaw: Returns what is wrong with a result.
         held: Wraps what is returned, where that is called in its turn.
     """
 
@@ -87,7 +87,7 @@ def kept(method: Callable[..., Any], result: T, who: str) -> T:
 
     Args:
         method: The contract's method.
-        result: What was returned.
+        result: The returned value.
         who: Plugin, part and method.
 
     Raises:
@@ -153,7 +153,7 @@ def whole(least: int = 0) -> Check:
 
 
 def number(value: object) -> bool:
-    """Tell whether a value is a finite number.
+    """Return whether a value is a finite number.
 
     Args:
         value: Any value.
@@ -162,7 +162,7 @@ def number(value: object) -> bool:
 
 
 def text(value: object) -> bool:
-    """Tell whether a value is a text that is not empty.
+    """Return whether a value is a text that is not empty.
 
     Args:
         value: Any value.
@@ -190,7 +190,7 @@ def several(check: Check, count: int | None = None) -> Check:
 
 
 def module(value: object) -> bool:
-    """Tell whether a value is a module of torch.
+    """Return whether a value is a module of torch.
 
     Args:
         value: Any value.
@@ -201,7 +201,7 @@ def module(value: object) -> bool:
 
 
 def scalar(value: object) -> bool:
-    """Tell whether a value is a tensor `[]`.
+    """Return whether a value is a tensor `[]`.
 
     Args:
         value: Any value.

@@ -74,7 +74,7 @@ class Runner(Part):
         ),
     )
     def layout(self) -> Layout:
-        """Tell how a training is spread, for estimates; by default it is one process."""
+        """Return how a training is distributed, for estimates; by default it is one process."""
         return Layout()
 
     @abstractmethod

@@ -46,7 +46,7 @@ class Template(Part):
         "a tuple of Piece, with an image wherever a turn shows one, and a supervised piece for every answer", _flaw
     )
     def render(self, turns: Sequence[Turn], tokenizer: Any) -> tuple[Piece, ...]:  # noqa: ANN401 - transformers' tokenizers are untyped
-        """Render a conversation, no utterance twice; what is learned are the assistant's turns.
+        """Render a conversation, no utterance twice; the assistant's turns are supervised.
 
         The tokenizer's beginning-of-sequence token is added later, unless the
         first piece starts with it.

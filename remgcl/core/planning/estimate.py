@@ -98,7 +98,7 @@ class Estimate:
     model: float
 
     def hours(self, processes: int, tflops: float) -> float:
-        """Give the time of the stage.
+        """Return the time of the stage.
 
         Args:
             processes: Processes, one a GPU.
@@ -189,7 +189,7 @@ def flops_of(length: Length, sizes: Sizes, train: Collection[PartName]) -> float
 
 
 def activations_of(batch: int, length: Length, spec: BackboneSpec, stage: Stage) -> float:
-    """Give the bytes that a batch leaves for its backward pass.
+    """Return the bytes that a batch leaves for its backward pass.
 
     A layer keeps 34 bytes a token and unit of width in 16 bits, besides the
     table of attention, which none of today's kernels stores; with recomputation
@@ -211,7 +211,7 @@ def activations_of(batch: int, length: Length, spec: BackboneSpec, stage: Stage)
 
 
 def memory_of(stage: Stage, sizes: Sizes, layout: Layout, longest: Length) -> tuple[Memory, Memory]:
-    """Give the memory of each GPU, and of the CPUs over all processes.
+    """Return the memory of each GPU, and of the CPUs over all processes.
 
     Where the runner holds weights in the stage's precision, a parameter that
     learns takes 2 + 2 + 12 bytes in 16 bits: weight, gradient, and a float32
@@ -289,5 +289,5 @@ def make_estimate(  # noqa: PLR0913 - facts of a stage, each by its name
 
 
 def _element(stage: Stage) -> int:
-    """Give the bytes of a number in the stage's precision."""
+    """Return the bytes of a number in the stage's precision."""
     return FLOAT32 if stage.precision == "float32" else FLOAT32 // 2

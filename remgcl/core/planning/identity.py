@@ -20,7 +20,7 @@ from remgcl.core.registry.culprit import foreign, source
 from remgcl.core.runs.start import root_of, start_in
 
 DIGITS = 16
-"""Hexadecimal digits that tell stages apart."""
+"""Hexadecimal digits of a stage's name."""
 
 
 def made_of(recipe: Recipe, table: Mapping[str, Any], plan: Plan) -> dict[str, dict[str, Any]]:
@@ -111,5 +111,5 @@ def digest_of(stage: Mapping[str, Any]) -> str:
     Args:
         stage: What `made_of` lists of it.
     """
-    told = json.dumps(json.loads(as_json(stage)), sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:DIGITS]
+    text = json.dumps(json.loads(as_json(stage)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]

@@ -44,7 +44,7 @@ def idle_stages(name: str, recipe: Recipe, counts: Mapping[str, tuple[int, int] 
 
 
 def adapter_notes(part: Backbone) -> tuple[str, ...]:
-    """Say which parameters of a backbone with adapters get none though its linear layers do.
+    """Report parameters that get no adapter although the backbone's linear layers do.
 
     Args:
         part: The backbone.
@@ -54,6 +54,6 @@ def adapter_notes(part: Backbone) -> tuple[str, ...]:
     names, share = part.lora.unreached(lambda: part.build(pretrained=False))
     if not names:
         return ()
-    told = f"experts that are held as one tensor each, {len(names)} of them, the first {names[0]!r}"
+    experts = f"experts that are held as one tensor each, {len(names)} of them, the first {names[0]!r}"
     hint = "" if part.lora.targets else "; with dropout = 0 they get adapters too"
-    return (f"backbone.lora: {100 * share:.0f} % of the backbone's parameters get no adapter: {told}{hint}",)
+    return (f"backbone.lora: {100 * share:.0f} % of the backbone's parameters get no adapter: {experts}{hint}",)

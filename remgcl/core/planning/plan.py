@@ -71,7 +71,7 @@ class StagePlan:
         held_out: What the validation data holds, if there is any.
         steps: Optimizer steps; on one process, where their number is not known.
         ocr: The cache of text regions, if there is one.
-        estimate: What it costs, if that was asked for and the data tell their words.
+        estimate: Its cost, if requested and if the data count their words.
         notes: What a user should know, one sentence each.
     """
 
@@ -93,7 +93,7 @@ class Plan:
         image_tokens: Tokens an image takes in the language model.
         layout: How the runner spreads the training.
         stages: What each stage will do, in order.
-        notes: What is worth knowing of the parts, a sentence each.
+        notes: Remarks about the parts, one sentence each.
     """
 
     parameters: dict[PartName, int]
@@ -106,7 +106,7 @@ class Plan:
 
 @define
 class Findings:
-    """What was found out already, for recipes that share parts or data."""
+    """Results that recipes with the same parts or data share."""
 
     _known: list[tuple[object, Callable[[], object]]] = Factory(list)
 
@@ -124,7 +124,7 @@ class Findings:
         return cast("T", known())
 
     def _found(self, find: Callable[[], object]) -> Callable[[], object]:
-        """Find something out, and make what tells it again."""
+        """Compute something, and return a function that returns or raises the outcome again."""
         try:
             found = find()
         except RemgclError as error:
@@ -159,9 +159,9 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
         try:
             return make()
         except RemgclError as error:
-            told = culprit(error)
+            blamed = culprit(error)
             faults.extend(_faults_of(error, name, key))
-            faults.extend([Fault("", "", told)] if told else [])
+            faults.extend([Fault("", "", blamed)] if blamed else [])
         return None
 
     parts = recipe.vision_tower, recipe.backbone
@@ -213,14 +213,14 @@ def make_plan(recipe: Recipe, name: str, *, counted: bool = True, findings: Find
 
 
 def _faults_of(error: RemgclError, name: str, key: str) -> Sequence[Fault]:
-    """Say of an error where it lies; those of data name their own file."""
+    """Add the place to an error; errors of data name their own file."""
     if isinstance(error, FaultsError):
         return error.faults
     return [Fault("", "", str(error)) if isinstance(error, DataError) else Fault(name, key, str(error))]
 
 
 def _verified(part: P) -> P:
-    """Make sure of a part's weights, before anything is asked of them."""
+    """Verify a part's weights before they are used."""
     part.verify()
     return part
 
@@ -289,7 +289,7 @@ def _census(data: Dataset, censuses: Censuses) -> Census:
 def _stage_faults(
     name: str, key: str, stage: Stage, tower: TowerSpec | None, backbone: BackboneSpec | None
 ) -> list[Fault]:
-    """Tell the settings of a stage that its tower or backbone does not allow."""
+    """Report the settings of a stage that its tower or backbone does not allow."""
     faults = []
 
     def fault(at: str, what: str) -> None:

@@ -58,7 +58,7 @@ def try_out(recipe: Recipe, tower: TowerSpec, backbone: BackboneSpec, attempt: A
 
 
 def verify_tokenizer(part: Backbone, spec: BackboneSpec) -> None:
-    """Make sure that every token has a row in the embedding table; markers of images get rows of their own.
+    """Verify that every token has a row in the embedding table; markers of images get rows of their own.
 
     Args:
         part: The backbone.
@@ -98,8 +98,8 @@ def try_data(recipe: Recipe, stages: Mapping[str, tuple[Census, Census | None]],
             try:
                 _try_dataset(data, census, read=read)
             except RemgclError as error:
-                told = culprit(error)
-                faults += [Fault(name, f"stages.{key}.{at}", str(error)), *([Fault("", "", told)] if told else [])]
+                blamed = culprit(error)
+                faults += [Fault(name, f"stages.{key}.{at}", str(error)), *([Fault("", "", blamed)] if blamed else [])]
     if faults:
         raise FaultsError(list(dict.fromkeys(faults)))
 

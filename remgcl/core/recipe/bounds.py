@@ -32,8 +32,8 @@ def parse(text: str) -> dict[str, Any]:
     except RecursionError:
         raise ValueError(f"tables and lists lie inside each other more than {DEEPEST} deep") from None
     except ValueError as error:  # of Python too, which reads no number of thousands of digits
-        told = str(error)
-        raise ValueError(f"{told[:1].lower()}{told[1:]}") from None
+        message = str(error)
+        raise ValueError(f"{message[:1].lower()}{message[1:]}") from None
     _verify(table)
     return table
 

@@ -40,8 +40,8 @@ class Document:
     """Nested tables, and where each key was written.
 
     Attributes:
-        name: The file that was asked for.
-        table: The tables; lists and scalars are as TOML gives them.
+        name: The file that was read first.
+        table: The tables; lists and scalars are as in TOML.
         origins: The file or option that wrote a key, where it is not `name`.
     """
 
@@ -50,7 +50,7 @@ class Document:
     origins: dict[Key, str] = Factory(dict)
 
     def origin(self, key: Key) -> str:
-        """Tell which file or option wrote a key, or the nearest table above it.
+        """Return which file or option wrote a key, or the nearest table above it.
 
         Args:
             key: The path of the key.
@@ -128,7 +128,7 @@ class Document:
             above.pop(key[-1], None)
 
     def get(self, key: Key) -> Any:  # noqa: ANN401 - any TOML value
-        """Give what a key holds; nothing if it is not there.
+        """Return the value of a key, or None if it is absent.
 
         Args:
             key: The path of the key.
@@ -257,8 +257,8 @@ def _parse(path: Path, asked_by: str) -> Table:
         if isinstance(error, UnicodeDecodeError):
             raise RecipeError([Fault(str(path), "", "is not TOML; it is not even UTF-8 text")]) from None
         what = f"{str(path)!r} cannot be read" if asked_by else "cannot be read"
-        told = (getattr(error, "strerror", None) or str(error)).lower()
-        raise RecipeError([Fault(where, key, f"{what}; {told}")]) from None
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise RecipeError([Fault(where, key, f"{what}; {reason}")]) from None
     try:
         return parse(text)
     except ValueError as error:
@@ -282,7 +282,7 @@ def _value(text: str, option: str) -> Any:  # noqa: ANN401 - any TOML value
 
 
 def _is_text(given: str) -> bool:
-    """Tell whether an argument of the command line is text: bytes that are none become lone surrogates."""
+    """Return whether an argument of the command line is text: other bytes become lone surrogates."""
     try:
         given.encode()
     except UnicodeEncodeError:
@@ -308,7 +308,7 @@ def _tabled(value: Any) -> Any:  # noqa: ANN401 - any TOML value
 
 
 def _another_part(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Tell whether a table names another part than the one it would be laid over."""
+    """Return whether a table names another part than the one that it would override."""
     return USE in new and new[USE] != old.get(USE, name)
 
 

@@ -123,16 +123,16 @@ class LearningRates:
     backbone: float | None = field(default=None, validator=optional(gt(0)))
 
     def given(self) -> dict[str, float]:
-        """Give the rates by part, without those that are not set."""
+        """Return the rates by part, without those that are not set."""
         rates = {name: getattr(self, name) for name in PARTS}
         return {name: rate for name, rate in rates.items() if rate is not None}
 
 
 def _of_learners(stage: Stage, _: object, rates: LearningRates) -> None:
     """Refuse rates of parts that are frozen; it looks at another field, so the keys are those of the stage."""
-    told = f"does not learn in this stage; there is {listed(stage.train)}"
+    fault = f"does not learn in this stage; there is {listed(stage.train)}"
     idle = [name for name in rates.given() if name not in stage.train]
-    _raise([ValueFaultError(told, ("learning_rates", name)) for name in idle])
+    _raise([ValueFaultError(fault, ("learning_rates", name)) for name in idle])
 
 
 @frozen(kw_only=True)
@@ -231,7 +231,7 @@ class Stage:
     gradient_share_steps: int = field(default=0, validator=ge(0))
 
     def rate(self, name: str) -> float:
-        """Give the highest learning rate of a part, or of what losses learn.
+        """Return the highest learning rate of a part, or of the parameters of losses.
 
         Args:
             name: A part, or anything else that learns.
@@ -250,7 +250,7 @@ class Recipe:
         backbone: The language model.
         runner: Where and how stages are trained.
         stages: The stages, in the order they run.
-        text_filter: Which tokens of an answer the losses look at; all without it.
+        text_filter: Selects the tokens of an answer that losses use; by default all.
         seed: Seed of weights, order and augmentation.
         without: Plugins that are switched off: none of their parts is there.
     """
@@ -275,7 +275,7 @@ class Recipe:
         return (*(self.lineage(before) if before else ()), stage)
 
     def saved(self, stage: str) -> tuple[PartName, ...]:
-        """Name the parts that a stage's model keeps: those that have learned, or that no one gives again.
+        """Name the parts that a stage saves: those that were trained, or that cannot be built again.
 
         Args:
             stage: A key of `stages`.

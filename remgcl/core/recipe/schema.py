@@ -79,9 +79,9 @@ class _Writer:
             more: Keys besides its fields.
         """
         attrs.resolve_types(cls)
-        told = described(cls)
+        meanings = described(cls)
         fields = {key_of(field): field for field in attrs.fields(cls) if field.init}
-        properties = {name: self._field(field, told.get(field.name)) for name, field in fields.items()}
+        properties = {name: self._field(field, meanings.get(field.name)) for name, field in fields.items()}
         required = [name for name, field in fields.items() if field.default is attrs.NOTHING]
         return {
             "type": "object",
@@ -97,11 +97,11 @@ class _Writer:
     def _name(self, kind: str, name: str) -> str:
         return f"{'whole' if self._whole else 'partial'}.{kind}.{name}"
 
-    def _field(self, field: attrs.Attribute[Any], told: str | None) -> Schema:
+    def _field(self, field: attrs.Attribute[Any], meaning: str | None) -> Schema:
         schema = self._type(field.type)
         schema |= reduce(or_, bounds(field.validator), {})
-        if told:
-            schema["description"] = told
+        if meaning:
+            schema["description"] = meaning
         if isinstance(field.default, bool | int | float | str):
             schema["default"] = field.default
         return schema
@@ -186,9 +186,9 @@ def described(cls: type) -> dict[str, str]:
     Args:
         cls: A class with an ``Attributes:`` section, as Google writes it.
     """
-    told: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     for each in reversed(cls.__mro__):
         section = inspect.cleandoc(each.__doc__ or "").partition("Attributes:\n")[2]
         entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
-        told |= {name: " ".join(text.split()) for name, text in entries}
-    return told
+        meanings |= {name: " ".join(text.split()) for name, text in entries}
+    return meanings

@@ -118,7 +118,7 @@ class Structure:
             raise ValueFaultError(_worded(error)) from error
 
     def _field(self, field: attrs.Attribute[Any], value: object) -> object:
-        """Make the value of a field, and judge it by itself, so that all faults of a class are told."""
+        """Make the value of a field, and validate it by itself, so that all faults of a class are reported."""
         kind: Any = Any if field.type is None else field.type
         made: object = self._converter.structure(value, kind)
         if field.validator is not None and field.converter is None:
@@ -191,7 +191,7 @@ def key_of(field: attrs.Attribute[Any]) -> str:
 
 
 def _each(table: Mapping[str, object], make: Callable[[str, object], Any]) -> dict[str, Any]:
-    """Make every value of a table, and tell the faults of all together."""
+    """Make every value of a table, and report the faults of all together."""
     made: dict[str, Any] = {}
     faults: list[tuple[Key, str]] = []
     for name, value in table.items():

@@ -49,7 +49,7 @@ def hold(part: type[Part], contract: type[Part], who: str) -> None:
 
 
 def _behind(signature: inspect.Signature) -> list[inspect.Parameter]:
-    """Give the parameters of a bound method, none of which can take the name of the first."""
+    """Return the parameters of a bound method, none of which can take the name of the first."""
     return [parameter for parameter in signature.parameters.values() if parameter.name != "self"]
 
 

@@ -1,4 +1,4 @@
-"""Whether a class keeps the contract of its kind, told before anything is made of it."""
+"""Checks that a class keeps the contract of its kind, before anything is built."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _settable(part: type[Part]) -> set[str]:
 
 
 def _shared_defaults(part: type[Part]) -> Iterator[str]:
-    """Tell defaults that can be changed: every part would share the one object."""
+    """Report mutable defaults, which every part would share."""
     for field in attrs.fields(part):
         default = field.default
         if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
@@ -60,17 +60,19 @@ def _shared_defaults(part: type[Part]) -> Iterator[str]:
 
 
 def _requirements(part: type[Part]) -> Iterator[str]:
-    """Tell libraries that are not named as the contract wants them."""
-    told = inspect.getattr_static(part, "requires")
-    if not isinstance(told, Mapping) or not all(isinstance(text, str) for pair in told.items() for text in pair):
+    """Report libraries that are not named as the contract requires."""
+    requires = inspect.getattr_static(part, "requires")
+    if not isinstance(requires, Mapping) or not all(
+        isinstance(text, str) for pair in requires.items() for text in pair
+    ):
         yield (
-            f"{part.__name__}.requires is {told!r}; it must map the names of libraries to requirements of pip, such as "
-            "{'timm': 'remgcl[timm]'}"
+            f"{part.__name__}.requires is {requires!r}; it must map the names of libraries to requirements of pip, "
+            "such as {'timm': 'remgcl[timm]'}"
         )
 
 
 def members(contract: type[Part]) -> dict[str, Any]:
-    """Give the methods and properties of a contract, by name.
+    """Return the methods and properties of a contract, by name.
 
     Args:
         contract: The contract of a kind.
@@ -103,7 +105,7 @@ def _method(part: type[Part], name: str, own: object, due: Callable[..., Any]) -
 
 
 def _takes(signature: inspect.Signature, parameters: list[inspect.Parameter]) -> bool:
-    """Tell whether a function can be called with arguments for some parameters."""
+    """Return whether a function can be called with arguments for some parameters."""
     by_name = {each.name: each for each in parameters if each.kind is each.KEYWORD_ONLY}
     try:
         signature.bind(*(each for each in parameters if each.name not in by_name), **by_name)

@@ -1,6 +1,6 @@
 """Which plugin an error came out of.
 
-Calls of parts are not wrapped one by one: an error tells by its traceback where
+Calls of parts are not wrapped one by one: the traceback of an error shows where
 it was raised, in whatever process that was, and this module reads it.
 """
 
@@ -67,7 +67,7 @@ def culprit(error: BaseException) -> str | None:
         error: An error that was caught; it may have come out of a loader worker.
 
     Returns:
-        The words to tell beside the error; None if no such plugin took part.
+        The message to print beside the error; None if no such plugin took part.
     """
     owners = _owners()
     for raised in reversed(_chain(error)):
@@ -94,7 +94,7 @@ def named(part: Part) -> str:
 
 
 def source(part: Part) -> dict[str, str | None]:
-    """Tell what a part was made from, as far as that is known.
+    """Return what a part was made from, as far as that is known.
 
     Args:
         part: The part.
@@ -112,7 +112,7 @@ def source(part: Part) -> dict[str, str | None]:
 
 
 def foreign(part: Part) -> bool:
-    """Tell whether a part comes from a third party, so that no test of this project has tried it out.
+    """Return whether a part comes from a third party, so that no test of this project has tried it out.
 
     Args:
         part: The part.
@@ -127,7 +127,7 @@ def _origin(part: Part) -> tuple[str | None, EntryPoint | None]:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """Give an error and those it was raised from, the first cause last."""
+    """Return an error and those it was raised from, the first cause last."""
     chain = [error]
     while (cause := _cause(chain[-1])) is not None and all(cause is not other for other in chain):
         chain.append(cause)
@@ -140,12 +140,12 @@ def _cause(error: BaseException) -> BaseException | None:
 
 
 def _is_text(error: BaseException | None) -> bool:
-    """Tell whether an error is none, but the traceback that one brings from a process of a pool."""
+    """Return whether an exception only carries the traceback of one raised in a process of a pool."""
     return type(error).__name__.endswith("RemoteTraceback")
 
 
 def _places(error: BaseException) -> Iterator[_Place]:
-    """Give the places that an error passed through, the innermost last."""
+    """Return the places that an error passed through, the innermost last."""
     for frame, line in walk_tb(error.__traceback__):
         yield _Place(frame.f_code.co_filename, line, frame.f_code.co_qualname, _kind(frame))
     brought = error.__cause__ if _is_text(error.__cause__) else ""
@@ -154,14 +154,14 @@ def _places(error: BaseException) -> Iterator[_Place]:
 
 
 def _kind(frame: FrameType) -> str:
-    """Tell the kind of the part whose class a frame's function stands in."""
+    """Return the kind of the part whose class defines a frame's function."""
     cls = frame.f_globals.get(frame.f_code.co_qualname.partition(".")[0])
     of = (kind for kind, contract in KINDS.items() if isinstance(cls, type) and issubclass(cls, contract))
     return next(of, "")
 
 
 def _owners() -> list[_Owner]:
-    """Give the plugins of third parties that are imported."""
+    """Return the plugins of third parties that are imported."""
     owners = []
     for point in entry_points(group=PROJECT):
         names = point.module.split(".")

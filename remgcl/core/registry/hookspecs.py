@@ -1,7 +1,7 @@
 """The hooks a plugin may implement: one for each kind of part.
 
 This file is the whole extension surface. Register hooks take no arguments,
-need no order, and may be called in a test as plain functions. Each answers a
+need no order, and may be called in a test as plain functions. Each returns a
 mapping of names, as recipes use them, to classes; the class in the return
 annotation is the contract they must meet.
 """

@@ -48,7 +48,7 @@ def load(points: Iterable[EntryPoint] | None = None) -> Loaded:
 
     Raises:
         PluginError: Two have one name, one was made for another version of the
-            API, one breaks a rule of `manage`, or there is none to switch off.
+            API, one breaks a rule of `manage`, or there is no such plugin to switch off.
     """
     plugins: dict[str, object] = {}
     owners: dict[str, EntryPoint] = {}
@@ -93,7 +93,7 @@ def switched_off() -> tuple[str, ...]:
 
 
 def _known(names: tuple[str, ...], there: tuple[str, ...]) -> tuple[str, ...]:
-    """Make sure that there are plugins of these names."""
+    """Verify that there are plugins of these names."""
     for name in names:
         if name not in there:
             raise PluginError(f"{WITHOUT}: there is no plugin {name!r}; {Hint(name, there)}")
@@ -101,7 +101,7 @@ def _known(names: tuple[str, ...], there: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def manage(plugins: Mapping[str, object]) -> pluggy.PluginManager:
-    """Give plugins to a manager that knows the hooks.
+    """Register plugins with a manager that knows the hooks.
 
     Args:
         plugins: Modules or objects with hook implementations, by name.

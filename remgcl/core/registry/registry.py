@@ -76,7 +76,7 @@ class Registry:
 
         Args:
             manager: Knows the hook specifications and the plugins.
-            left_out: Why plugins were left out, by name; told where a part is missing.
+            left_out: Why plugins were left out, by name; reported if a part is missing.
 
         Raises:
             PluginError: A hook raises or answers something else than parts of
@@ -93,12 +93,12 @@ class Registry:
                 self._add_all(kind, implementation.function, implementation.plugin_name)
 
     def __iter__(self) -> Iterator[Registered]:
-        """Give every part, kind after kind, by name."""
+        """Return every part, kind after kind, by name."""
         for kind in self._parts:
             yield from (self._parts[kind][name] for name in self.names(kind))
 
     def without(self, plugins: Collection[str]) -> Registry:
-        """Give the registry that a recipe sees which switches plugins off.
+        """Return the registry that a recipe sees which switches plugins off.
 
         Args:
             plugins: Their names.
@@ -108,7 +108,7 @@ class Registry:
         return less
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """Give the names of all parts of a kind, sorted.
+        """Return the names of all parts of a kind, sorted.
 
         Args:
             kind: A key of `KINDS`.
@@ -139,15 +139,15 @@ class Registry:
         """
         entry = self._parts[kind].get(name)
         if entry is None:
-            told = "; ".join([str(Hint(name, self.names(kind))), *self.left_out.values()])
+            hint = "; ".join([str(Hint(name, self.names(kind))), *self.left_out.values()])
         elif entry.plugin in self.off:
-            told = f"plugin {entry.plugin!r}, which is switched off by the recipe, has one"
+            hint = f"plugin {entry.plugin!r}, which is switched off by the recipe, has one"
         else:
             return entry
-        raise PluginError(f"no part {name!r} among the {kind}; {told}")
+        raise PluginError(f"no part {name!r} among the {kind}; {hint}")
 
     def entry(self, part: Part) -> Registered:
-        """Tell kind, name and plugin of a part.
+        """Return kind, name and plugin of a part.
 
         Args:
             part: An instance of a registered class.
@@ -184,9 +184,9 @@ class Registry:
             raise PluginError(f"{where}: {name!r} cannot be a name; letters, digits, '-' and '_' can")
         if not isinstance(part, type) or not issubclass(part, contract):
             raise PluginError(f"{where}: {name!r} is {part!r}; it must be a subclass of remgcl.{contract.__name__}")
-        told = [f"{where}: {name!r}: {what}" for what in breaches(part, contract)]
-        if told:
-            raise PluginError("\n".join(told))
+        faults = [f"{where}: {name!r}: {what}" for what in breaches(part, contract)]
+        if faults:
+            raise PluginError("\n".join(faults))
 
     def _add(self, new: Registered) -> None:
         """Keep a part, or raise if its name or class is taken."""

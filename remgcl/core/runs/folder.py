@@ -9,7 +9,7 @@ A run folder holds::
     STAGE/stage.json         what went in, what came out and those versions; there when finished
     STAGE/begun.json         what went in; there as soon as the stage has begun
     STAGE/before.json        how the held-out samples were answered before
-    STAGE/checkpoints/       where an interrupted stage goes on
+    STAGE/checkpoints/       for resuming an interrupted stage
     STAGE/metrics.jsonl      the terms, a line for each log step
     STAGE/tensorboard/       the same for TensorBoard
     STAGE/answers.png        held-out images and answers
@@ -120,7 +120,7 @@ class StageFolder:
         return Checkpoints(self.path / "checkpoints", (self.begun() or {}).get("run", ""))
 
     def begin(self, inputs: Mapping[str, Any], *, restart: bool = False) -> None:
-        """Make the folder, or go on in the one that an interrupted attempt left.
+        """Create the folder, or continue in the one of an interrupted attempt.
 
         Args:
             inputs: What the stage is made of.
@@ -187,7 +187,7 @@ class StageFolder:
             lines: How many lines were logged up to it.
 
         Returns:
-            What is wrong with the file, if lines are missing or cannot be read;
+            A warning, if lines are missing or cannot be read;
             a copy of the file as it was is then kept beside it.
 
         Raises:
@@ -205,8 +205,8 @@ class StageFolder:
                 write(self.metrics, b"".join(kept))
         if not damaged:
             return None
-        told = f"{self.metrics}: {max(lines - len(kept), broken)} lines up to step {step} are missing or broken"
-        return f"{told}; the others are kept"
+        damage = f"{self.metrics}: {max(lines - len(kept), broken)} lines up to step {step} are missing or broken"
+        return f"{damage}; the others are kept"
 
     def answered_before(self) -> float | None:
         """Read the share of held-out samples that were answered right before the stage, if there were any.
@@ -233,7 +233,7 @@ class StageFolder:
         return digest
 
     def verify_model(self) -> None:
-        """Make sure that the model of a finished stage is as it was saved.
+        """Verify that the model of a finished stage is as it was saved.
 
         Raises:
             RunError: It is not there, or a file has changed since.
@@ -282,7 +282,7 @@ class RunFolder:
         return self.path / SOURCES
 
     def stage(self, name: str) -> StageFolder:
-        """Give the folder of a stage.
+        """Return the folder of a stage.
 
         Args:
             name: The stage's key in the recipe.
@@ -332,7 +332,7 @@ class RunFolder:
             write(self.path / ABOUT, as_json(about))
 
     def finished(self, stage: str, inputs: Mapping[str, Any]) -> bool:
-        """Tell whether a stage is finished with these inputs.
+        """Return whether a stage is finished with these inputs.
 
         Args:
             stage: The stage's key.
@@ -372,14 +372,14 @@ def _step(line: bytes) -> int | None:
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Say which inputs changed, the first five of them; nothing if none did."""
+    """Describe the changed inputs, at most five; empty if none changed."""
     old, new = dict(_flat(before)), dict(_flat(json.loads(as_json(now))))
     keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
     return "; ".join(f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in keys[:5])
 
 
 def _flat(table: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - nested JSON
-    """Give each value with its dotted key."""
+    """Return each value with its dotted key."""
     if not isinstance(table, dict):
         yield ".".join(at), table
         return

@@ -44,9 +44,9 @@ class Server:
 
         Args:
             models: At least one, of different names; the first is the default.
-            limits: What is taken on.
+            limits: Limits of requests.
             fetcher: Fetches images at addresses; None refuses them.
-            key: What clients must send as bearer token; None asks for none.
+            key: The bearer token that clients must send; with None there is no check.
         """
         self.limits = limits or Limits()
         self.metrics = Metrics()
@@ -83,13 +83,13 @@ class Server:
         return JSONResponse({"object": "list", "data": data})
 
     async def health(self) -> Response:
-        """Say whether all models answer."""
+        """Return whether all models work."""
         dead = [name for name, batcher in self.batchers.items() if not batcher.alive]
         status = "ok" if not dead else "dead"
         return JSONResponse({"status": status, "models": [*self.batchers], "dead": dead}, 503 if dead else 200)
 
     async def measured(self, request: Request) -> Response:
-        """Give the metrics."""
+        """Return the metrics."""
         self._verify(request)
         return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
 
@@ -123,8 +123,8 @@ class Server:
         """Refuse a request without the key."""
         sent = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self._key is not None and not hmac.compare_digest(sent.encode(), self._key.encode()):
-            told = "the API key is missing or wrong; send it as 'Authorization: Bearer KEY'"
-            raise Refusal(401, told, "authentication_error", "invalid_api_key")
+            message = "the API key is missing or wrong; send it as 'Authorization: Bearer KEY'"
+            raise Refusal(401, message, "authentication_error", "invalid_api_key")
 
     async def _prepared(self, request: Request) -> tuple[ChatRequest, Batcher, Prompt]:
         """Read and encode a request, in a thread of its own."""

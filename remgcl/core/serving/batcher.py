@@ -35,7 +35,7 @@ class Ticket:
         prompt: The question.
         on_text: Sees the answer while it grows.
         cancelled: Whether nobody waits for it any more.
-        answer: The answer, or why there is none.
+        answer: The answer, or the error.
     """
 
     prompt: Prompt
@@ -44,7 +44,7 @@ class Ticket:
     answer: Future[Answer] = field(factory=Future)
 
     def cancel(self) -> None:
-        """Say that nobody waits any more; a running answer ends with its next token."""
+        """Cancel it; a running answer ends with its next token."""
         self.cancelled = True
 
 

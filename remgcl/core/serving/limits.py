@@ -18,7 +18,7 @@ class Limits:
         queue: Requests that are taken on at once, those that are being answered among them.
         body_bytes: Largest request.
         pixels: Largest image, padded to a square, in pixels.
-        max_new_tokens: Longest answer that may be asked for; None leaves it to the context.
+        max_new_tokens: Longest answer that a request may set; None leaves it to the context.
         seconds: Longest time from request to answer.
     """
 

@@ -25,7 +25,7 @@ class Metrics:
         self._waiting = Gauge("remgcl_requests_waiting", "Questions that wait for a batch.", registry=self.registry)
 
     def watch(self, taken: Callable[[], int], waiting: Callable[[], int]) -> None:
-        """Read two numbers whenever the metrics are asked for.
+        """Read two numbers whenever the metrics are requested.
 
         Args:
             taken: Counts the requests that are taken on.

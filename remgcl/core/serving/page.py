@@ -39,7 +39,7 @@ def mount(app: FastAPI, models: Sequence[LoadedModel], read_text: ReadText | Non
         app: The application; its own paths come first.
         models: One model, or two that answer side by side.
         read_text: Finds the text in an image; None shows no regions.
-        key: The password of the user `remgcl`; None asks for none.
+        key: The password of the user `remgcl`; with None there is no login.
     """
     page = build(models[:SHOWN_AT_ONCE], read_text)
     auth = None if key is None else ("remgcl", key)
@@ -89,7 +89,7 @@ def _picture(label: str, name: str) -> gradio.Image:
 
 
 def _answers(models: Sequence[LoadedModel]) -> Callable[..., Iterator[list[Any]]]:
-    """Make what answers a message with every model, piece by piece."""
+    """Return a function that answers a message with every model, piece by piece."""
 
     def answer(image: Image | None, said: str, temperature: float, *chats: Messages) -> Iterator[list[Any]]:
         if not said.strip():
@@ -119,7 +119,7 @@ def _say(model: LoadedModel, image: Image | None, chat: Messages, said: str, tem
 
 
 def _text(message: Any) -> str:  # noqa: ANN401 - a text, or gradio's list of parts
-    """Give the text of a message of the page."""
+    """Return the text of a message of the page."""
     content = message["content"]
     return content if isinstance(content, str) else "\n".join(part.get("text", "") for part in content)
 

@@ -45,7 +45,7 @@ class Reply:
         """Make a line of a stream.
 
         Args:
-            text: What is new of the answer; None opens the stream, or ends it.
+            text: The new part of the answer; None opens the stream, or ends it.
             finish: Why the answer ended.
         """
         opening = {"role": "assistant", "content": ""}

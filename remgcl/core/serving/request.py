@@ -57,13 +57,13 @@ def read_request(body: object, limits: Limits, fetcher: Fetcher | None) -> ChatR
     """Read a request.
 
     Args:
-        body: The request as JSON gives it.
-        limits: What is taken on.
+        body: The parsed JSON of the request.
+        limits: Limits of requests.
         fetcher: Fetches images at addresses; None refuses them.
 
     Raises:
         DataError: The image cannot be read.
-        RequestError: The request is of another form, or asks for what is not supported.
+        RequestError: The request has another form, or sets something unsupported.
     """
     if not isinstance(body, dict):
         raise RequestError("the request must be a JSON object")
@@ -103,7 +103,7 @@ def _decoding(body: Mapping[str, Any], limits: Limits) -> Decoding:
 
 
 def _of(body: Mapping[str, Any], name: str, kind: Any) -> Any:  # noqa: ANN401 - a type or several
-    """Give a setting of a type, or None."""
+    """Return a setting of a type, or None."""
     value = body.get(name)
     if value is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
         named = getattr(kind, "__name__", str(kind))

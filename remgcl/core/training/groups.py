@@ -15,7 +15,7 @@ def groups(objective: nn.Module, stage: Stage, decayed: Collection[str]) -> list
 
     What losses learn takes the stage's learning rate, and only its matrices decay:
     a temperature does not (as in open_clip). The first group holds the first part
-    that the stage trains: its rate is the one that transformers tells.
+    that the stage trains: its rate is the one that transformers reports.
 
     Args:
         objective: The objective.

@@ -1,4 +1,4 @@
-"""Numbers that are none never reach the parameters."""
+"""The guard: NaN and infinite values never update a parameter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Guard:
     """
 
     def __init__(self, job: Job, samples: Samples) -> None:
-        """Remember whom to ask for names.
+        """Watch the steps of a job.
 
         Args:
             job: The stage.
@@ -48,7 +48,7 @@ class Guard:
         self._step.append((batch, terms))
 
     def finite(self) -> Tensor:
-        """Tell, without waiting for the accelerator, whether all terms of the step are numbers `[]`."""
+        """Return, without waiting for the accelerator, whether all terms of the step are finite `[]`."""
         losses = [term["loss"] for _, terms in self._step for term in terms.values()]
         return torch.stack(losses).isfinite().all()
 
@@ -64,21 +64,21 @@ class Guard:
             RunError: The stage does not skip, or has skipped too often; the
                 error names terms and samples.
         """
-        told = f"stage {self._job.name!r}: step {step}: {self._fault(objective)}"
+        message = f"stage {self._job.name!r}: step {step}: {self._fault(objective)}"
         if self._job.stage.non_finite == "stop":
-            raise RunError(f"{told}; no parameter was changed")
+            raise RunError(f"{message}; no parameter was changed")
         self.skipped += 1
         if self.skipped > self._job.stage.max_skipped:
-            raise RunError(f"{told}; {self._job.stage.max_skipped} steps were skipped before")
-        self._job.console.print(f"[yellow]{told}; the step is skipped[/]")
+            raise RunError(f"{message}; {self._job.stage.max_skipped} steps were skipped before")
+        self._job.console.print(f"[yellow]{message}; the step is skipped[/]")
 
     def _fault(self, objective: nn.Module | None) -> str:
         """Name the terms and the samples at fault."""
         for batch, terms in self._step:
             bad = {name: float(term["loss"]) for name, term in terms.items() if not term["loss"].isfinite()}
             if bad:
-                told = ", ".join(f"{self._job.term(name)} is {value:g}" for name, value in bad.items())
-                return f"the objective is not finite: {told}; {self._named(batch)}"
+                values = ", ".join(f"{self._job.term(name)} is {value:g}" for name, value in bad.items())
+                return f"the objective is not finite: {values}; {self._named(batch)}"
         for batch, _ in self._step if objective else ():
             at_fault = " and ".join(map(self._job.term, _terms_with_bad_gradients(objective, batch)))
             if at_fault:

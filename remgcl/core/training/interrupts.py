@@ -19,7 +19,7 @@ KINDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") 
 class Interrupts(TrainerCallback):
     """Lets a signal end a training after its step, with a checkpoint; before the first step, it ends at once.
 
-    A second one ends it at once too. A signal that the process was told to
+    A second one ends it at once too. A signal that the process was set to
     ignore, as `nohup` does, stays ignored.
 
     Attributes:
@@ -71,7 +71,7 @@ def _in_main_thread() -> bool:
 
 
 def _any_rank(flag: bool, device: torch.device) -> bool:  # noqa: FBT001 - private
-    """Tell whether a flag is up on any rank."""
+    """Return whether a flag is up on any rank."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return flag
     up = torch.tensor(float(flag), device=device)

@@ -1,6 +1,6 @@
 """What a runner is handed: one stage, its assembly, its data and its folder.
 
-Nothing is built before it is asked for, so that a runner may ask in another
+Nothing is built before it is needed, so that a runner may build in another
 process than the one it was called in.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Examples:
-    """The samples of a dataset, encoded when they are asked for.
+    """The samples of a dataset, encoded when they are read.
 
     What a dataset does at random (augmentation) depends on the seed, the epoch
     and the sample's place alone, not on the worker that reads it.
@@ -85,7 +85,7 @@ class Job:
         run: The folder of the run.
         start: The folder of the stage it starts from, of this run or of another, if any.
         inputs: What the stage is made of, as tables.
-        console: Where to tell how it goes.
+        console: For progress messages.
         hooks: Knows the plugins that listen to trainings.
     """
 
@@ -205,7 +205,7 @@ class Job:
     def build_objective(self, model: Model) -> Objective:
         """Join a model and the losses of the stage.
 
-        A loss that learns goes on with what it learned in the stage before,
+        A loss with parameters continues with those of the stage before,
         where that had the same one.
 
         Args:

@@ -12,14 +12,14 @@ from transformers.utils import logging
 from remgcl.core.errors import RemgclError, RunError
 from remgcl.core.training.interrupts import Interrupts
 from remgcl.core.training.job import Job
-from remgcl.core.training.outcome import outcome, tell
+from remgcl.core.training.outcome import outcome, report
 from remgcl.core.training.trainer import StageTrainer
 
 
 def train(job: Job, build: Callable[[Job, nn.Module], StageTrainer]) -> None:
     """Answer the held-out samples, train, answer them again, and save.
 
-    An interrupted training goes on from its newest valid checkpoint.
+    An interrupted training resumes from its newest valid checkpoint.
 
     Args:
         job: The stage.
@@ -39,8 +39,8 @@ def train(job: Job, build: Callable[[Job, nn.Module], StageTrainer]) -> None:
     objective = job.build_objective(model)
     trainer = build(job, objective)
     learns = sum(parameter.numel() for parameter in objective.parameters() if parameter.requires_grad)
-    told = f"{len(trainer.train_dataset):,} samples, {learns:,} parameters learn, {trainer.where}"
-    job.console.print(f"[bold]{job.name}[/]: {told}")
+    facts = f"{len(trainer.train_dataset):,} samples, {learns:,} parameters learn, {trainer.where}"
+    job.console.print(f"[bold]{job.name}[/]: {facts}")
     record: Mapping[str, Any] | None = None
     try:
         with Interrupts(job.name) as interrupts:
@@ -55,12 +55,12 @@ def train(job: Job, build: Callable[[Job, nn.Module], StageTrainer]) -> None:
             if trainer.is_world_process_zero():
                 record = outcome(trainer.progress, counts, trainer.answered_before, after)
                 job.finish(objective, record)
-                tell(job, record, after)
+                report(job, record, after)
     except RemgclError as error:
-        _, of_worker, told = str(error).rpartition(f"{type(error).__name__}: ")
+        _, of_worker, message = str(error).rpartition(f"{type(error).__name__}: ")
         if not of_worker:
             raise
-        raise type(error)(told.strip()) from error  # it came with the worker's traceback in its text
+        raise type(error)(message.strip()) from error  # it came with the worker's traceback in its text
     finally:
         if trainer.is_world_process_zero():
             job.listeners.stage_ends(record)

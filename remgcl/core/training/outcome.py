@@ -25,7 +25,7 @@ def outcome(
     """Make the record of a stage.
 
     Args:
-        progress: What was logged.
+        progress: The log of the training.
         counts: How often something was left out, by what it was.
         before: Share of held-out samples answered right before the training, if
             there are any.
@@ -45,7 +45,7 @@ def outcome(
     return record
 
 
-def tell(job: Job, record: Mapping[str, Any], after: Sequence[Answered]) -> None:
+def report(job: Job, record: Mapping[str, Any], after: Sequence[Answered]) -> None:
     """Print the record of a stage, and draw its held-out samples.
 
     Args:

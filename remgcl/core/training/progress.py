@@ -68,16 +68,16 @@ class Progress(TrainerCallback):
         for name, term in terms.items():
             finite = term["loss"].isfinite()  # what is not is left out of the mean: its step is skipped
             count = term["count"] * finite
-            told = {**term, "sum": term["loss"].nan_to_num(0, 0, 0) * count, "count": count}
-            del told["loss"]
+            sums_of = {**term, "sum": term["loss"].nan_to_num(0, 0, 0) * count, "count": count}
+            del sums_of["loss"]
             sums = self._sums.setdefault(name, {})
-            for key, value in told.items():
+            for key, value in sums_of.items():
                 new = key in {"sum", "count"} and key in sums
                 sums[key] = sums[key] + value if new else value
         self._new_samples += samples
 
     def state(self) -> dict[str, Any]:
-        """Give all that a resumed training goes on from."""
+        """Return the state that a resumed training needs."""
         return {
             "logged": [self.logged[0], self.logged[-1]] if self.logged else [],
             "step": self._step,
@@ -163,12 +163,12 @@ class Progress(TrainerCallback):
             sums["sum"], sums["count"] = loss, count
         self._new_samples = int(samples)
 
-    def _rates(self, told: float | None) -> dict[str, Any]:
-        """Give the learning rate, that of each part where they differ; `told` is that of the first part."""
+    def _rates(self, first: float | None) -> dict[str, Any]:
+        """Return the learning rate, or one for each part if they differ; `first` is that of the first part."""
         stage, own = self._job.stage, self._job.stage.learning_rates.given()
-        if told is None or not own:
-            return {"learning_rate": told}
-        height = told / stage.rate(stage.train[0])
+        if first is None or not own:
+            return {"learning_rate": first}
+        height = first / stage.rate(stage.train[0])
         return {
             "learning_rate": height * stage.learning_rate,
             "learning_rates": {name: height * rate for name, rate in own.items()},
@@ -180,15 +180,15 @@ class Progress(TrainerCallback):
         terms = {}
         for name, sums in self._sums.items():
             count, total = float(sums["count"]), float(sums["sum"])
-            told = {key: float(value) for key, value in sums.items() if key not in {"count", "sum"}}
-            unseen = told.get(PAIRS) == 0  # in the last batch, the only one that is diagnosed
+            means = {key: float(value) for key, value in sums.items() if key not in {"count", "sum"}}
+            unseen = means.get(PAIRS) == 0  # in the last batch, the only one that is diagnosed
             blind = count == 0 or (unseen and total == 0)
             loss = self._job.stage.losses.get(name)
             terms[name] = {
                 "loss": None if blind else total / count,
                 "weight": loss.weight_at(progress) if loss else 1.0,
                 **({"gradient_share": shares.get(name, 0.0)} if shares else {}),
-                **{key: None if (blind or unseen) and key != PAIRS else value for key, value in told.items()},
+                **{key: None if (blind or unseen) and key != PAIRS else value for key, value in means.items()},
             }
         return terms
 
@@ -202,17 +202,17 @@ class Progress(TrainerCallback):
         blind = [name for name, term in terms.items() if term["loss"] is None and name not in self._told]
         self._told.update(terms)  # of those that have seen pairs, nothing is said later
         for name in blind:
-            told = (
+            warning = (
                 f"{self._job.name}: loss {name!r} has had no pair up to step {state.global_step}, so it trains nothing"
             )
-            self._job.console.print(f"{told}; see its batch size, text regions and text filter", style="yellow")
+            self._job.console.print(f"{warning}; see its batch size, text regions and text filter", style="yellow")
 
-    def _show(self, state: Any, told: str) -> None:  # noqa: ANN401 - the state of transformers
-        self._bar.update(self._task, description=told)
+    def _show(self, state: Any, text: str) -> None:  # noqa: ANN401 - the state of transformers
+        self._bar.update(self._task, description=text)
         tenth = state.global_step * PRINTED // state.max_steps
         if not self._job.console.is_terminal and tenth > self._printed:
             self._printed = tenth
-            self._job.console.print(f"{self._job.name}  {state.global_step}/{state.max_steps}  {told}")
+            self._job.console.print(f"{self._job.name}  {state.global_step}/{state.max_steps}  {text}")
 
 
 def written(value: float | None, digits: int) -> str:

@@ -63,14 +63,14 @@ def launch_ranks(
     Raises:
         RunError: A rank failed, and which and why; or the launcher did.
     """
-    told = _folder(job.folder)
-    told.mkdir(exist_ok=True, parents=True)
-    for file in told.glob("rank-*"):
+    reports = _folder(job.folder)
+    reports.mkdir(exist_ok=True, parents=True)
+    for file in reports.glob("rank-*"):
         file.unlink()
     process = subprocess.Popen(list(command), env=dict(environment or os.environ), start_new_session=True)  # noqa: S603 - a runner's own
-    with _handing_on(process, told):
+    with _handing_on(process, reports):
         code = process.wait()
-    errors = _errors(told, failed=code != 0)
+    errors = _errors(reports, failed=code != 0)
     if errors:
         raise RunError("\n".join(errors))
     if code:
@@ -87,8 +87,8 @@ def as_rank(folder: StageFolder, number: int) -> Iterator[Rank]:
     """
     from rich.console import Console
 
-    told = _folder(folder)
-    pid, error = told / f"rank-{number}.pid", told / f"rank-{number}.error"
+    reports = _folder(folder)
+    pid, error = reports / f"rank-{number}.pid", reports / f"rank-{number}.error"
     pid.write_text(str(os.getpid()), encoding="utf-8")
     try:
         yield Rank(number, Console(soft_wrap=True, highlight=False, quiet=number != 0), error)
@@ -113,14 +113,14 @@ def _worded(text: str, error: Exception) -> str:
 
 
 @contextmanager
-def _handing_on(process: subprocess.Popen[bytes], told: Path) -> Iterator[None]:
+def _handing_on(process: subprocess.Popen[bytes], reports: Path) -> Iterator[None]:
     """Hand signals on: the first to rank 0, the second to the launcher, which ends all."""
     seen: list[int] = []
 
     def hand_on(kind: int, frame: FrameType | None) -> None:
         del frame
         seen.append(kind)
-        pid = told / "rank-0.pid"
+        pid = reports / "rank-0.pid"
         if len(seen) == 1 and pid.exists():
             with suppress(ProcessLookupError):
                 os.kill(int(pid.read_text()), signal.SIGTERM)
@@ -137,14 +137,14 @@ def _handing_on(process: subprocess.Popen[bytes], told: Path) -> Iterator[None]:
             process.terminate()
 
 
-def _errors(told: Path, *, failed: bool) -> list[str]:
+def _errors(reports: Path, *, failed: bool) -> list[str]:
     """Read why ranks ended; what several of them say is said once.
 
     A rank that ends in order removes its process id; one that left it and wrote
     no error was killed.
     """
-    by_rank = {_rank(file): file.read_text(encoding="utf-8") for file in told.glob("rank-*.error")}
-    for file in told.glob("rank-*.pid") if failed else ():
+    by_rank = {_rank(file): file.read_text(encoding="utf-8") for file in reports.glob("rank-*.error")}
+    for file in reports.glob("rank-*.pid") if failed else ():
         by_rank.setdefault(
             _rank(file), "ended without a message; it may have been killed, for instance for lack of memory"
         )

@@ -29,11 +29,11 @@ class Order(Sampler[int]):
         return len(self._samples)
 
     def __iter__(self) -> Iterator[int]:
-        """Give the places of the samples, in order."""
+        """Return the places of the samples, in order."""
         return iter(self._job.order(self._samples, self._batch_size, self._epoch))
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell which pass over the data comes next.
+        """Set which pass over the data comes next.
 
         Args:
             epoch: Passes so far.

@@ -60,14 +60,14 @@ def learned(objective: nn.Module) -> dict[str, Tensor]:
     for path, module in objective.named_modules():
         if any(parameter.requires_grad for parameter in module.parameters()):
             kept = dict(module.named_buffers(path, recurse=False))
-            lost = module._non_persistent_buffers_set  # noqa: SLF001 - torch tells it nowhere else
+            lost = module._non_persistent_buffers_set  # noqa: SLF001 - torch has no public name for it
             tensors |= {key: value for key, value in kept.items() if key.rpartition(".")[2] not in lost}
     return tensors
 
 
 @torch.no_grad()
 def restore(objective: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Give an objective what was learned.
+    """Load learned parameters into an objective.
 
     Args:
         objective: The objective.
@@ -79,7 +79,7 @@ def restore(objective: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 @torch.no_grad()
 def restore_model(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path) -> None:
-    """Give a model what an objective over it had learned.
+    """Load the learned parameters of an objective into its model.
 
     Args:
         model: The model, built as the stage built it.
@@ -100,7 +100,7 @@ def restore_model(model: nn.Module, tensors: Mapping[str, Tensor], folder: Path)
 
 
 def random_state() -> dict[str, Any]:
-    """Give the state of every generator of random numbers."""
+    """Return the state of every generator of random numbers."""
     version, numbers, gauss = random.getstate()
     kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 - whatever a dataset uses
     return {

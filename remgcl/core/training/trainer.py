@@ -25,7 +25,7 @@ from remgcl.core.training.sampler import Order
 
 
 class StageTrainer(Trainer):
-    """The Trainer of transformers, for an objective that gives named terms.
+    """The Trainer of transformers, for an objective that returns named terms.
 
     Attributes:
         progress: Shows and records the terms.
@@ -71,11 +71,11 @@ class StageTrainer(Trainer):
         return nullcontext()
 
     def validate(self) -> Sequence[Answered]:
-        """Answer the held-out samples, if the stage has any; all ranks must ask."""
+        """Answer the held-out samples, if the stage has any; all ranks must call it."""
         return self.job.validate(self.model.model)
 
     def _prepare_for_training(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the signature of transformers
-        """Answer the held-out samples as soon as the model is where it trains, or recall how they were answered."""
+        """Answer the held-out samples once the model is on its device, or load the earlier result."""
         prepared = super()._prepare_for_training(*args, **kwargs)
         file = self.job.folder.before
         resumed = kwargs.get("resume_from_checkpoint", args[-1] if args else None) is not None
@@ -89,8 +89,8 @@ class StageTrainer(Trainer):
         try:
             self.answered_before = self.job.folder.answered_before()
         except RunError as error:
-            told = f"{error}; the answers from before the training are lost"
-            self.job.console.print(told, style="yellow", markup=False)
+            warning = f"{error}; the answers from before the training are lost"
+            self.job.console.print(warning, style="yellow", markup=False)
         return prepared
 
     def groups(self) -> list[dict[str, Any]]:
@@ -183,7 +183,7 @@ class StageTrainer(Trainer):
         return norm
 
     def _run_epoch(self, **kwargs: Any) -> None:  # noqa: ANN401 - the signature of transformers
-        """Tell order and samples which pass over the data this is, resumed or not."""
+        """Set the pass over the data for order and samples, resumed or not."""
         self._order.set_epoch(kwargs["epoch"])
         self.train_dataset.epoch = kwargs["epoch"]
         super()._run_epoch(**kwargs)
@@ -210,7 +210,7 @@ class StageTrainer(Trainer):
             self.accelerator.wait_for_everyone()
 
     def _fill(self, folder: Path) -> None:
-        """Write all that a resumed training goes on from."""
+        """Write the state that a resumed training needs."""
         own = {"random": state.random_state(), "progress": self.progress.state(), "counts": self._counts}
         state.save(folder, f"rank-{self.args.process_index}", own)
         if not self.is_world_process_zero():

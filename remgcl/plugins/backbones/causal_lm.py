@@ -55,7 +55,7 @@ class CausalLM(Backbone):
         )
 
     def verify(self) -> None:
-        """Make sure that the weights exist and are of a suitable model, and what the settings need."""
+        """Verify that the weights exist and are of a suitable model, and what the settings need."""
         if self.attention == "flash_attention_2":
             verify_installed("flash_attn", "attention = 'flash_attention_2'", "remgcl[flash-attn]")
         if self.attention == xformers.NAME:

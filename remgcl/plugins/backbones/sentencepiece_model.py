@@ -51,10 +51,10 @@ def read_sentencepiece(folder: str, file: Path, named: str) -> Any:  # noqa: ANN
 
 
 def _around(folder: str, named: str) -> dict[str, bool]:
-    """Give which tokens stand around a text, where the settings leave it open."""
-    told = read_json(folder, "tokenizer_config.json") or {}
+    """Return which tokens stand around a text, where the settings leave it open."""
+    config = read_json(folder, "tokenizer_config.json") or {}
     due = {"add_bos_token": named in BEGINS, "add_eos_token": named in ENDS}
-    return {key: value for key, value in due.items() if not isinstance(told.get(key), bool)}
+    return {key: value for key, value in due.items() if not isinstance(config.get(key), bool)}
 
 
 def _follow(backend: Any, own: Any, *, legacy: bool) -> None:  # noqa: ANN401 - both libraries are untyped

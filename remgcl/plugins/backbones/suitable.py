@@ -50,7 +50,7 @@ def attention_of(config: Any, wanted: str) -> str:  # noqa: ANN401 - as above
 
 
 def verify_suitable(weights: str, config: Any) -> None:  # noqa: ANN401 - transformers' configurations are untyped
-    """Make sure that a model is a language model that needs nothing but embeddings.
+    """Verify that a model is a language model that needs nothing but embeddings.
 
     Args:
         weights: Folder or hub id, for errors.

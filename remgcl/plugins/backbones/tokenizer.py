@@ -40,14 +40,14 @@ def _read(name: str) -> Any:  # noqa: ANN401 - transformers' tokenizers are unty
     """
     from transformers import AutoTokenizer, TokenizersBackend
 
-    told = read_json(name, "tokenizer_config.json") or {}
-    if "auto_map" in told:
+    config = read_json(name, "tokenizer_config.json") or {}
+    if "auto_map" in config:
         return AutoTokenizer.from_pretrained(name, trust_remote_code=False)  # it refuses to run the code
     if read_json(name, "tokenizer.json") is not None:
         return TokenizersBackend.from_pretrained(name, trust_remote_code=False)
     model = Path(name) / "tokenizer.model"
     if model.is_file():
-        return read_sentencepiece(name, model, told.get("tokenizer_class") or _class_of(name))
+        return read_sentencepiece(name, model, config.get("tokenizer_class") or _class_of(name))
     return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
 
 

@@ -85,7 +85,7 @@ LAYOUTS: Mapping[str, Callable[[Random, Sequence[str], Sequence[int]], tuple[tup
 
 
 def fits(size: int, rows: int) -> bool:
-    """Tell whether rows fit a page in letters that can be read.
+    """Return whether rows fit a page in letters that can be read.
 
     Args:
         size: Height and width of the page in pixels.

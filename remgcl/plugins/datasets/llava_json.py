@@ -74,14 +74,14 @@ class LlavaJson(Dataset):
         cannot be are faults, or a note where they are to be skipped.
         """
         records, digest = self._read()
-        told = [list(faults_of(record)) for record in records]
+        found = [list(faults_of(record)) for record in records]
         verdict = self.folder.verify(
-            record["image"] for record, wrong in zip(records, told, strict=True) if not wrong and "image" in record
+            record["image"] for record, wrong in zip(records, found, strict=True) if not wrong and "image" in record
         )
         bad = verdict.faults if self.unreadable == "skip" else {**verdict.faults, **verdict.broken}
         faults = [
             Fault(self.path, f"record {_name(record, place)}", what)
-            for place, (record, wrong) in enumerate(zip(records, told, strict=True))
+            for place, (record, wrong) in enumerate(zip(records, found, strict=True))
             for what in (wrong or filter(None, [bad.get(record.get("image", ""))]))
         ]
         if len(faults) > SHOWN:

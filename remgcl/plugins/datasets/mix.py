@@ -83,17 +83,17 @@ class Mix(Dataset):
 
     def census(self) -> Census:
         """Count every source, and make sure that it holds as many samples as are drawn."""
-        told = [source.data.census() for source in self.sources]
-        drawn = self.drawn([census.samples for census in told])
+        counted = [source.data.census() for source in self.sources]
+        drawn = self.drawn([census.samples for census in counted])
         repeats = [source.repeat for source in self.sources]
         digest = hashlib.sha256(
             json.dumps(
-                [[census.digest for census in told], [list(places) for places in drawn], repeats, self.seed]
+                [[census.digest for census in counted], [list(places) for places in drawn], repeats, self.seed]
             ).encode()
         )
-        notes = [note for census in told for note in census.notes]
+        notes = [note for census in counted for note in census.notes]
         lengths: list[int] = []
-        for place, (source, census, places) in enumerate(zip(self.sources, told, drawn, strict=True)):
+        for place, (source, census, places) in enumerate(zip(self.sources, counted, drawn, strict=True)):
             some = ", ".join(map(str, places[:LISTED])) + (", ..." if len(places) > LISTED else "")
             times = f", {source.repeat} times each" if source.repeat > 1 else ""
             notes.append(f"mix: {self.name_of(place)}: {len(places):,} of {census.samples:,} samples{times}: {some}")
@@ -145,7 +145,7 @@ class Mix(Dataset):
         ]
 
     def _counts(self, sizes: Sequence[int]) -> Iterator[int]:
-        """Give the number of samples of each source; shares are rounded so that their sum is right."""
+        """Return the number of samples of each source; shares are rounded so that their sum is right."""
         if self.samples is None:
             yield from (
                 size if source.count is None else source.count for source, size in zip(self.sources, sizes, strict=True)
@@ -192,6 +192,6 @@ class MixSamples:
         return evolve(sample, id=f"{self._mix.name_of(place)}/{sample.id}")
 
     def modality_lengths(self) -> Sequence[int]:
-        """Give each sample's length in words, negative if it has no image."""
+        """Return each sample's length in words, negative if it has no image."""
         lengths = [samples.modality_lengths() for samples in self._built]
         return [lengths[place][number] for place, number in self._order]

@@ -62,7 +62,7 @@ class Pages(Dataset):
             )
 
     def census(self) -> Census:
-        """Make sure that the split has pages, and that the longest fit into the image."""
+        """Verify that the split has pages, and that the longest fit into the image."""
         if not fits(self.size, self.rows[1]):
             raise DataError(
                 f"dataset 'pages': {self.rows[1]} rows do not fit an image of {self.size} x {self.size} pixels in "
@@ -84,7 +84,7 @@ class Pages(Dataset):
         return PageSamples(self)
 
     def belongs(self, page: Page) -> bool:
-        """Tell whether a page belongs to this split.
+        """Return whether a page belongs to this split.
 
         Args:
             page: What is written on it.

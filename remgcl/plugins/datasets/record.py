@@ -18,7 +18,7 @@ CORNERS = 4
 
 
 def faults_of(record: object) -> Iterator[str]:
-    """Say what is wrong with a record.
+    """Describe what is wrong with a record.
 
     Args:
         record: Anything that JSON can hold.

@@ -65,7 +65,7 @@ class Synthetic(Dataset):
             raise ValueError(f"font {list(self.font)!r} must be the smallest and the largest height in pixels")
 
     def census(self) -> Census:
-        """Make sure that the split has texts, and that the largest lines fit into the image."""
+        """Verify that the split has texts, and that the largest lines fit into the image."""
         if not any(self.belongs(text) for text in islice(_texts(self, Random(0)), DRAWS)):
             raise DataError(
                 f"dataset 'synthetic': none of {DRAWS} texts belongs to the split {self.split!r}; "
@@ -91,7 +91,7 @@ class Synthetic(Dataset):
         return SyntheticSamples(self)
 
     def belongs(self, text: str) -> bool:
-        """Tell whether a text belongs to this split.
+        """Return whether a text belongs to this split.
 
         Args:
             text: A line.

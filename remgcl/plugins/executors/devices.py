@@ -45,7 +45,8 @@ def threads(share: int, environment: Mapping[str, str]) -> dict[str, str]:
     """
     given = {name: environment.get(name, "") for name in THREADS}
     return {
-        name: str(min(share, int(told)) if told.isdecimal() and int(told) else share) for name, told in given.items()
+        name: str(min(share, int(limit)) if limit.isdecimal() and int(limit) else share)
+        for name, limit in given.items()
     }
 
 

@@ -39,7 +39,7 @@ class Ray(Executor):
     environment: dict[str, str] = field(factory=dict)
 
     def verify(self) -> None:
-        """Make sure that Ray is installed."""
+        """Verify that Ray is installed."""
         verify_installed("ray", "executor 'ray'", self.requires["ray"])
 
     @contextmanager

@@ -210,7 +210,7 @@ def _run(task: Task, patience: float, environment: Mapping[str, str]) -> int:
 
 
 def _nodes() -> Nodes:
-    """Give what each machine of the cluster has."""
+    """Return what each machine of the cluster has."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 

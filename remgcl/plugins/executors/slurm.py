@@ -53,7 +53,7 @@ class Slurm(Executor):
             raise ValueError(f"patience: {self.patience} s must be less than the time of a job, {self.time} minutes")
 
     def verify(self) -> None:
-        """Make sure that submitit and the commands of Slurm are installed."""
+        """Verify that submitit and the commands of Slurm are installed."""
         verify_installed("submitit", "executor 'slurm'", self.requires["submitit"])
         absent = [name for name in COMMANDS if shutil.which(name) is None]
         if absent:

@@ -58,10 +58,10 @@ class _Job(Queued):
     ended: float | None = None
     faults: int = 0
 
-    def guarded_look(self, state: str, told: str) -> bool:
+    def guarded_look(self, state: str, reason: str) -> bool:
         """Look, and bear what goes wrong for a while; then it fails, for nobody may wait for ever."""
         try:
-            over = self.look(state, told)
+            over = self.look(state, reason)
         except Exception as error:  # noqa: BLE001 - a stale file handle, half a file: the next look may find it whole
             self.faults += 1
             if self.faults < FAULTS:
@@ -72,7 +72,7 @@ class _Job(Queued):
         self.faults = 0
         return over
 
-    def look(self, state: str, told: str) -> bool:
+    def look(self, state: str, reason: str) -> bool:
         """Take in what the queue tells; answer whether that was its end."""
         if self.job.paths.result_pickle.exists():
             try:
@@ -81,8 +81,8 @@ class _Job(Queued):
                 told_at_last = f"failed on its machine; {self.job.paths.stderr} says why"
             self.fail(told_at_last) if isinstance(told_at_last, str) else self.end(told_at_last)
             return True
-        if state == PENDING and told in NEVER:
-            self.fail(f"will never run; Slurm says {told}")
+        if state == PENDING and reason in NEVER:
+            self.fail(f"will never run; Slurm says {reason}")
             return True
         if state not in ENDED:
             self.ended = None
@@ -90,7 +90,9 @@ class _Job(Queued):
         self.ended = self.ended or time.monotonic()
         if time.monotonic() - self.ended <= LATE:
             return False
-        self.fail(f"was lost, job {self.job.job_id}; Slurm says {state}, {told}; {self.job.paths.stderr} may say more")
+        self.fail(
+            f"was lost, job {self.job.job_id}; Slurm says {state}, {reason}; {self.job.paths.stderr} may say more"
+        )
         return True
 
 
@@ -160,10 +162,10 @@ class SlurmJobs(Watcher):
         states = _states() if self._jobs else {}
         if states is not None:
             for name, job in list(self._jobs.items()):
-                state, told, _ = states.get(name, (GONE, "nothing", ""))
+                state, reason, _ = states.get(name, (GONE, "nothing", ""))
                 if stopping and state in ENDED and not job.future.running():
                     job.future.cancel()
-                if job.future.cancelled() or job.guarded_look(state, told):
+                if job.future.cancelled() or job.guarded_look(state, reason):
                     if state == PENDING:
                         _scancel([name])
                     del self._jobs[name]
@@ -203,7 +205,7 @@ def _states() -> Mapping[str, tuple[str, str, str]] | None:
     if asked.returncode:
         return None
     rows = [line.split("|", 3) for line in asked.stdout.splitlines() if line.count("|") >= COLUMNS.count("|")]
-    return {number: (state, told.strip("()"), name) for number, state, told, name in rows}
+    return {number: (state, reason.strip("()"), name) for number, state, reason, name in rows}
 
 
 def _ask(names: Iterable[str]) -> None:

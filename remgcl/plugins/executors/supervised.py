@@ -73,7 +73,7 @@ class Supervised:
         """
         while not select.select([self._answer], [], [], TICK)[0]:
             pass
-        told = os.read(self._answer.fileno(), 4096).decode()
-        if not told.removeprefix("-").isdecimal():
-            raise RunError(told or "its processes were killed")
-        return int(told)
+        reply = os.read(self._answer.fileno(), 4096).decode()
+        if not reply.removeprefix("-").isdecimal():
+            raise RunError(reply or "its processes were killed")
+        return int(reply)

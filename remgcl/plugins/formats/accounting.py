@@ -72,7 +72,7 @@ def vision_model(config: Mapping[str, Any], where: str) -> dict[str, tuple[int, 
 def account(
     what: str, found: Tensors, due: Mapping[str, tuple[int, ...]], optional: Callable[[str], bool] = lambda _: False
 ) -> dict[str, StoredTensor]:
-    """Give the tensors of a part, in the order they were found, once every one of them is accounted for.
+    """Return the tensors of a part, in the order they were found, once every one of them is accounted for.
 
     Args:
         what: The part and its source, for errors.
@@ -91,12 +91,12 @@ def account(
         for name, tensor in found.items()
         if name in due and tensor.shape != due[name]
     ]
-    told = [f"lacks tensors: {short(missing)}"] * bool(missing) + [f"holds unknown tensors: {short(extra)}"] * bool(
+    faults = [f"lacks tensors: {short(missing)}"] * bool(missing) + [f"holds unknown tensors: {short(extra)}"] * bool(
         extra
     )
-    told += [f"holds tensors of another shape: {'; '.join(other[:5])}"] * bool(other)
-    if told:
-        raise WeightsError("\n".join(f"{what}: {each}" for each in told))
+    faults += [f"holds tensors of another shape: {'; '.join(other[:5])}"] * bool(other)
+    if faults:
+        raise WeightsError("\n".join(f"{what}: {each}" for each in faults))
     return dict(found)
 
 

@@ -15,7 +15,7 @@ LAYER = re.compile(r"vision_model\.encoder\.layers\.(\d+)\.")
 
 
 def tower_of(model: ExportedModel) -> tuple[dict[str, StoredTensor], dict[str, Any], int]:
-    """Give a tower's tensors as ``vision_model.NAME``, its configuration, and the layer that is used.
+    """Return a tower's tensors as ``vision_model.NAME``, its configuration, and the layer that is used.
 
     Args:
         model: The model.
@@ -44,7 +44,7 @@ def tower_of(model: ExportedModel) -> tuple[dict[str, StoredTensor], dict[str, A
 
 
 def projector_of(model: ExportedModel, which: str) -> str:
-    """Give LLaVA's name of the projector.
+    """Return LLaVA's name of the projector.
 
     Args:
         model: The model.
@@ -61,7 +61,7 @@ def projector_of(model: ExportedModel, which: str) -> str:
 
 
 def language_config(model: ExportedModel) -> dict[str, Any]:
-    """Give the configuration of the language model, with the keys that older releases read.
+    """Return the configuration of the language model, with the keys that older releases read.
 
     Args:
         model: The model.

@@ -76,7 +76,7 @@ def write_hub(model: ExportedModel, folder: Path) -> None:
         (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
 
 
-def _projector(model: ExportedModel, seen: int, told: int) -> tuple[dict[str, StoredTensor], str]:
+def _projector(model: ExportedModel, seen: int, width: int) -> tuple[dict[str, StoredTensor], str]:
     """Write the projector as linear, activation, linear: the only form that the layout has.
 
     One linear map is exact with GELU too: `gelu(x) - gelu(-x) = x`, so `[I; -I; 0]` and then `[W, -W, 0]`.
@@ -94,16 +94,16 @@ def _projector(model: ExportedModel, seen: int, told: int) -> tuple[dict[str, St
         )
     weight, bias = own["weight"].read(), own["bias"].read()
     dtype = weight.dtype
-    if told < 2 * seen:
-        one = {"weight": torch.eye(told, dtype=dtype), "bias": torch.zeros(told, dtype=dtype)}
+    if width < 2 * seen:
+        one = {"weight": torch.eye(width, dtype=dtype), "bias": torch.zeros(width, dtype=dtype)}
         first, second, activation = {"weight": weight, "bias": bias}, one, "linear"
     else:
-        eye, rest = torch.eye(seen, dtype=dtype), told - 2 * seen
+        eye, rest = torch.eye(seen, dtype=dtype), width - 2 * seen
         first = {
             "weight": torch.cat([eye, -eye, torch.zeros(rest, seen, dtype=dtype)]),
-            "bias": torch.zeros(told, dtype=dtype),
+            "bias": torch.zeros(width, dtype=dtype),
         }
-        second = {"weight": torch.cat([weight, -weight, torch.zeros(told, rest, dtype=dtype)], dim=1), "bias": bias}
+        second = {"weight": torch.cat([weight, -weight, torch.zeros(width, rest, dtype=dtype)], dim=1), "bias": bias}
         activation = "gelu"
     both = {"linear_1": first, "linear_2": second}
     return {f"{at}.{key}": stored(tensor) for at, part in both.items() for key, tensor in part.items()}, activation

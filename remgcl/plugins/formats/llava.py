@@ -97,7 +97,7 @@ def published(  # noqa: PLR0913 - what a checkpoint is made of
 
 
 def _projector_alone(folder: Path) -> bool:
-    """Tell whether a folder of the original layout holds the projector only."""
+    """Return whether a folder of the original layout holds the projector only."""
     held = any((folder / name).is_file() for name in ("mm_projector.bin", "mm_projector.safetensors"))
     whole = ("model*.safetensors*", "pytorch_model*.bin*")
     return held and not any(any(folder.glob(pattern)) for pattern in whole)

@@ -49,11 +49,11 @@ class LlavaLora(Format):
 
     def read(self, source: Path, *, base: str | None = None, tower: str | None = None) -> Published:
         """Read adapters, base and what learned beside the adapters."""
-        told = read_json(str(source), "adapter_config.json") or {}
+        settings = read_json(str(source), "adapter_config.json") or {}
         if base is None:
             raise WeightsError(
                 f"{source}: holds adapters; name the model that they were trained on with --base (the folder says "
-                f"{told.get('base_model_name_or_path')!r}, a path of its trainer)"
+                f"{settings.get('base_model_name_or_path')!r}, a path of its trainer)"
             )
         if not Path(base).is_dir():
             raise WeightsError(f"{base}: there is no such folder; --base names the folder that the adapters build on")
@@ -63,7 +63,7 @@ class LlavaLora(Format):
             tensors |= unwrapped(read_file(source / BESIDE))
         if not any(name.startswith(PROJECTOR) for name in tensors) and config.get("mm_projector_type") != "identity":
             raise WeightsError(f"{source}: lacks {BESIDE}, and {base} holds no projector either")
-        tensors = _merged(source, told, tensors)
+        tensors = _merged(source, settings, tensors)
         own = any((source / name).is_file() for name in OWN)
         tokenizer = tokenizer_files(source if own else Path(base))
         beside = _beside(source, Path(base), config, tower)
@@ -76,11 +76,11 @@ def _beside(source: Path, base: Path, config: Mapping[str, Any], tower: str | No
     return source if any((at / name).is_dir() for at in (source, source.parent)) else base
 
 
-def _merged(source: Path, told: Mapping[str, Any], tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
+def _merged(source: Path, settings: Mapping[str, Any], tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
     """Add each adapter to the weight that it adapts: `W + scale B A`."""
-    wrong = [f"{key} ({what})" for key, what in UNSUPPORTED.items() if told.get(key)]
-    if wrong or told.get("peft_type", "LORA") != "LORA" or told.get("bias", "none") != "none":
-        wrong += [f"{key} = {told[key]!r}" for key in ("peft_type", "bias") if key in told]
+    wrong = [f"{key} ({what})" for key, what in UNSUPPORTED.items() if settings.get(key)]
+    if wrong or settings.get("peft_type", "LORA") != "LORA" or settings.get("bias", "none") != "none":
+        wrong += [f"{key} = {settings[key]!r}" for key in ("peft_type", "bias") if key in settings]
         raise WeightsError(f"{source}: its adapters are not supported; {', '.join(wrong)}")
     file = next((source / name for name in ADAPTERS if (source / name).is_file()), None)
     if file is None:
@@ -99,18 +99,19 @@ def _merged(source: Path, told: Mapping[str, Any], tensors: Mapping[str, StoredT
     alone = [name for name, pair in halves.items() if len(pair) < 2]  # noqa: PLR2004 - a pair
     if alone or not halves:
         raise WeightsError(f"{file}: lacks one half of adapters: {short(alone)}")
-    merged = {name: _add(tensors[name], pair, _scale(told, name, pair)) for name, pair in halves.items()}
+    merged = {name: _add(tensors[name], pair, _scale(settings, name, pair)) for name, pair in halves.items()}
     return {**tensors, **merged}
 
 
-def _scale(told: Mapping[str, Any], name: str, pair: Mapping[str, StoredTensor]) -> float:
-    """Give what an adapter is scaled by: alpha over its rank, or over the rank's root."""
+def _scale(settings: Mapping[str, Any], name: str, pair: Mapping[str, StoredTensor]) -> float:
+    """Return what an adapter is scaled by: alpha over its rank, or over the rank's root."""
     module = name.removesuffix(".weight")
     alpha = next(
-        (value for key, value in (told.get("alpha_pattern") or {}).items() if module.endswith(key)), told["lora_alpha"]
+        (value for key, value in (settings.get("alpha_pattern") or {}).items() if module.endswith(key)),
+        settings["lora_alpha"],
     )
     rank = pair["A"].shape[0]
-    return float(alpha) / (sqrt(rank) if told.get("use_rslora") else rank)
+    return float(alpha) / (sqrt(rank) if settings.get("use_rslora") else rank)
 
 
 def _add(weight: StoredTensor, pair: Mapping[str, StoredTensor], scale: float) -> StoredTensor:

@@ -108,7 +108,7 @@ def _file_in(folder: Path) -> Path | None:
 
 
 def _whole(folder: Path) -> bool:
-    """Tell whether a folder holds a model beside the projector."""
+    """Return whether a folder holds a model beside the projector."""
     return any(
         any(folder.glob(pattern)) for pattern in ("model*.safetensors*", "pytorch_model*.bin*", "adapter_model*")
     )

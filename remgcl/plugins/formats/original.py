@@ -22,7 +22,7 @@ OWN_KEYS = re.compile(
 
 
 def is_original(config: Mapping[str, Any]) -> bool:
-    """Tell whether a configuration is of the original layout; never by `model_type`, which others use too.
+    """Return whether a configuration is of the original layout; never by `model_type`, which others use too.
 
     Args:
         config: What ``config.json`` holds.
@@ -51,13 +51,13 @@ def config_of(folder: Path) -> dict[str, Any]:
     if config.get("s2"):
         raise WeightsError(f"{folder}: s2: towers at several scales are not supported")
     if config.get("mm_vision_select_feature", "patch") not in ("patch", "cls_patch"):
-        told = config["mm_vision_select_feature"]
-        raise WeightsError(f"{folder}: mm_vision_select_feature: cannot be {told!r}; there is 'patch', 'cls_patch'")
+        feature = config["mm_vision_select_feature"]
+        raise WeightsError(f"{folder}: mm_vision_select_feature: cannot be {feature!r}; there is 'patch', 'cls_patch'")
     return config
 
 
 def language_config(config: Mapping[str, Any], where: Path) -> dict[str, Any]:
-    """Give the configuration of the language model alone.
+    """Return the configuration of the language model alone.
 
     Args:
         config: The configuration.
@@ -77,7 +77,7 @@ def language_config(config: Mapping[str, Any], where: Path) -> dict[str, Any]:
 
 
 def tower_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Give layer and tokens of the tower that are used.
+    """Return layer and tokens of the tower that are used.
 
     Args:
         config: The configuration.
@@ -89,7 +89,7 @@ def tower_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stage_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the keys of a stage that the configuration decides.
+    """Return the keys of a stage that the configuration decides.
 
     Args:
         config: The configuration.

@@ -49,7 +49,7 @@ def kind_of(tensors: Mapping[str, StoredTensor], where: str) -> str:
 
 
 def name_of(table: Mapping[str, Any]) -> str | None:
-    """Give LLaVA's name of a recipe's projector, or None if LLaVA has no such projector.
+    """Return LLaVA's name of a recipe's projector, or None if LLaVA has no such projector.
 
     Args:
         table: The projector's table.
@@ -60,11 +60,11 @@ def name_of(table: Mapping[str, Any]) -> str | None:
 
 
 def _declared(kind: str, widths: tuple[int, int], where: str) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
-    """Give a projector's table, and the names and shapes of its tensors."""
-    seen, told = widths
+    """Return a projector's table, and the names and shapes of its tensors."""
+    seen, width = widths
     mlp = MLP.fullmatch(kind)
     if kind == "linear":
-        return {"use": "linear"}, {"weight": (told, seen), "bias": (told,)}
+        return {"use": "linear"}, {"weight": (width, seen), "bias": (width,)}
     if kind == "identity":
         return {"use": "identity"}, {}
     if mlp is None or not int(mlp[1]):
@@ -75,5 +75,5 @@ def _declared(kind: str, widths: tuple[int, int], where: str) -> tuple[dict[str,
     depth = int(mlp[1])
     due: dict[str, tuple[int, ...]] = {}
     for place in range(depth):
-        due |= {f"{2 * place}.weight": (told, told if place else seen), f"{2 * place}.bias": (told,)}
+        due |= {f"{2 * place}.weight": (width, width if place else seen), f"{2 * place}.bias": (width,)}
     return {"use": "mlp2x_gelu", "depth": depth}, due

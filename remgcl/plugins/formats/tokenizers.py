@@ -59,7 +59,7 @@ def tokenizer_length(files: dict[str, bytes]) -> int:
 
 
 def added_tokens(files: Mapping[str, bytes]) -> dict[str, int]:
-    """Give the added tokens and their ids, wherever a tokenizer's files list them.
+    """Return the added tokens and their ids, wherever a tokenizer's files list them.
 
     Args:
         files: Its files.

@@ -86,7 +86,7 @@ def contained_tower(
 
 
 def vision_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the configuration of the vision tower alone, where the text side is beside it.
+    """Return the configuration of the vision tower alone, where the text side is beside it.
 
     Args:
         config: The configuration of CLIP, SigLIP or of one of their towers.

@@ -74,10 +74,10 @@ class TransformersLlava(Format):
         settings = {"layer": config.get("vision_feature_layer", -2), "select": _select(source, config, seen)}
         tokenizer, rows = _tokenizer(source, config)
         language = {name: cut(each, rows) if name in TABLES else each for name, each in tensors["language"].items()}
-        told = {"model_type": "llama", **(config.get("text_config") or {})}
-        told["tie_word_embeddings"] = told.get("tie_word_embeddings", config.get("tie_word_embeddings", False))
+        text = {"model_type": "llama", **(config.get("text_config") or {})}
+        text["tie_word_embeddings"] = text.get("tie_word_embeddings", config.get("tie_word_embeddings", False))
         template, note, markers = recognised(source)
-        backbone = backbone_part(told, language, tokenizer, source, markers=markers)
+        backbone = backbone_part(text, language, tokenizer, source, markers=markers)
         longest = json.loads(backbone.files["config.json"]).get("max_position_embeddings") or 2048
         width = tensors["language"][TABLES[0]].shape[1]
         return Published(
@@ -107,8 +107,10 @@ def _verify(source: Path, config: Mapping[str, Any]) -> None:
         next_ = ", as LLaVA 1.6 is" * ("next" in str(named).lower() + str(config.get("model_type")))
         raise WeightsError(f"{source}: is a {named!r}{next_}, which is not supported; there is {ARCHITECTURE!r}")
     if config.get("projector_hidden_act", "gelu") not in ("gelu", "linear"):
-        told = config["projector_hidden_act"]
-        raise WeightsError(f"{source}: projector_hidden_act: {told!r} is not supported; there is 'gelu', 'linear'")
+        activation = config["projector_hidden_act"]
+        raise WeightsError(
+            f"{source}: projector_hidden_act: {activation!r} is not supported; there is 'gelu', 'linear'"
+        )
     if not isinstance(config.get("vision_feature_layer", -2), int):
         raise WeightsError(f"{source}: vision_feature_layer: several layers are not supported; name one")
 
@@ -176,15 +178,17 @@ def _folded(named: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
 
 def _select(source: Path, config: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
     """Say which of the tower's tokens are used."""
-    told = config.get("vision_feature_select_strategy", "default")
-    if told not in SELECT:
-        raise WeightsError(f"{source}: vision_feature_select_strategy: cannot be {told!r}; there is 'default', 'full'")
-    if "siglip" in vision_config(seen)["model_type"] and told == "default":
+    strategy = config.get("vision_feature_select_strategy", "default")
+    if strategy not in SELECT:
+        raise WeightsError(
+            f"{source}: vision_feature_select_strategy: cannot be {strategy!r}; there is 'default', 'full'"
+        )
+    if "siglip" in vision_config(seen)["model_type"] and strategy == "default":
         raise WeightsError(
             f"{source}: vision_feature_select_strategy: 'default' drops the first patch of a SigLIP tower, which has "
             "no class token; that is not supported, 'full' is"
         )
-    return SELECT[told]
+    return SELECT[strategy]
 
 
 def _aspect(source: Path, processor: Mapping[str, Any] | None) -> str:
@@ -199,7 +203,7 @@ def _aspect(source: Path, processor: Mapping[str, Any] | None) -> str:
 
 
 def _tokenizer(source: Path, config: Mapping[str, Any]) -> tuple[dict[str, bytes], int]:
-    """Give the tokenizer without the tokens that only this layout needs, and how many tokens are left."""
+    """Return the tokenizer without the tokens that only this layout needs, and how many tokens are left."""
     files = tokenizer_files(source)
     image = config.get("image_token_index", config.get("image_token_id", 32000))
     known = tokenizer_length(files)

@@ -168,7 +168,7 @@ class ContrastiveLoss(Loss):
         return softplus(-right - bias) + (softplus(rows + bias) * negative).sum(dim=1)
 
     def diagnose(self, features: Features) -> Mapping[str, Tensor]:
-        """Tell whether right pairs find each other, and whether wrong pairs fall together.
+        """Return whether right pairs find each other, and whether wrong pairs fall together.
 
         ``pairs`` is how many pairs this rank's batch holds; with ``infonce``,
         those that have a wrong pair to be told from. ``retrieval@1`` is the
@@ -197,7 +197,7 @@ class ContrastiveLoss(Loss):
 
 
 def cosine(left: Tensor, right: Tensor) -> Tensor:
-    """Give the cosine of each row with each other: `[..., M, D]`, `[..., K, D]` to `[..., M, K]`.
+    """Return the cosine of each row with each other: `[..., M, D]`, `[..., K, D]` to `[..., M, K]`.
 
     Args:
         left: Rows.

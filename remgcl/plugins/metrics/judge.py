@@ -48,7 +48,7 @@ class Judge(Metric):
         return _readable(self.score(answer))
 
     def summary(self, answers: Sequence[Answer], scores: Sequence[Score]) -> Mapping[str, Any]:
-        """Give the mean of what could be read."""
+        """Return the mean of what could be read."""
         del answers
         read = [score for score in scores if _readable(score)]
         counted: dict[str, Any] = {"count": len(scores), "unreadable": len(scores) - len(read), "score": None}

@@ -92,7 +92,7 @@ def _label(prediction: str) -> str:
 
 
 def _accuracies(task: str, rows: Sequence[tuple[Answer, Score]]) -> tuple[float, float]:
-    """Give the share of questions and of images that are right."""
+    """Return the share of questions and of images that are right."""
     right = [score == 1 for _, score in rows]
     images = [all(right[place] for place in pair) for pair in _pairs(task, [answer for answer, _ in rows])]
     return sum(right) / len(right), sum(images) / len(images)

@@ -48,7 +48,7 @@ _DOUBLE = """
 
 
 def _contractions() -> dict[str, str]:
-    """Give the published table: words without an apostrophe, and with one of two, to the right spelling."""
+    """Return the published table: words without an apostrophe, and with one of two, to the right spelling."""
     table = {word.replace("'", ""): word for word in _WITH_APOSTROPHE.split()}
     for word in _DOUBLE.split():
         first, _, second = word.rpartition("'")
@@ -100,7 +100,7 @@ def with_digits(text: str) -> str:
 
 
 def agreement(same: Sequence[bool]) -> float:
-    """Give the accuracy of an answer: each person is held against the others, and three of them are enough.
+    """Return the accuracy of an answer: each person is held against the others, and three of them are enough.
 
     Args:
         same: Whether each person gave the answer.

@@ -35,7 +35,7 @@ class Pope(Metric):
         return label if truth is None else float((label == "no") == (truth == "no"))
 
     def summary(self, answers: Sequence[Answer], scores: Sequence[Score]) -> Mapping[str, Any]:
-        """Give accuracy, precision, recall, F1 and the share of "yes"."""
+        """Return accuracy, precision, recall, F1 and the share of "yes"."""
         if any(isinstance(score, str) for score in scores):
             labels = [_label(answer.prediction) for answer in answers]
             return {"count": len(labels), "yes": labels.count("yes"), "no": labels.count("no")}

@@ -107,7 +107,7 @@ class DeepSpeedTrainer(StageTrainer):
         return torch.as_tensor(engine.get_global_grad_norm() or 0.0)
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> float:  # noqa: ANN401 - the signature of transformers
-        """Give the norm that the engine found."""
+        """Return the norm that the engine found."""
         del model
         return float(grad_norm)
 

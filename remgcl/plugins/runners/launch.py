@@ -42,7 +42,7 @@ def launch(runner: DeepSpeed, job: Job) -> None:
 
 
 def _ready(runner: DeepSpeed) -> None:
-    """Make sure that DeepSpeed, GPUs and port are there."""
+    """Verify that DeepSpeed, GPUs and port are there."""
     if importlib.util.find_spec("deepspeed") is None:
         raise RunError("runner: DeepSpeed is not installed; install it with: pip install 'remgcl[deepspeed]'")
     if not runner.cpu and runner.hostfile is None:
@@ -71,7 +71,7 @@ def _ready(runner: DeepSpeed) -> None:
 
 
 def _reach(hostfile: Path) -> None:
-    """Make sure that every machine of a hostfile answers."""
+    """Verify that every machine of a hostfile responds."""
     lines = [line.partition("#")[0].split() for line in hostfile.read_text(encoding="utf-8-sig").splitlines()]
     away = []
     for host in (words[0] for words in lines if words and words[0] != "localhost"):
@@ -83,7 +83,7 @@ def _reach(hostfile: Path) -> None:
         if answered.returncode:
             away.append(f"{host} does not answer over ssh; {answered.stderr.strip() or 'no reason is given'}")
     if away:
-        raise RunError("\n".join(f"{hostfile}: {told}" for told in away))
+        raise RunError("\n".join(f"{hostfile}: {fault}" for fault in away))
 
 
 def _gpus(include: str) -> Iterator[int]:
@@ -117,13 +117,13 @@ def _command(runner: DeepSpeed) -> list[str]:
     return command + [f"{name}={value}" for name, value in options.items() if value is not None]
 
 
-def _environment(runner: DeepSpeed, told: Path) -> dict[str, str]:
+def _environment(runner: DeepSpeed, folder: Path) -> dict[str, str]:
     """Give every process what it needs to know; DeepSpeed exports the file's variables to other machines."""
     own = dict(runner.environment)
     if runner.cpu:
         own |= {"DS_ACCELERATOR": "cpu"}
         own.setdefault("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
-    told.mkdir(parents=True, exist_ok=True)
-    file = told / "environment"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "environment"
     file.write_text("".join(f"{name}={value}\n" for name, value in own.items()), encoding="utf-8")
     return {**os.environ, **own, "DS_ENV_FILE": str(file)}

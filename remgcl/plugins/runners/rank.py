@@ -69,8 +69,8 @@ class Watchdog:
         while True:
             time.sleep(min(1.0, self._limit / 4))
             if not self._paused and time.monotonic() - self._alive > self._limit:
-                told = f"no progress for {self._limit:g} s at step {self._step}; another rank may have failed"
-                self._error.write_text(told, encoding="utf-8")
+                message = f"no progress for {self._limit:g} s at step {self._step}; another rank may have failed"
+                self._error.write_text(message, encoding="utf-8")
                 os._exit(SILENT)
 
 

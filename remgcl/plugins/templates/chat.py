@@ -145,7 +145,7 @@ class Chat(Template):
         return {}
 
     def _closes(self, turns: Sequence[Turn], messages: Messages, ending: re.Pattern[str], tokenizer: Any) -> bool:  # noqa: ANN401 - as above
-        """Tell whether a special token ends an answer that nothing follows."""
+        """Return whether a special token ends an answer that nothing follows."""
         text, place = self._write(messages[: len(turns)], tokenizer), len(turns) - 1
         known = self._ends(turns, messages[: len(turns)], text, tokenizer).get(place)
         at = self._start(messages, place, text, tokenizer) if known is None else known
@@ -153,7 +153,7 @@ class Chat(Template):
 
 
 def _verify(turns: Sequence[Turn], whole: str) -> None:
-    """Make sure that the template wrote what the user says, in order, and each image once."""
+    """Verify that the template wrote what the user says, in order, and each image once."""
     at = 0
     for place, turn in enumerate(turns):
         if turn.role == "assistant":
@@ -199,7 +199,7 @@ def _ending(tokenizer: Any) -> re.Pattern[str]:  # noqa: ANN401 - as in the cont
 
 
 def _added(tokenizer: Any) -> str:  # noqa: ANN401 - as in the contract
-    """Give the end of an answer where the template writes none."""
+    """Return the end of an answer where the template writes none."""
     if not tokenizer.eos_token:
         raise WeightsError(
             "template 'chat': the tokenizer's template ends no answer, and the tokenizer has no end-of-sequence token"

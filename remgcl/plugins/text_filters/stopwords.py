@@ -125,7 +125,7 @@ class Matcher:
 
 
 def _lines(text: str) -> list[str]:
-    """Give the lines that hold something, without the space around it."""
+    """Return the lines that hold something, without the space around it."""
     words = [line.strip() for line in text.splitlines() if line.strip()]
     if not words:
         raise ValueError("there is no word in it")
@@ -133,5 +133,5 @@ def _lines(text: str) -> list[str]:
 
 
 def _encode(word: str, before: str, tokenizer: Any) -> list[int]:  # noqa: ANN401 - as in the contract
-    """Give the tokens that cover a word where it stands behind a text that no tokenizer joins with it."""
+    """Return the tokens that cover a word where it stands behind a text that no tokenizer joins with it."""
     return [token for token, (_, end) in token_spans(before + word, tokenizer) if end > len(before)]

@@ -39,7 +39,7 @@ class HuggingFaceTower(PreprocessedTower):
 
     @abstractmethod
     def _classes(self) -> tuple[Any, Any]:
-        """Give the classes of configuration and model."""
+        """Return the classes of configuration and model."""
 
     @property
     @abstractmethod
@@ -76,7 +76,7 @@ class HuggingFaceTower(PreprocessedTower):
         )
 
     def verify(self) -> None:
-        """Make sure that the weights exist."""
+        """Verify that the weights exist."""
         verify_weights(self.weights)
 
     @property
@@ -129,7 +129,7 @@ def _module(model: nn.Module, layer: int, drops: int, *, interpolated: bool) -> 
     from torch import nn
 
     class HiddenLayer(nn.Module):
-        """Give one hidden layer of a vision transformer."""
+        """Return one hidden layer of a vision transformer."""
 
         def __init__(self) -> None:
             super().__init__()

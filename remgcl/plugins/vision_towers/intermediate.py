@@ -44,7 +44,7 @@ class IntermediateTower(PreprocessedTower):
 
     @abstractmethod
     def _layer(self, model: Any, pixels: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401 - the library's model
-        """Give the layer's features `[N, Dv, rows, columns]` and its class token `[N, 1, Dv]`, if it has one."""
+        """Return the layer's features `[N, Dv, rows, columns]` and its class token `[N, 1, Dv]`, if it has one."""
 
     def spec(self) -> TowerSpec:
         """Measure grid and width on a model without weights."""
@@ -75,7 +75,7 @@ class IntermediateTower(PreprocessedTower):
         tower, model = self, self._create(pretrained=pretrained)
 
         class Intermediate(nn.Module):
-            """Give one layer of a model as a sequence of patches."""
+            """Return one layer of a model as a sequence of patches."""
 
             def __init__(self) -> None:
                 super().__init__()
@@ -99,7 +99,7 @@ class IntermediateTower(PreprocessedTower):
 
 
 def has_class_token(model: Any) -> bool:  # noqa: ANN401 - timm's model
-    """Tell whether the layers of a model of timm give a class token, and it comes first.
+    """Return whether the layers of a model of timm give a class token, and it comes first.
 
     Other tokens may stand in front of the patches too, such as registers.
 

@@ -43,7 +43,7 @@ class OpenClip(IntermediateTower):
         return self.pretrained is not None
 
     def verify(self) -> None:
-        """Make sure that OpenCLIP knows the weights, or that they are a file."""
+        """Verify that OpenCLIP knows the weights, or that they are a file."""
         from open_clip.pretrained import is_pretrained_cfg, list_pretrained_tags_by_model
 
         given = self.pretrained
@@ -70,20 +70,20 @@ class OpenClip(IntermediateTower):
         """Read the input of the chosen tag; else that on which all tags of the architecture agree; else CLIP's."""
         from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
-        told: dict[str, Any] = {**model.preprocess_cfg}
+        settings: dict[str, Any] = {**model.preprocess_cfg}
         tagged = self.pretrained is not None and get_pretrained_cfg(self.model, self.pretrained)
         tags = [self.pretrained] if tagged else list_pretrained_tags_by_model(self.model)
         known = [get_pretrained_cfg(self.model, tag) for tag in tags]
         for key in ("mean", "std", "interpolation"):
             values = {tuple(value) if isinstance(value := one.get(key), list) else value for one in known}
             if len(values) == 1 and (value := values.pop()) is not None:
-                told[key] = value
+                settings[key] = value
         size = model.image_size
         return Preprocessing(
             size=(size, size) if isinstance(size, int) else tuple(size),
-            mean=tuple(told["mean"]),
-            std=tuple(told["std"]),
-            interpolation=told["interpolation"],
+            mean=tuple(settings["mean"]),
+            std=tuple(settings["std"]),
+            interpolation=settings["interpolation"],
         )
 
     def _layer(self, model: Any, pixels: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401 - OpenCLIP's model

@@ -45,7 +45,7 @@ class Timm(IntermediateTower):
         return self.pretrained or self.weights is not None
 
     def verify(self) -> None:
-        """Make sure that the file of weights exists."""
+        """Verify that the file of weights exists."""
         if self.weights is not None:
             with reading_weights(self.weights):
                 Path(self.weights).stat()

@@ -98,7 +98,7 @@ def test_the_same_difference_in_each_seed_is_judged_by_the_sign_test(grid: Grid)
     assert not found.spread
     assert found.p == 2**-3
     assert found.distinguishable is None
-    assert found.verdict == "cannot be told: the same in every seed"
+    assert found.verdict == "undecided: the same in every seed"
 
 
 def test_the_same_difference_in_many_seeds_is_distinguishable(grid: Grid) -> None:

@@ -41,9 +41,9 @@ def unseen(_: str, __: int, results: Iterable[Any]) -> Iterable[Any]:
     return results
 
 
-def run(engine: OcrEngine, out: Path, *sources: Any, told: Any = unseen, workers: int = 1) -> Report:  # noqa: ANN401 - any source
+def run(engine: OcrEngine, out: Path, *sources: Any, show: Any = unseen, workers: int = 1) -> Report:  # noqa: ANN401 - any source
     """Recognise, and say what came of it."""
-    return recognise(sources, engine, OcrWriter(out, ORIGIN), workers=workers, told=told)
+    return recognise(sources, engine, OcrWriter(out, ORIGIN), workers=workers, show=show)
 
 
 def held(out: Path, folder: Path) -> dict[str, list[str]]:
@@ -130,7 +130,7 @@ def test_a_file_that_is_damaged_between_the_phases_is_named(made_up: MadeUp, pai
         if name == "looked at":
             (folder / "001.png").unlink()
 
-    report = run(made_up(), tmp_path / "out", *files_of(folder), told=told)
+    report = run(made_up(), tmp_path / "out", *files_of(folder), show=told)
     assert report.recognised == 1
     assert report.unreadable == [f"image '001.png': there is no such file in '{folder}'"]
 
@@ -159,7 +159,7 @@ def test_an_interruption_keeps_what_is_done(made_up: MadeUp, paint: Paint, tmp_p
             yield result
 
     with pytest.raises(KeyboardInterrupt):
-        run(made_up(), tmp_path / "out", *files_of(folder), told=told)
+        run(made_up(), tmp_path / "out", *files_of(folder), show=told)
     assert len(OcrCache.open(tmp_path / "out")) == 5
 
 
@@ -182,7 +182,7 @@ def told(name, total, results):
 if __name__ == "__main__":
     folder, out = map(Path, sys.argv[1:])
     writer = OcrWriter(out, Origin(engine="made-up", version="made-up 1"))
-    recognise(files_of(folder), MadeUp(), writer, workers=1, told=told)
+    recognise(files_of(folder), MadeUp(), writer, workers=1, show=told)
 """
 
 

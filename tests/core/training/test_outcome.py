@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from remgcl import Answered, Job, Recipe, RunFolder, Sample, Turn
-from remgcl.core.training.outcome import outcome, tell
+from remgcl.core.training.outcome import outcome, report
 
 PROGRESS: Any = SimpleNamespace(
     logged=[{"language": 4.0, "global": 1.0}, {"language": 3.0, "global": 0.75}, {"language": 2.0, "global": 0.5}],
@@ -57,7 +57,7 @@ def test_exact_match_is_recorded_before_and_after() -> None:
 
 
 def test_the_table_shows_each_term_with_its_weight(job: Job) -> None:
-    tell(job, outcome(PROGRESS, {}, None, []), [])
+    report(job, outcome(PROGRESS, {}, None, []), [])
     rows = [line.split() for line in _told(job).splitlines()]
     assert ["│", "language", "│", "1", "│", "4.0000", "│", "2.0000", "│"] in rows
     assert ["│", "global", "│", "0.5", "│", "1.0000", "│", "0.5000", "│"] in rows
@@ -75,14 +75,14 @@ def test_terms_that_were_logged_once_have_one_column(job: Job) -> None:
 
 
 def test_only_what_was_left_out_is_told(job: Job) -> None:
-    tell(job, outcome(PROGRESS, {"conversations cut": 3, "samples replaced": 0}, None, []), [])
+    report(job, outcome(PROGRESS, {"conversations cut": 3, "samples replaced": 0}, None, []), [])
     assert "conversations cut: 3" in _told(job)
     assert "samples replaced" not in _told(job)
 
 
 def test_matches_are_told_as_shares_and_drawn(job: Job) -> None:
     after = _answered("123", "123", "12", "123")
-    tell(job, outcome(PROGRESS, {}, 0.0, after), after)
+    report(job, outcome(PROGRESS, {}, 0.0, after), after)
     assert "exact match on 4 held-out samples: 0.0% before, 75.0% after" in _told(job)
     with Image.open(job.folder.pictures) as picture:
         assert picture.format == "PNG"

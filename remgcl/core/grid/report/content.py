@@ -43,7 +43,7 @@ class Content:
         name: Name of the grid.
         cells: What can be said of each cell.
         scale: How the first metric is written; none if nothing was measured.
-        findings: What was found by the first metric, a sentence each.
+        findings: The findings by the first metric, one sentence each.
         tables: A table for each metric.
         left_out: What of which run does not count, and why.
         method: How to read the tables, a sentence or two each.
@@ -59,7 +59,7 @@ class Content:
 
 
 def content_of(results: GridResults) -> Content:
-    """Say what came out of a grid.
+    """Compile the report of a grid.
 
     Args:
         results: What came out.

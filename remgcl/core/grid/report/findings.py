@@ -1,4 +1,4 @@
-"""What was found by the first metric of a grid, in sentences."""
+"""The findings by the first metric of a grid, in sentences."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def _progress(results: GridResults, cells: Sequence[CellSummary]) -> str:
     """Count cells, seeds, runs and states."""
     states = Counter(result.state for result in results.cells)
     counts = {"cell": len(cells), "seed": len({result.seed for result in results.cells}), "run": len(results.cells)}
-    told = ", ".join(f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items())
+    counted = ", ".join(f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items())
     done = states.pop("finished", 0)
-    return f"{told}: {done} finished{''.join(f', {count} {state}' for state, count in sorted(states.items()))}."
+    return f"{counted}: {done} finished{''.join(f', {count} {state}' for state, count in sorted(states.items()))}."
 
 
 def _comparisons(compared: Mapping[str, Difference], baseline: str, scale: Scale) -> Iterator[str]:
-    """Say which cells differ from the baseline, which do not as far as can be seen, and which cannot be told."""
+    """Say which cells differ from the baseline, which do not detectably, and which remain undecided."""
     groups: dict[str, list[str]] = {
         f"Higher than {baseline}": [],
         f"Lower than {baseline}": [],

@@ -8,7 +8,7 @@ from remgcl.core.tables.latex import PACKAGES, table_lines
 NAMES = ("cell", "seeds")
 COST = ("training time", "samples/s")
 SPARE = ("seen from", *COST)
-"""Columns that would make a table of results too wide: what brackets tell already, and costs, which get a table."""
+"""Columns that would make a table of results too wide: those in brackets already, and costs, which get a table."""
 
 MEAN = "mean ± half the width of its 95 % interval over seeds, by Student's t"
 
@@ -30,8 +30,8 @@ def latex(content: Content) -> str:
     for table in content.tables:
         kept = [head for head in table.heads if head not in SPARE]
         if len(kept) > len(NAMES):
-            told = COMPARED if "difference" in kept else ""
-            lines += table_lines(table, kept, f"{content.name}: {table.title}, {MEAN}; {seeds}. {told}")
+            explained = COMPARED if "difference" in kept else ""
+            lines += table_lines(table, kept, f"{content.name}: {table.title}, {MEAN}; {seeds}. {explained}")
     for table in content.tables[:1]:
         lines += table_lines(table, [*NAMES, *COST], f"{content.name}: cost, means over {seeds}.")
     return "\n".join(lines) + "\n"

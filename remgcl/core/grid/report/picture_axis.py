@@ -64,7 +64,7 @@ def draw_axis(results: GridResults, axis: str, scale: Scale) -> Figure:
 def lines_of(results: GridResults, axis: str) -> dict[str, Line]:
     """Sort what was measured into lines along an axis: one for each choice on the other axes.
 
-    Lines of a single point tell nothing of the axis. They are left out where
+    Lines of a single point show nothing about the axis. They are left out where
     there are longer ones.
 
     Args:

@@ -18,7 +18,7 @@ COLUMNS = 3
 """Terms beside one another."""
 
 END = 2 / 3
-"""Share of the steps after which a training comes to its end, where the cells are told apart."""
+"""Share of the steps after which the curves' last third begins, where the cells are compared."""
 
 
 def draw_language(results: GridResults, term: str) -> Figure:

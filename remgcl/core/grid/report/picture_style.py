@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "#26282b"
-"""Colour of all that is no line; in a page, the page gives its own."""
+"""Colour of everything but lines; in a page, the page's own colour."""
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
-"""Colours that the colour-blind tell apart, after Okabe and Ito; grey instead of their yellow."""
+"""Colours that colour-blind readers can distinguish, after Okabe and Ito; grey instead of their yellow."""
 
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 """Dashes of the lines, the next where the colours are used up."""

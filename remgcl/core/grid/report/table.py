@@ -11,7 +11,7 @@ from remgcl.core.tables.table import Entry, Table
 from remgcl.core.tables.words import probability
 
 COMPARED = ("difference", "seen from", "p (Holm)", "distinguishable")
-"""Heads of what a comparison tells."""
+"""Heads of the columns of a comparison."""
 
 OVER = "over seeds and questions"
 """Head of the interval of a difference over both."""

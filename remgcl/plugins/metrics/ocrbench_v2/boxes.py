@@ -17,7 +17,7 @@ LARGEST = 1000
 
 
 def grounding(prediction: str, truth: Sequence[Any]) -> float:
-    """Give the overlap of the last box in a prediction with the true one.
+    """Return the overlap of the last box in a prediction with the true one.
 
     Args:
         prediction: The text of the model.
@@ -29,7 +29,7 @@ def grounding(prediction: str, truth: Sequence[Any]) -> float:
 
 
 def with_position(prediction: str, answers: Any, box: Sequence[Any]) -> float:  # noqa: ANN401 - whatever the file holds
-    """Give the mean of an answer's score and its box's overlap.
+    """Return the mean of an answer's score and its box's overlap.
 
     Args:
         prediction: The text of the model, with the keys `answer` and `bbox`.
@@ -48,7 +48,7 @@ def with_position(prediction: str, answers: Any, box: Sequence[Any]) -> float:  
 
 
 def overlap(one: Sequence[Any], other: Sequence[Any]) -> float:
-    """Give intersection over union of two boxes; 0 where a side is no number.
+    """Return intersection over union of two boxes; 0 where a side is no number.
 
     Args:
         one: Left, top, right and lower side.

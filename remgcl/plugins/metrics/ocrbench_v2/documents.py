@@ -35,7 +35,7 @@ class _Node:
 
 
 def outline_similarity(prediction: str, truth: str) -> float:
-    """Give 1 - tree edit distance / nodes of the larger outline; only whether a line is blank counts, not its text.
+    """Return 1 - tree edit distance / nodes of the larger outline; only whether a line is blank counts, not its text.
 
     Args:
         prediction: Markdown.

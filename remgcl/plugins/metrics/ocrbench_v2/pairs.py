@@ -44,7 +44,7 @@ def _literal(content: str) -> Any:  # noqa: ANN401 - whatever the text holds
 
 
 def readings(truth: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - whatever the file holds
-    """Give every combination of the values that a true answer allows.
+    """Return every combination of the values that a true answer allows.
 
     Args:
         truth: A mapping of keys to lists of values, or a text that holds one.
@@ -69,7 +69,7 @@ def readings(truth: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - whatever the
 
 
 def chinese_readings(truth: str) -> list[dict[str, Any]]:
-    """Give every combination of the values that a true answer in Chinese allows.
+    """Return every combination of the values that a true answer in Chinese allows.
 
     Args:
         truth: A literal of Python that holds a mapping.
@@ -83,7 +83,7 @@ def _combined(keys: Mapping[Any, Any], values: Sequence[Any]) -> list[dict[str, 
 
 
 def best(prediction: str, truths: Sequence[Mapping[str, Any]]) -> float:
-    """Give the best share of right values over the keys of both sides.
+    """Return the best share of right values over the keys of both sides.
 
     Args:
         prediction: The text of the model.

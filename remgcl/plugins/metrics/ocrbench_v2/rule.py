@@ -76,7 +76,7 @@ class OcrBenchV2(Metric):
             return 0.0
 
     def summary(self, answers: Sequence[Answer], scores: Sequence[Score]) -> Mapping[str, Any]:
-        """Give the mean of each group and the means of these."""
+        """Return the mean of each group and the means of these."""
         by_type: dict[str, list[float]] = {}
         for answer, score in zip(answers, scores, strict=True):
             if not _left_out(answer):
@@ -108,7 +108,7 @@ def _is_passage(answer: Answer) -> bool:
 
 
 def _left_out(answer: Answer) -> bool:
-    """Tell whether the published sum leaves a question out: a translation of nothing, with something predicted."""
+    """Return whether the published sum leaves a question out: a translation of nothing, with something predicted."""
     return _kind(answer) == "text translation cn" and bool(answer.prediction) and not answer.answers[0]
 
 

@@ -60,7 +60,7 @@ def chart(prediction: str, truth: Mapping[Any, Any]) -> float:
 
 
 def similarity(prediction: str, truth: str) -> float:
-    """Give 1 - tree edit distance / elements of the larger table; 0 if one has no table.
+    """Return 1 - tree edit distance / elements of the larger table; 0 if one has no table.
 
     Args:
         prediction: HTML.
