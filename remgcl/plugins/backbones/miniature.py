@@ -56,7 +56,7 @@ def miniature(config: Any) -> nn.Module | None:  # noqa: ANN401 - transformers' 
                 return AutoModelForCausalLM.from_config(  # type: ignore[no-any-return]
                     small, attn_implementation="eager", dtype=torch.float32, trust_remote_code=False
                 )
-        except Exception:  # noqa: BLE001, S112 - sizes that do not fit each other: nothing can be told of the large model
+        except Exception:  # noqa: BLE001, S112 - sizes that do not fit each other: nothing is known about the large model
             continue
     return None
 

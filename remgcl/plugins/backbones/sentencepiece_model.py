@@ -1,4 +1,4 @@
-"""A SentencePiece model as a fast tokenizer that gives SentencePiece's own ids."""
+"""A SentencePiece model as a fast tokenizer with SentencePiece's own ids."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def read_sentencepiece(folder: str, file: Path, named: str) -> Any:  # noqa: ANN
 
 
 def _around(folder: str, named: str) -> dict[str, bool]:
-    """Return which tokens stand around a text, where the settings leave it open."""
+    """Return the tokens added around a text where the settings leave this open."""
     config = read_json(folder, "tokenizer_config.json") or {}
     due = {"add_bos_token": named in BEGINS, "add_eos_token": named in ENDS}
     return {key: value for key, value in due.items() if not isinstance(config.get(key), bool)}

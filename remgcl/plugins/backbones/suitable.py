@@ -1,4 +1,4 @@
-"""Which language models of transformers can read an image's embeddings among a text's, told by their configuration."""
+"""Checks, by configuration, that a language model of transformers can read embeddings of an image within a text."""
 
 from __future__ import annotations
 

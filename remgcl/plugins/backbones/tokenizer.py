@@ -23,7 +23,7 @@ def read_tokenizer(name: str) -> Any:  # noqa: ANN401 - transformers' tokenizers
         name: Folder or hub id.
 
     Raises:
-        WeightsError: There is none that can be read.
+        WeightsError: There is no readable tokenizer.
     """
     with reading_weights(name):
         tokenizer = _read(name)

@@ -33,7 +33,7 @@ def attend(  # noqa: PLR0913, PLR0917 - the signature of transformers
     scaling: float | None = None,
     **_: Any,  # noqa: ANN401 - the signature of transformers
 ) -> tuple[Tensor, None]:
-    """Attend as transformers asks for it.
+    """Compute attention with the interface of transformers.
 
     Args:
         module: The layer; says how many heads share a key.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SHOWN = 20
-"""Faults told one by one; the rest are counted."""
+"""Faults reported one by one; further ones are counted."""
 
 COUNTED = 2000
 """Most records whose words are counted for estimates."""
@@ -70,7 +70,7 @@ class LlavaJson(Dataset):
     def census(self) -> Census:
         """Read every record, and open every image without decoding it, unless it was opened before.
 
-        Where contents are asked for, images are decoded as well; those that
+        If contents are requested, images are decoded as well; those that
         cannot be are faults, or a note where they are to be skipped.
         """
         records, digest = self._read()
@@ -97,7 +97,7 @@ class LlavaJson(Dataset):
         )
 
     def build(self) -> LlavaSamples:
-        """Read the records; images are read when they are asked for."""
+        """Read the records; images are read when they are needed."""
         return LlavaSamples(self, self._read()[0])
 
     @property
@@ -133,7 +133,7 @@ class LlavaJson(Dataset):
         return held, hashlib.sha256(raw).hexdigest()
 
     def _notes(self, broken: Mapping[str, str]) -> tuple[str, ...]:
-        """Say how many images will be skipped, as far as that is known."""
+        """Report how many images will be skipped, as far as that is known."""
         if not broken:
             return ()
         more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""

@@ -79,7 +79,7 @@ def _turn(who: str, said: str, has_image: bool) -> Turn:  # noqa: FBT001 - priva
 
 
 def _from_human(said: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Leave out what the assistant says before it is asked."""
+    """Leave out the assistant's turns before the first question."""
     return said[1:] if said[0]["from"] == "gpt" else said
 
 

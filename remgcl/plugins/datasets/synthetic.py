@@ -86,7 +86,7 @@ class Synthetic(Dataset):
         return len(self.question.split()) + self.lines
 
     def build(self) -> SyntheticSamples:
-        """Make the samples; each is drawn when it is asked for."""
+        """Return the samples; each is drawn when it is read."""
         self.census()  # what cannot be drawn would be tried forever
         return SyntheticSamples(self)
 
@@ -143,7 +143,7 @@ class SyntheticSamples:
         return Sample(f"{data.split}-{index}", turns, image, tuple(regions))
 
     def modality_lengths(self) -> Sequence[int]:
-        """Give each sample the length of one."""
+        """Return the same length for every sample."""
         return [self._dataset.words] * len(self)
 
 

@@ -10,11 +10,11 @@ from threading import Condition
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""What tells libraries how many threads to use."""
+"""Environment variables that set the number of threads of libraries."""
 
 
 def shared_out(cores: tuple[int, ...], slots: int) -> list[tuple[int, ...]]:
-    """Give each slot cores of its own; where there are more slots than cores, slots share them.
+    """Assign each slot its own cores; if there are more slots than cores, slots share them.
 
     Args:
         cores: The cores.

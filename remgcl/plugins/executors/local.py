@@ -63,7 +63,7 @@ class Local(Executor):
 
 
 def _slots(cores: int) -> int:
-    """Tell how many tasks a machine without GPUs runs well."""
+    """Return how many tasks a machine without GPUs should run at once."""
     return cores // 4 if cores >= MANY else cores
 
 

@@ -31,19 +31,19 @@ class Queued:
 
         def ended(future: Future[int]) -> None:
             if future.cancelled():
-                future.set_running_or_notify_cancel()  # who waits for it is told
+                future.set_running_or_notify_cancel()  # wakes up who waits for it
                 withdraw()
 
         self.future.add_done_callback(ended)
 
     def begin(self) -> bool:
-        """Say that it runs; answer whether it is still wanted."""
+        """Mark it as running; return whether it is still wanted."""
         if self.future.running():
             return True
         return not self.future.cancelled() and self.future.set_running_or_notify_cancel()
 
     def end(self, code: int) -> None:
-        """Say that it ended.
+        """Mark it as ended.
 
         Args:
             code: Its exit code.
@@ -52,7 +52,7 @@ class Queued:
             self.future.set_result(code)
 
     def fail(self, reason: str) -> None:
-        """Say that it was not run to its end.
+        """Mark it as not completed.
 
         Args:
             reason: Where and why.

@@ -39,7 +39,7 @@ REACHED = 10.0
 """Seconds in which a cluster must answer."""
 
 LOST = 300.0
-"""Seconds that a task waits for a machine that could run it, when there is none any more."""
+"""Seconds that a task waits when no machine that could run it is left."""
 
 MARGIN = 30.0
 """Seconds that Ray has beyond a task's patience."""
@@ -97,7 +97,7 @@ class _Queued(Queued):
         self.written = _size(self.task.log)
 
     def look(self, nodes: Nodes) -> bool:
-        """See whether it began, and whether it still may; answer whether it waited for too long."""
+        """Check whether it has begun and still may run; return whether it has waited for too long."""
         if _size(self.task.log) > self.written:
             self.begin()
         now = time.monotonic()
@@ -179,7 +179,7 @@ class RayTasks(Watcher):
             ray.cancel(ref, force=force)
 
     def _settle(self, ref: Any) -> None:  # noqa: ANN401 - Ray's
-        """Answer the future of a task that has ended."""
+        """Settle the future of a task that has ended."""
         queued = self._queued.pop(ref)
         try:
             queued.end(ray.get(ref, timeout=0))
@@ -210,7 +210,7 @@ def _run(task: Task, patience: float, environment: Mapping[str, str]) -> int:
 
 
 def _nodes() -> Nodes:
-    """Return what each machine of the cluster has."""
+    """Return the resources of each machine of the cluster."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 

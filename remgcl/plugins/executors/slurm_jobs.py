@@ -33,7 +33,7 @@ FAULTS = 60
 """Looks at a job in a row that may go wrong, as a file system or a queue that is unwell makes them."""
 
 COLUMNS = "%A|%T|%R|%j"
-"""What the queue tells of a job: its number, its state, why it waits or where it runs, and its name."""
+"""Columns of the queue: a job's number, its state, why it waits or where it runs, and its name."""
 
 PENDING, GONE = "PENDING", "GONE"
 
@@ -73,7 +73,7 @@ class _Job(Queued):
         return over
 
     def look(self, state: str, reason: str) -> bool:
-        """Take in what the queue tells; answer whether that was its end."""
+        """Take in the state of the queue; return whether the job has ended."""
         if self.job.paths.result_pickle.exists():
             try:
                 told_at_last = self.job.result()
@@ -153,7 +153,7 @@ class SlurmJobs(Watcher):
         yield lambda: _scancel(self._jobs), MARGIN
 
     def abandon(self) -> None:
-        """Give up jobs that Slurm does not end."""
+        """Abandon jobs that Slurm does not end."""
         for name, job in self._jobs.items():
             job.fail(f"does not end; job {name} was cancelled")
 

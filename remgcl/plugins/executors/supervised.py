@@ -27,8 +27,8 @@ class Supervised:
 
         Args:
             task: The task.
-            patience: Seconds that it has to keep a checkpoint when it is told
-                to stop.
+            patience: Seconds that it has to save a checkpoint when it is
+                stopped.
             environment: Variables beside those of this process.
             cores: The cores that it may use; those of this process by itself.
 

@@ -2,7 +2,7 @@
 
 ``python supervisor.py PATIENCE CORES FOLDER LOG COMMAND...``. A byte on its standard
 input asks the command to stop, with `PATIENCE` seconds to keep a checkpoint; the
-end of the input, which comes with the owner's death, kills it at once. It tells
+end of the input, which comes with the owner's death, kills it at once. It reports
 the exit code on its standard output. `CORES` are numbers with commas between, or
 empty; a system that cannot bind a process to them leaves it unbound. It imports
 nothing of this project.
@@ -32,7 +32,7 @@ EARLIER = 180
 
 
 def main() -> None:
-    """Run the command, and tell its exit code."""
+    """Run the command, and report its exit code."""
     if os.fork():
         os._exit(0)
     if sys.platform == "linux":
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def _tell(answer: str) -> None:
-    """Answer the owner, if it lives."""
+    """Reply to the owner, if it lives."""
     with suppress(BrokenPipeError):
         os.write(1, answer.encode())
 
@@ -94,7 +94,7 @@ def _alone(output: IO[bytes]) -> bool:
 
 
 def _obey(process: subprocess.Popen[bytes], patience: float) -> None:
-    """End the command when the owner says so, or is no more."""
+    """End the command when the owner requests it or dies."""
     if os.read(0, 1):
         process.terminate()
         select.select([0], [], [], patience)

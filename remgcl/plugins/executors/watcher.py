@@ -38,7 +38,7 @@ class Watcher(ABC):
 
     @abstractmethod
     def ways(self) -> Iterator[tuple[Callable[[], None], float]]:
-        """Return the ways to end the tasks that are left, the mildest first, and the seconds that each may take.
+        """Return the steps to end the remaining tasks, the mildest first, and the seconds that each may take.
 
         Each is called after every look that finds a task left.
         """

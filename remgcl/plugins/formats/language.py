@@ -60,7 +60,7 @@ def backbone_part(
 
 
 def grown(tensor: StoredTensor, rows: int) -> StoredTensor:
-    """Give a table more rows, each the mean of all others: a mean never wins against the best of them.
+    """Append rows to a table, each the mean of all others: a mean never wins against the best of them.
 
     Args:
         tensor: The table.

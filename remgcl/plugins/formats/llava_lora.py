@@ -104,7 +104,7 @@ def _merged(source: Path, settings: Mapping[str, Any], tensors: Mapping[str, Sto
 
 
 def _scale(settings: Mapping[str, Any], name: str, pair: Mapping[str, StoredTensor]) -> float:
-    """Return what an adapter is scaled by: alpha over its rank, or over the rank's root."""
+    """Return the scale of an adapter: alpha over its rank, or over the rank's root."""
     module = name.removesuffix(".weight")
     alpha = next(
         (value for key, value in (settings.get("alpha_pattern") or {}).items() if module.endswith(key)),
@@ -115,7 +115,7 @@ def _scale(settings: Mapping[str, Any], name: str, pair: Mapping[str, StoredTens
 
 
 def _add(weight: StoredTensor, pair: Mapping[str, StoredTensor], scale: float) -> StoredTensor:
-    """Merge when asked; in float32, which no adapter of this size rounds away in."""
+    """Merge lazily; in float32, so that no adapter of this size is lost by rounding."""
     first, second = pair["A"], pair["B"]
     if (second.shape[0], first.shape[1]) != weight.shape:
         raise WeightsError(f"adapter of shape {second.shape} x {first.shape} does not fit a weight of {weight.shape}")

@@ -37,7 +37,7 @@ def config_of(folder: Path) -> dict[str, Any]:
         folder: The folder.
 
     Raises:
-        WeightsError: There is none, or it asks for what is not supported.
+        WeightsError: There is none, or it sets something unsupported.
     """
     config = read_json(str(folder), "config.json")
     if config is None:

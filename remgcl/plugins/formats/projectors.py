@@ -1,4 +1,4 @@
-"""Projectors by the names that LLaVA gives them."""
+"""Projectors by LLaVA's names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def projector_part(
 
 
 def kind_of(tensors: Mapping[str, StoredTensor], where: str) -> str:
-    """Tell the kind of a projector by the names of its tensors.
+    """Infer the kind of a projector from the names of its tensors.
 
     Args:
         tensors: Its tensors, by the names inside it.

@@ -177,7 +177,7 @@ def _folded(named: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
 
 
 def _select(source: Path, config: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
-    """Say which of the tower's tokens are used."""
+    """Return which of the tower's tokens are used."""
     strategy = config.get("vision_feature_select_strategy", "default")
     if strategy not in SELECT:
         raise WeightsError(
@@ -192,7 +192,7 @@ def _select(source: Path, config: Mapping[str, Any], seen: Mapping[str, Any]) ->
 
 
 def _aspect(source: Path, processor: Mapping[str, Any] | None) -> str:
-    """Say how an image is made to fit, as the image processor's configuration has it."""
+    """Return how an image is made to fit, by the image processor's configuration."""
     if processor is None:
         raise WeightsError(f"{source}: does not describe how images are prepared; there is no preprocessor_config.json")
     if processor.get("image_grid_pinpoints"):
@@ -209,6 +209,6 @@ def _tokenizer(source: Path, config: Mapping[str, Any]) -> tuple[dict[str, bytes
     known = tokenizer_length(files)
     added = added_tokens(files)
     own = [name for name, place in added.items() if place >= image and name in ("<image>", "<pad>")]
-    if image + len(own) != known:  # other tokens come after it, or it is none of the tokenizer's
+    if image + len(own) != known:  # other tokens come after it, or it is not a token of the tokenizer
         return files, known
     return without_tokens(files, own), image

@@ -39,7 +39,7 @@ class Pairs:
     keys: tuple[Tensor, ...]
 
     def of_all_ranks(self) -> tuple[Pairs, slice]:
-        """Join the pairs of all ranks; tell the place of this rank's own."""
+        """Gather the pairs of all ranks; also return the position of this rank's own."""
         joined, own = gather(*self.images, *self.texts, self.weight, *self.keys)
         if joined[0] is self.images[0]:
             return self, own
@@ -86,7 +86,7 @@ class ContrastiveLoss(Loss):
 
     @abstractmethod
     def weights(self, features: Features) -> Tensor:
-        """Tell what each pair counts `[M]`, from masks alone; 0 if it lacks a side.
+        """Return the weight of each pair `[M]`, from masks alone; 0 if it lacks a side.
 
         Args:
             features: The features of a batch.
@@ -114,7 +114,7 @@ class ContrastiveLoss(Loss):
         return self.score(features, self.temperature, self.bias)
 
     def build(self, width: int) -> Callable[[Features], Tensor]:
-        """Make a module that learns temperature and bias, or answer the loss itself."""
+        """Return a module with a learned temperature and bias, or the loss itself."""
         if not self.learned:
             return super().build(width)
         from remgcl.plugins.losses.learned import Learned
@@ -168,10 +168,10 @@ class ContrastiveLoss(Loss):
         return softplus(-right - bias) + (softplus(rows + bias) * negative).sum(dim=1)
 
     def diagnose(self, features: Features) -> Mapping[str, Tensor]:
-        """Return whether right pairs find each other, and whether wrong pairs fall together.
+        """Measure whether positive pairs find each other, and whether negative pairs collapse.
 
         ``pairs`` is how many pairs this rank's batch holds; with ``infonce``,
-        those that have a wrong pair to be told from. ``retrieval@1`` is the
+        those that have a negative pair. ``retrieval@1`` is the
         share of sides whose nearest side of the other kind, among this rank's
         pairs, is the right one; ``cosine`` and ``negative_cosine`` are the mean
         similarities of right and wrong pairs: both high is collapse.
@@ -237,7 +237,7 @@ def masked_mean(rows: Tensor, mask: Tensor) -> Tensor:
 
 
 def _same(pairs: Pairs, others: Pairs) -> Tensor:
-    """Tell the pairs that agree in a key: bool `[M, all]`."""
+    """Mark the pairs that agree in a key: bool `[M, all]`."""
     agree = (mine[:, None] == theirs for mine, theirs in zip(pairs.keys, others.keys, strict=True))
     return reduce(or_, agree)
 

@@ -54,7 +54,7 @@ class Learned(nn.Module):
         return self.loss.score(features, self.temperature, self.bias[0] if hasattr(self, "bias") else self.loss.bias)
 
     def diagnose(self, features: Features) -> Mapping[str, Tensor]:
-        """Give what the loss itself tells, and what was learned.
+        """Return the loss's own diagnosis and the learned values.
 
         Args:
             features: The features of a batch.

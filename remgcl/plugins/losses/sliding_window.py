@@ -64,7 +64,7 @@ class SlidingWindow(ContrastiveLoss):
         return masked_mean(best, spoken).T
 
     def _image_windows(self, features: Features) -> tuple[Tensor, Tensor]:
-        """Average the content of each window of patches; tell which hold enough of it."""
+        """Average the content of each window of patches; also return which windows have enough of it."""
         from torch.nn.functional import avg_pool2d
 
         count, _, width = features.patches.shape
@@ -80,7 +80,7 @@ class SlidingWindow(ContrastiveLoss):
         return means, share >= share.amax(dim=1, keepdim=True).clamp(max=self.content)
 
     def _text_windows(self, features: Features) -> tuple[Tensor, Tensor]:
-        """Average each window of kept tokens; tell which are whole, or the only one of a short answer."""
+        """Average each window of kept tokens; also return which are complete, or the only one of a short answer."""
         import torch
         from torch.nn.functional import avg_pool1d, pad
 

@@ -11,7 +11,7 @@ from attrs import frozen
 from remgcl import Answer, Metric, Score
 
 UNREADABLE = (-1.0, -1.0)
-"""The pair that the published reader gives for a review that it cannot read."""
+"""The pair that the published reader returns for a review that it cannot read."""
 
 
 @frozen(kw_only=True)
@@ -48,7 +48,7 @@ class Judge(Metric):
         return _readable(self.score(answer))
 
     def summary(self, answers: Sequence[Answer], scores: Sequence[Score]) -> Mapping[str, Any]:
-        """Return the mean of what could be read."""
+        """Return the mean of the readable reviews."""
         del answers
         read = [score for score in scores if _readable(score)]
         counted: dict[str, Any] = {"count": len(scores), "unreadable": len(scores) - len(read), "score": None}

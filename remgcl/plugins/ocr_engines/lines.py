@@ -12,7 +12,7 @@ def regions(quads: Iterable[Sequence[Sequence[float]]], texts: Iterable[str], sc
 
     Args:
         quads: Four corners of each line.
-        texts: What is written there.
+        texts: The texts of the lines.
         scores: Certainty of each text; rounding may take it out of 0 to 1.
     """
     found = []

@@ -17,7 +17,7 @@ class Identity(Projector):
     """No projection: tower and language model have the same width (LLaVA's `identity`)."""
 
     def build(self, width_in: int, width_out: int) -> nn.Module:
-        """Make a module that gives what it is given."""
+        """Return a module that returns its input."""
         from torch import nn
 
         self._same(width_in, width_out)

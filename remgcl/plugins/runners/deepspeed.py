@@ -82,7 +82,7 @@ class DeepSpeed(Runner):
             raise FaultsError(list(dict.fromkeys(faults)))
 
     def layout(self) -> Layout:
-        """Tell what ZeRO shards and offloads, and the processes that settings or hostfile name.
+        """Return what ZeRO shards and offloads, and the processes that settings or hostfile name.
 
         A configuration of the user's own is not looked at.
         """

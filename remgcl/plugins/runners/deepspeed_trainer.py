@@ -88,7 +88,7 @@ class DeepSpeedTrainer(StageTrainer):
         return self.optimizer
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:  # noqa: ANN401 - the signature of transformers
-        """Give a sign of life with each batch."""
+        """Report progress with each batch."""
         loss: Tensor = super().training_step(*args, **kwargs)
         self._watchdog.beat(self.state.global_step)
         return loss
@@ -132,11 +132,11 @@ class DeepSpeedTrainer(StageTrainer):
             super()._save_checkpoint(model, trial)
 
     def _fill(self, folder: Path) -> None:
-        """Write all that a resumed training goes on from; each rank writes its share of the engine's state."""
+        """Write the state that a resumed training needs; each rank writes its share of the engine's state."""
         super()._fill(folder)
         try:
             self.deepspeed.save_checkpoint(str(folder), tag=f"global_step{self.state.global_step}")
-        except RuntimeError as error:  # how torch tells of a full disk
+        except RuntimeError as error:  # torch's error for a full disk
             raise OSError(str(error)) from error
 
     def _fill_learned(self, folder: Path) -> None:

@@ -9,7 +9,7 @@ _SLOTS = re.compile(r"^\s*([^#\s]+)\s+slots=(\d+)", re.MULTILINE)
 
 
 def count(include: str | None, hostfile: str | None, processes: int | None) -> int | None:
-    """Count the processes over all machines, or answer None if that depends on where it runs.
+    """Count the processes over all machines, or return None if that depends on where it runs.
 
     Args:
         include: GPUs as DeepSpeed writes them: ``a:0,1@b`` is two of a and all of b.

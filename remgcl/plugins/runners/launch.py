@@ -81,13 +81,13 @@ def _reach(hostfile: Path) -> None:
         except FileNotFoundError:
             raise RunError("runner.hostfile: there is no ssh on this machine, which other machines need") from None
         if answered.returncode:
-            away.append(f"{host} does not answer over ssh; {answered.stderr.strip() or 'no reason is given'}")
+            away.append(f"{host} does not respond over ssh; {answered.stderr.strip() or 'no reason is given'}")
     if away:
         raise RunError("\n".join(f"{hostfile}: {fault}" for fault in away))
 
 
 def _gpus(include: str) -> Iterator[int]:
-    """Name the GPUs of this machine that are asked for."""
+    """Name the requested GPUs of this machine."""
     for host in include.split("@"):
         name, _, gpus = host.partition(":")
         if name == "localhost":
@@ -118,7 +118,7 @@ def _command(runner: DeepSpeed) -> list[str]:
 
 
 def _environment(runner: DeepSpeed, folder: Path) -> dict[str, str]:
-    """Give every process what it needs to know; DeepSpeed exports the file's variables to other machines."""
+    """Return every process's variables; DeepSpeed exports those in the file to other machines."""
     own = dict(runner.environment)
     if runner.cpu:
         own |= {"DS_ACCELERATOR": "cpu"}

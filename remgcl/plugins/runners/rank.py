@@ -18,14 +18,14 @@ SILENT = 75
 
 
 class Watchdog:
-    """Ends this process when it gives no sign of life: another rank may never answer."""
+    """Ends this process when it makes no progress, as another rank may never respond."""
 
     def __init__(self, runner: DeepSpeed, error: Path, rank: int) -> None:
         """Begin to watch.
 
         Args:
             runner: Says how long to wait.
-            error: Where to tell what happened.
+            error: The file for its message.
             rank: This process.
         """
         self._runner, self._error, self._rank = runner, error, rank
@@ -36,7 +36,7 @@ class Watchdog:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def beat(self, step: int) -> None:
-        """Give a sign of life.
+        """Report progress.
 
         Args:
             step: Optimizer steps done so far.

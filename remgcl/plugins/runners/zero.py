@@ -89,7 +89,7 @@ def merged(config: Mapping[str, Any], own: Mapping[str, Any], path: str) -> dict
     """Lay a user's configuration over the generated one.
 
     Args:
-        config: What was generated.
+        config: The generated configuration.
         own: What the user wrote.
         path: The user's file, for errors.
 

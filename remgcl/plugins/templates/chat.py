@@ -23,7 +23,7 @@ THOUGHT = "</think>"
 """Ends what templates take out of an answer, or write anew."""
 
 TODAY, UNDATED = "strftime_now", "no date is set"
-"""What transformers lets a template call for today's date, and what is raised by a call without a date."""
+"""The function of transformers for today's date, and the message of a call without a date."""
 
 FORMS = (*(f"%{flag}{letter}" for flag in ("", "-") for letter in "aAbBcdDeFGgHhIjklMmnPpRrSsTtUuVWwXxYyZz"), "%%")
 """The directives of `strftime`."""
@@ -104,7 +104,7 @@ class Chat(Template):
         return text
 
     def _dated(self, template: str) -> str:
-        """Let a template call for the date that is set in place of today's, however it does so."""
+        """Make a template use the date that is set instead of today's, in any form of call."""
         if TODAY not in template:
             return template
         written = f"{{{{ raise_exception({UNDATED!r}) }}}}"
@@ -118,7 +118,7 @@ class Chat(Template):
         return f"{{% macro {TODAY}(form) %}}{written}{{% endmacro %}}\n{template}"
 
     def _start(self, messages: Messages, place: int, whole: str, tokenizer: Any) -> int:  # noqa: ANN401 - as above
-        """Find where an answer is learned from: the end of its prompt."""
+        """Find where the supervision of an answer starts: the end of its prompt."""
         prompt = self._write(messages[:place], tokenizer) if place else ""
         if not whole.startswith(prompt):
             raise WeightsError(
@@ -199,7 +199,7 @@ def _ending(tokenizer: Any) -> re.Pattern[str]:  # noqa: ANN401 - as in the cont
 
 
 def _added(tokenizer: Any) -> str:  # noqa: ANN401 - as in the contract
-    """Return the end of an answer where the template writes none."""
+    """Return the end of an answer if the template writes none."""
     if not tokenizer.eos_token:
         raise WeightsError(
             "template 'chat': the tokenizer's template ends no answer, and the tokenizer has no end-of-sequence token"

@@ -65,7 +65,7 @@ class StopWords(TextFilter):
 class Matcher:
     """Finds sequences of ids in a longer one, all at once.
 
-    A table by id tells whether an id is a sequence of its own (1), the second of
+    A table by id holds whether an id is a sequence of its own (1), the second of
     a longer one (2), the first of a longer one (4); that settles nearly all
     places of a text. From the others a trie is walked, one step for all places:
     a node is a beginning of a sequence, an edge is the number ``node * size +
@@ -94,7 +94,7 @@ class Matcher:
         self._ends = np.array([beginning in ends for beginning in longer], dtype=np.bool_)[order]
 
     def __call__(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Tell the tokens that no sequence covers.
+        """Mark the tokens that no sequence covers.
 
         Args:
             ids: Token ids `[T]`.
@@ -125,7 +125,7 @@ class Matcher:
 
 
 def _lines(text: str) -> list[str]:
-    """Return the lines that hold something, without the space around it."""
+    """Return the non-empty lines, stripped."""
     words = [line.strip() for line in text.splitlines() if line.strip()]
     if not words:
         raise ValueError("there is no word in it")

@@ -102,7 +102,7 @@ class HuggingFaceTower(PreprocessedTower):
             built, report = model.from_pretrained(
                 self.weights, config=config, dtype=torch.float32, output_loading_info=True
             )
-        # the head pools the patches, which nobody asks for
+        # the head pools the patches, which is not needed
         missing = sorted(key for key in report["missing_keys"] if ".head." not in f".{key}")
         if missing:
             raise WeightsError(

@@ -24,7 +24,7 @@ def read_preprocessing(weights: str, default: Preprocessing) -> tuple[Preprocess
         default: What holds where no file says otherwise.
 
     Returns:
-        The preprocessing, and the name of the file that told it.
+        The preprocessing, and the name of the file that declares it.
 
     Raises:
         WeightsError: A file cannot be read, or a value in it makes no sense.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class IntermediateTower(PreprocessedTower):
-    """A tower that gives the features of any of its layers as `[N, Dv, rows, columns]`.
+    """A tower that returns the features of any of its layers as `[N, Dv, rows, columns]`.
 
     Attributes:
         model: The library's name of the architecture.
@@ -95,11 +95,11 @@ class IntermediateTower(PreprocessedTower):
             return self._layer(model, pixels)
         except (AttributeError, AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error) or type(error).__name__
-            raise RemgclError(f"vision tower {self.model!r}: gives no layer {self.layer}; {reason}") from error
+            raise RemgclError(f"vision tower {self.model!r}: has no layer {self.layer}; {reason}") from error
 
 
 def has_class_token(model: Any) -> bool:  # noqa: ANN401 - timm's model
-    """Return whether the layers of a model of timm give a class token, and it comes first.
+    """Return whether the layers of a timm model return a class token first.
 
     Other tokens may stand in front of the patches too, such as registers.
 
@@ -112,7 +112,7 @@ def has_class_token(model: Any) -> bool:  # noqa: ANN401 - timm's model
 
 
 def _patch(model: Any, size: tuple[int, int], grid: tuple[int, int]) -> tuple[float, float]:  # noqa: ANN401 - the library's model
-    """Tell height and width of a patch: as the model cuts them, or an even share of the input."""
+    """Return height and width of a patch: as the model cuts them, or an even share of the input."""
     trunk = getattr(model, "trunk", model)  # OpenCLIP's wrapper of timm's models
     cut = getattr(getattr(trunk, "patch_embed", trunk), "patch_size", None)
     if isinstance(cut, tuple) and (size[0] // cut[0], size[1] // cut[1]) == grid:

@@ -130,8 +130,8 @@ def test_machines_that_do_not_answer_are_all_told(
     with pytest.raises(RunError) as raised:
         launch(DeepSpeed(hostfile=str(hosts)), job)
     assert str(raised.value).splitlines() == [
-        f"{hosts}: one does not answer over ssh; no route to host",
-        f"{hosts}: three does not answer over ssh; permission denied",
+        f"{hosts}: one does not respond over ssh; no route to host",
+        f"{hosts}: three does not respond over ssh; permission denied",
     ]
     assert not hasattr(launcher, "command")
 

@@ -105,9 +105,9 @@ def test_a_class_token_that_is_not_there_cannot_be_selected() -> None:
 
 @pytest.mark.parametrize("kind", [AttributeError, AssertionError, IndexError, RuntimeError, TypeError, ValueError])
 def test_whatever_a_library_raises_on_a_layer_is_told(kind: type[Exception]) -> None:
-    with pytest.raises(RemgclError, match=r"^vision tower 'nowhere': gives no layer 7; out of range$"):
+    with pytest.raises(RemgclError, match=r"^vision tower 'nowhere': has no layer 7; out of range$"):
         Toy(layer=7, error=kind("out of range")).spec()
-    with pytest.raises(RemgclError, match=rf"^vision tower 'nowhere': gives no layer 7; {kind.__name__}$"):
+    with pytest.raises(RemgclError, match=rf"^vision tower 'nowhere': has no layer 7; {kind.__name__}$"):
         Toy(layer=7, error=kind()).spec()
 
 

@@ -104,7 +104,7 @@ def test_an_unknown_model_is_told_with_the_nearest() -> None:
 @pytest.mark.parametrize("layer", [9, -9])
 def test_a_layer_that_does_not_exist_is_told(name: str, layer: int, open_clip_names: Names) -> None:
     model = open_clip_names[name]
-    with pytest.raises(RemgclError, match=rf"^vision tower '{model}': gives no layer {layer}; .* is out of range"):
+    with pytest.raises(RemgclError, match=rf"^vision tower '{model}': has no layer {layer}; .* is out of range"):
         OpenClip(model=model, layer=layer).spec()
 
 

@@ -143,7 +143,7 @@ def test_an_unknown_tag_is_told() -> None:
 @pytest.mark.parametrize("model", ["test_resnet", "test_vit"])
 @pytest.mark.parametrize("layer", [9, -9])
 def test_a_layer_that_does_not_exist_is_told(model: str, layer: int) -> None:
-    with pytest.raises(RemgclError, match=rf"^vision tower '{model}': gives no layer {layer}; .* is out of range"):
+    with pytest.raises(RemgclError, match=rf"^vision tower '{model}': has no layer {layer}; .* is out of range"):
         Timm(model=model, layer=layer).spec()
 
 
