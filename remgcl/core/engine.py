@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 @frozen
 class Engine:
-    """What can be made of a set of plugins.
+    """Everything that a set of plugins provides.
 
     Attributes:
         registry: All parts.
@@ -169,7 +169,7 @@ class Engine:
         return Origin(engine=self.registry.entry(engine).name, version=engine.version, settings=fields)
 
     def part(self, kind: str, name: str, settings: Sequence[str] = (), option: str = "--set") -> Any:  # noqa: ANN401 - of any kind
-        """Choose a part that stands in no recipe.
+        """Choose a part outside a recipe.
 
         Args:
             kind: A kind, such as ``metrics``.
@@ -253,9 +253,9 @@ class Engine:
             folder: Where the run's files go.
             console: Where to tell how it goes.
             name: The recipe's file, for errors.
-            restart: Whether interrupted stages begin anew.
+            restart: Whether interrupted stages start over.
             finished_stage: Is called with the key of each stage once it is
-                finished, be it now or before; `remgcl run` evaluates it then.
+                finished, now or earlier; `remgcl run` evaluates it then.
 
         Raises:
             RemgclError: The recipe cannot be run, or a stage failed. Nothing

@@ -1,4 +1,4 @@
-"""What a loss may look at: the features of one batch, and every shape.
+"""The input of a loss: the features of one batch, and every shape.
 
 Letters, used in every docstring of the project: N images, P patches of an
 image, B samples, T tokens of a sample, A supervised tokens of a sample,

@@ -79,7 +79,7 @@ class Sample:
         id: The record's name, for messages.
         turns: The conversation; user and assistant alternate.
         image: The picture, or none; then no turn shows one.
-        regions: Where text stands in the image.
+        regions: The text regions of the image.
         stands_in_for: How many unreadable samples this one replaces.
         content: Digest of the image's file, or of its pixels where there is no
             file; empty if nobody computed it.

@@ -78,7 +78,7 @@ class Checks(PretrainedChecks):
         with torch.no_grad():
             one, other = self.answer(model, given), model(inputs_embeds=padded, attention_mask=mask).logits
         if not torch.allclose(one, other[:, :LENGTH], atol=1e-4, rtol=1e-3):
-            raise broken(part, "logits change with padding on the right; heed attention_mask")
+            raise broken(part, "logits change with padding on the right; respect attention_mask")
 
     def test_padding_on_the_left_changes_no_answer(self, part: Backbone) -> None:
         """For generation, prompts are padded on the left: `generate` returns the same with and without padding."""
@@ -92,7 +92,7 @@ class Checks(PretrainedChecks):
             raise broken(
                 part,
                 f"generates {one.tolist()}, and {other.tolist()} with padding on the left; "
-                "heed attention_mask, in the positions too",
+                "respect attention_mask, in the positions too",
             )
 
     def test_the_gradient_reaches_the_embeddings(self, part: Backbone) -> None:

@@ -12,7 +12,7 @@ from remgcl.testing.checks import PartChecks, broken
 from remgcl.testing.regions import fault_of
 
 LOOKED_AT = 20
-"""Samples that are read, evenly spread."""
+"""Samples that are read, at even intervals."""
 
 
 class Checks(PartChecks):

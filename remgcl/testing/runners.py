@@ -67,9 +67,7 @@ class Checks(PartChecks):
         layout = part.layout()
         strange = ({*layout.sharded} | {*layout.offloaded}) - STATES
         if strange or layout.gathered < 0 or (layout.processes is not None and layout.processes < 1):
-            raise broken(
-                part, f"layout: is {layout!r}; processes are 1 or more, and what is spread is of {sorted(STATES)}"
-            )
+            raise broken(part, f"layout: is {layout!r}; processes are 1 or more, and states are among {sorted(STATES)}")
 
     def test_it_verifies_a_usual_recipe(self, part: Runner, recipe: Recipe) -> None:
         """`verify` raises only for faults that would stop the run."""

@@ -88,9 +88,11 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
         "Narrow": {"it answers embeddings with logits": "returns logits [2, 5, 9]; expected [2, 5, 259], by the"},
         "Foresees": {
             "a token sees those before it only": "a token's logits depend on those after it; mask attention causally",
-            "padding on the right changes no logit": "logits change with padding on the right; heed attention_mask",
+            "padding on the right changes no logit": "logits change with padding on the right; respect attention_mask",
         },
-        "Unmasked": {"padding on the left changes no answer": "with padding on the left; heed attention_mask, in the"},
+        "Unmasked": {
+            "padding on the left changes no answer": "with padding on the left; respect attention_mask, in the"
+        },
         "Detached": {"the gradient reaches the embeddings": "no finite gradient reaches the input embeddings; leave"},
         "Placeless": {"its tokenizer tells the characters of each token": "Slow gives no offsets; return a fast"},
         "Unpadded": {"every token has an embedding": "build_tokenizer: has no token for padding; set its pad_token"},
@@ -150,7 +152,7 @@ BROKEN: dict[str, dict[str, dict[str, str]]] = {
         "Lazy": {TRAINS: "run: leaves stage 'first' unfinished; end it with job.finish(objective, results)"},
         "Nowhere": {
             TRAINS: "unfinished",
-            "its layout is one that can be": "processes are 1 or more, and what is spread",
+            "its layout is one that can be": "processes are 1 or more, and states are",
         },
         "Refuses": {TRAINS: "cannot finish", "it verifies a usual recipe": "built-in parts: not 'conformance'; raise"},
         "Words": {TRAINS: "run: finishes stage 'first' with seconds = '3 s'; reports read a number there"},

@@ -53,7 +53,7 @@ class Inspection:
         index: The sample's index in the data.
         samples: How many samples there are.
         sample: The sample.
-        example: What the encoder made of it.
+        example: The encoded sample.
         encoder: The encoder.
     """
 

@@ -1,4 +1,4 @@
-"""A sample to what a batch is made of: tokens, pixels and regions, in a loader worker."""
+"""Encodes a sample for a batch: tokens, pixels and regions, in a loader worker."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Image:
         pixels: Its pixels, uint8 `[3, H, W]`.
         key: Equal for equal pixels.
         patch_mask: False on patches that show only padding `[P]`.
-        regions: Where text stands in it.
+        regions: Its text regions.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -69,7 +69,7 @@ class Example:
         kept: True on learned tokens that the text filter kept `[T]`.
         key: Equal for equal kept tokens.
         image: The picture, if there is one.
-        replaced: How many unreadable samples this one stands in for.
+        replaced: Number of unreadable samples that this one replaces.
         index: The sample's place in its dataset, for messages.
     """
 
@@ -93,7 +93,7 @@ class Encoder:
         resampling: How an image is resized.
         max_length: Longest sequence in tokens, image included.
         keep: The built text filter: ids `[T]` to True where kept `[T]`.
-        image_markers: Whether the image stands between two tokens of its own.
+        image_markers: Whether the image is enclosed in two tokens of its own.
         max_regions: Most regions of an image; the surest are kept.
         region_grid: Rows and columns that regions are laid on, whatever the
             tower's grid; patch i of it is taken for patch i of the tower's.

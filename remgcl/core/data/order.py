@@ -18,7 +18,7 @@ def shuffled(count: int, seed: int, epoch: int) -> list[int]:
     Args:
         count: Number of samples.
         seed: Seed of the run.
-        epoch: Passes over the data so far; each has an order of its own.
+        epoch: Passes over the data so far; each has its own order.
     """
     return [int(place) for place in np.random.default_rng((seed, epoch)).permutation(count)]
 
@@ -36,7 +36,7 @@ def grouped(modality_lengths: Sequence[int], batch_size: int, seed: int, epoch: 
         modality_lengths: Length of each sample, negative without an image.
         batch_size: Samples of a step, over all devices.
         seed: Seed of the run.
-        epoch: Passes over the data so far; each has an order of its own.
+        epoch: Passes over the data so far; each has its own order.
     """
     generator = np.random.default_rng((seed, epoch))
     lengths = np.asarray(modality_lengths)

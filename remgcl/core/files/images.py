@@ -151,7 +151,7 @@ class ImageFolder:
             name: A path, relative to the folder.
 
         Returns:
-            Its path; whether there is anything is not looked at.
+            Its path; whether it exists is not checked.
 
         Raises:
             DataError: It leaves the folder.

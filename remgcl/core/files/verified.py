@@ -3,7 +3,7 @@
 An image without fault is remembered by its name with the size and the time of
 the last change of its file, or with the digest of its content where that is
 asked for. A run, a resumed run and every cell of a grid then open new images
-only. What is remembered lies in the user's cache, `REMGCL_CACHE` or
+only. The records are in the user's cache, `REMGCL_CACHE` or
 ``~/.cache/remgcl``, in files that are whole or absent; several processes may
 write there at once, and losing them costs time alone.
 """
@@ -65,7 +65,7 @@ _log = logging.getLogger("remgcl")
 
 @frozen
 class Verdict:
-    """What is wrong with images.
+    """The faults of images.
 
     Attributes:
         faults: Why an image cannot be opened, by name.
@@ -92,7 +92,7 @@ def verify_images(folder: ImageFolder, names: Iterable[str]) -> Verdict:
 
     Args:
         folder: Opens them.
-        names: Their names; one that is given twice is looked at once.
+        names: Their names; a repeated name is checked once.
     """
     different = list(dict.fromkeys(names))
     memory = _Memory.of(folder.path)
@@ -193,7 +193,7 @@ def _place(folder: ImageFolder, name: str, inside: dict[str, bool]) -> Path:
 
 @define
 class _Memory:
-    """What is remembered of a folder's images.
+    """The records of a folder's images.
 
     Attributes:
         path: Where, if there is such a place.

@@ -22,7 +22,7 @@ LABEL, SET, UNSET = "label", "set", "unset"
 """The keys of a value that moves several keys of a recipe together."""
 
 ABSENT = object()
-"""Stands for the value of a key that is taken out of a recipe."""
+"""The value of a key that is removed from a recipe."""
 
 
 @frozen

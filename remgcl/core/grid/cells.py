@@ -33,7 +33,7 @@ class Cell:
 
 
 def make_cells(grid: GridFile, name: str, base: Document, axes: Sequence[Axis]) -> tuple[Cell, ...]:
-    """Combine the values of all axes, but for what is excluded.
+    """Combine the values of all axes, except excluded combinations.
 
     Args:
         grid: The grid.
@@ -73,7 +73,7 @@ def find_baseline(grid: GridFile, name: str, axes: Sequence[Axis], cells: Sequen
         cells: The cells.
 
     Raises:
-        RecipeError: The grid names none that is there, or several.
+        RecipeError: The baseline matches no cell, or several.
     """
     if grid.baseline is None:
         return None

@@ -104,7 +104,7 @@ class GridFolder:
         """Return the run folder of a stage.
 
         Args:
-            digest: Of all that it is made of.
+            digest: Of all its inputs.
             stage: Its key.
         """
         return UnitFolder(RunFolder(self.path / "stages" / digest), stage)

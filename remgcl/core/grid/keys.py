@@ -1,4 +1,4 @@
-"""The keys of a recipe that a grid may vary, and what stands there."""
+"""The keys of a recipe that a grid may vary, and their types."""
 
 from __future__ import annotations
 

@@ -34,10 +34,10 @@ class Unit:
     """A stage that is trained once, whatever number of cells need it.
 
     Attributes:
-        digest: Of all that it is made of; its name.
+        digest: Of all its inputs; its name.
         stage: Its key in the recipe.
         recipe: The recipe, as far as this stage.
-        inputs: What it is made of, as its run folder keeps it.
+        inputs: Its inputs, as its run folder records them.
         before: The digest of the stage it starts from, if any.
         plan: What it will do.
         processes: Processes that its runner starts.

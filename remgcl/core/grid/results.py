@@ -21,7 +21,7 @@ class CellResult:
         samples_per_second: How many samples it trained on in a second.
         curves: Each term of the loss as pairs of step and value.
         error: Why it failed.
-        digest: Of all that its last stage is made of; cells that share it are the same.
+        digest: Of all inputs of its last stage; cells with one digest are the same.
         questions: Each metric that is the mean over a benchmark's questions to the score of each question.
     """
 

@@ -22,7 +22,7 @@ from remgcl.core.parts import Submit, Task
 from remgcl.core.registry.loading import switched_off
 
 REFRESH = 1.0
-"""Seconds between two looks at the folders."""
+"""Seconds between two checks of the folders."""
 
 
 @define
@@ -180,7 +180,7 @@ class Run:
 
 @define
 class _Attempt:
-    """A stage that was handed to an executor, and where its log was then."""
+    """A stage that was submitted to an executor, and the length of its log then."""
 
     unit: Unit
     future: Future[int]

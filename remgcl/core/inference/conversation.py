@@ -31,7 +31,7 @@ class Conversation:
     turns: list[Turn] = field(factory=list)
 
     def show(self, image: Image | None) -> None:
-        """Begin anew with another image.
+        """Start over with another image.
 
         Args:
             image: The image; None talks without one.

@@ -81,7 +81,7 @@ def regions_picture(model: LoadedModel, image: Image, regions: Sequence[Region])
     Args:
         model: The model.
         image: The image.
-        regions: Where text stands in it.
+        regions: Its text regions.
 
     Raises:
         DataError: The image leaves no room for text.
@@ -95,7 +95,7 @@ def inspection(model: LoadedModel, image: Image, regions: Sequence[Region] = ())
     Args:
         model: The model.
         image: The image.
-        regions: Where text stands in it.
+        regions: Its text regions.
     """
     encoder = evolve(model.encoder, max_length=model.context)
     sample = Sample("picture", (Turn("user", "", image=True), Turn("assistant", "a")), image, tuple(regions))

@@ -18,7 +18,7 @@ Message: TypeAlias = Mapping[str, Any]
 """``{"role": "user", "content": TEXT or [parts]}``, as OpenAI's chat API has it."""
 
 OpenImage: TypeAlias = Callable[[Any], "Image"]
-"""Opens what stands in a message as an image."""
+"""Opens the image part of a message."""
 
 PLACEHOLDER = "<image>"
 """Marks the place of an image in LLaVA's data."""

@@ -99,14 +99,14 @@ class Model(nn.Module):
         return self._colours[device]
 
     def embed(self, batch: Batch, watch: Watch = _as_it_is) -> tuple[Tensor, Features, Tensor]:
-        """Make the input embeddings of a batch, and what the losses may look at.
+        """Make the input embeddings of a batch, and the features of the losses.
 
         The embedding table is looked up once for text and regions together, so
         that it gets one dense gradient, and every rank calls it equally often.
 
         Args:
             batch: The batch, on the model's device.
-            watch: Sees what goes on to the language model, and gives it back.
+            watch: Sees the embeddings for the language model, and returns them.
 
         Returns:
             Embeddings `[B, T, D]` with the images in place, the features, and
@@ -138,7 +138,7 @@ class Model(nn.Module):
             batch: The batch, on the model's device.
             layers: Layers of the language model whose states are wanted as text
                 sides; 0 is its input embeddings, -1 its last layer.
-            watch: Sees what goes on to the language model, and gives it back.
+            watch: Sees the embeddings for the language model, and returns them.
 
         Returns:
             Logits of the tokens at `label_slots` `[S, V]`, and the features by

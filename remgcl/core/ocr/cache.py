@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from remgcl.core.parts import Samples
 
 FORMAT = 1
-"""What stands in a row; a cache of another format is refused."""
+"""The format of a row; a cache of another format is refused."""
 
 CORNERS = 4
 
@@ -81,7 +81,7 @@ def schema() -> pa.Schema:
 class OcrCache:
     """A cache that is read.
 
-    It can go to another process: what is mapped is mapped anew there.
+    It can be sent to another process, which maps the files again.
 
     Attributes:
         path: The folder.
@@ -257,7 +257,7 @@ def _verify(shard: Path) -> None:
         raise RunError(f"{shard}: cannot be read; {(error.strerror or str(error)).lower()}") from None
     if found != shard.stem:
         raise RunError(
-            f"{shard}: is broken or cut off; delete it and run remgcl ocr again, which recognises its images anew"
+            f"{shard}: is broken or cut off; delete it and run remgcl ocr again, which recognises its images again"
         )
 
 

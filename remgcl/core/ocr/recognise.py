@@ -110,7 +110,7 @@ def _digest(sources: Sequence[Source], writer: OcrWriter, pool: Pool, show: Show
     found: set[str] = set()
     chunks = [places[at : at + DIGESTED_AT_ONCE] for at in range(0, len(places), DIGESTED_AT_ONCE)]
     digested = (seen for chunk in pool(_contents, chunks) for seen in chunk)
-    for place, content, error in show("looked at", len(places), digested):
+    for place, content, error in show("read", len(places), digested):
         report.images += error is not None or content is not None
         if error is not None:
             report.unreadable.append(error)

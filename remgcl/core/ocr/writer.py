@@ -121,7 +121,7 @@ class OcrWriter:
         return len(self._rows)
 
     def flush(self) -> None:
-        """Write what was added to a file of its own.
+        """Write the added rows to a new file.
 
         Raises:
             RunError: It cannot be written.

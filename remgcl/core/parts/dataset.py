@@ -50,7 +50,7 @@ class Census:
         images: Number of samples with an image.
         digest: Changes when the records change, for a run folder to remember.
         notes: What a user should know, one sentence each.
-        words: Length of some samples, evenly spread, as `modality_lengths`
+        words: Length of some samples, at even intervals, as `modality_lengths`
             gives it; without any, nothing is estimated.
     """
 

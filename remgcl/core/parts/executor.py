@@ -44,7 +44,7 @@ class Executor(Part):
     """Run tasks somewhere, as many at once as there is room for."""
 
     def verify(self) -> None:
-        """Make sure of what the settings name, without starting anything.
+        """Verify what the settings name, without starting anything.
 
         Raises:
             RemgclError: A library is not installed, or a setting cannot be met here.

@@ -41,7 +41,7 @@ class Loss(Part):
     def __call__(self, features: Features) -> Tensor:
         """Compute the unweighted loss `[]`, whatever the order of samples, images and regions.
 
-        Features stay as they are. A loss that looks at other ranks calls
+        Features are not changed. A loss that uses other ranks calls
         `gather` on each, whatever its batch holds; averaged over ranks by its
         `count`, it equals the loss of one process with all their batches.
 

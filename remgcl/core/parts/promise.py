@@ -49,7 +49,7 @@ class Promise:
     held: Callable[[Any, str], Any] | None = None
 
     def hold(self, result: Any, who: str, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever a method returns
-        """Make sure of a result, and wrap it if its own calls are held to something.
+        """Verify a result, and wrap it if its own calls have a contract.
 
         Args:
             result: The returned value.
@@ -83,7 +83,7 @@ def returns(expected: str, flaw: Flaw, held: Callable[[Any, str], Any] | None = 
 
 
 def kept(method: Callable[..., Any], result: T, who: str) -> T:
-    """Make sure of what something returned in place of a contract's method.
+    """Verify the result of a function in place of a contract's method.
 
     Args:
         method: The contract's method.
@@ -212,7 +212,7 @@ def scalar(value: object) -> bool:
 
 
 def shown(value: object) -> str:
-    """Show a wrong value in an error, be it long or unable to show itself.
+    """Show a wrong value in an error, even if it is long or its repr raises.
 
     Args:
         value: The value.

@@ -51,7 +51,7 @@ class Runner(Part):
     trackers: tuple[Tracker, ...] = ()
 
     def verify(self, recipe: Any) -> None:  # noqa: ANN401 - a `remgcl.Recipe`, which lies above the contracts
-        """Make sure of what the settings name, without starting anything.
+        """Verify what the settings name, without starting anything.
 
         Args:
             recipe: The `remgcl.Recipe` that it will run.

@@ -1,4 +1,4 @@
-"""The contract of text filters: the tokens that the losses look at."""
+"""The contract of text filters: the tokens that the losses use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class TextFilter(Part):
-    """Choose the tokens of an answer that the contrastive losses look at."""
+    """Select the tokens of an answer that the contrastive losses use."""
 
     @abstractmethod
     @returns("a function of token ids", that(callable), held=CheckedFilter)

@@ -22,7 +22,7 @@ class TrackedStage:
         stage: The stage's key.
         folder: Where the stage's files are.
         id: Names this training of the stage; a resumed training has the same one, a restarted one another.
-        inputs: What the stage is made of, as tables: parts, settings, data.
+        inputs: The inputs of the stage, as tables: parts, settings, data.
     """
 
     run: str

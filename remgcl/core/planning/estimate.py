@@ -75,7 +75,7 @@ class Estimate:
     """What a stage costs.
 
     Attributes:
-        image_tokens: Mean over the samples that were looked at.
+        image_tokens: Mean over the examined samples.
         text_tokens: The same of their text.
         flops: Of a sample, forward and backward; recomputation does not count.
         total: Of all samples and epochs.
@@ -265,7 +265,7 @@ def make_estimate(  # noqa: PLR0913 - facts of a stage, each by its name
         stage: The stage.
         sizes: The model.
         layout: Where the runner keeps what.
-        lengths: Tokens of samples, at least one, evenly spread over the data.
+        lengths: Tokens of samples, at least one, at even intervals over the data.
         samples: Number of all samples.
         steps: Optimizer steps of the stage.
         saved: The parts that the stage's model keeps.

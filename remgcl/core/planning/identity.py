@@ -1,4 +1,4 @@
-"""What a stage is made of: whether two stages are the same is decided here, for runs and for grids."""
+"""The identity of a stage: decides for runs and grids whether two stages are the same."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def made_of(recipe: Recipe, table: Mapping[str, Any], plan: Plan) -> dict[str, d
         sources |= {type(part): source(part) for part in parts if type(part) not in sources}
         stages[key] = {
             **shared,
-            **({"text_filter": table["text_filter"]} if filters else {}),  # only losses look at it
+            **({"text_filter": table["text_filter"]} if filters else {}),  # only losses use it
             "stages": {name: _trained(table["stages"][name]) for name in lineage},
             "data": {name: stage.train.digest for name, stage in planned.items()},
             "held_out": {name: held.digest for name, stage in planned.items() if (held := stage.held_out)},
@@ -106,7 +106,7 @@ def moved(value: Any, old: str, new: str) -> Any:  # noqa: ANN401 - nested table
 
 
 def digest_of(stage: Mapping[str, Any]) -> str:
-    """Name a stage by all that it is made of.
+    """Name a stage by the digest of all its inputs.
 
     Args:
         stage: What `made_of` lists of it.

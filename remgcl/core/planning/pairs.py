@@ -11,7 +11,7 @@ from remgcl.core.parts import BackboneSpec, Census, TowerSpec
 from remgcl.core.recipe.recipe import Recipe, Stage
 
 LOOKED_AT = 200
-"""Samples, evenly spread, that are looked through for a text region; the first that has one ends the search."""
+"""Samples, at even intervals, that are searched for a text region; the first that has one ends the search."""
 
 
 @frozen
@@ -83,7 +83,7 @@ def _blind(
 
 
 def _regions(stage: Stage) -> tuple[bool, int]:
-    """Look for a sample with a text region: whether there is one, and how many samples were looked at."""
+    """Search for a sample with a text region; return whether there is one, and how many samples were examined."""
     samples = with_regions(stage.data.build(), stage.ocr)
     looked_at = min(len(samples), LOOKED_AT)
     found = any(samples[place * len(samples) // looked_at].regions for place in range(looked_at))

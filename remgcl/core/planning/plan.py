@@ -37,7 +37,7 @@ class Coverage:
     """How many images without regions of their own an OCR cache knows.
 
     Attributes:
-        images: Such images among those that were looked at, evenly spread.
+        images: Such images among those that were examined, at even intervals.
         covered: Those that the cache knows.
     """
 
@@ -52,7 +52,7 @@ class OcrPlan:
     Attributes:
         origin: What it was made by.
         digest: Changes when it holds other images, or is made by something else.
-        train: How much it knows of the training data, if that was looked at.
+        train: Coverage of the training data, if that was examined.
         held_out: The same of the validation data, if there is any.
     """
 
@@ -111,7 +111,7 @@ class Findings:
     _known: list[tuple[object, Callable[[], object]]] = Factory(list)
 
     def of(self, what: object, find: Callable[[], T]) -> T:
-        """Recall what was found out, be it an error, or find it out.
+        """Return the cached result or error, or compute it.
 
         Args:
             what: What it depends on; parts need not be hashable.

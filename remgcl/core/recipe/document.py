@@ -1,4 +1,4 @@
-"""A recipe as TOML says it: `extends`, overrides and `[paths]` applied, nothing else interpreted.
+"""A recipe as TOML: `extends`, overrides and `[paths]` applied, nothing else interpreted.
 
 Each value remembers where it was written, so that a fault can name its file.
 This module knows tables and keys, no part and no recipe.
@@ -29,7 +29,7 @@ LONGEST_FAULT = 1000
 """Most characters of what is wrong with a key: a wrong value may be long."""
 
 MOST_EXTENDED = 50
-"""Most files that lie over each other."""
+"""Maximum length of a chain of `extends`."""
 
 EXTENDS = "extends"
 USE = "use"
@@ -156,7 +156,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Document:
     Args:
         path: The file.
         overrides: ``key=value`` each, with dots in the key and a TOML value; a
-            value that is not TOML is taken as a string.
+            value that is not TOML is read as a string.
 
     Raises:
         RecipeError: A file cannot be read, is not TOML or extends itself, an
@@ -169,7 +169,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Document:
 
 
 def load(path: Path) -> Document:
-    """Read a TOML file with all that it extends, and nothing else.
+    """Read a TOML file and the files that it extends.
 
     Args:
         path: The file.
@@ -237,7 +237,7 @@ def _chain(path: Path) -> list[tuple[Path, Table]]:
         if path.resolve() in seen:
             raise RecipeError([Fault(asked_by, EXTENDS, f"{str(path)!r} extends itself")])
         if len(seen) == MOST_EXTENDED:
-            raise RecipeError([Fault(asked_by, EXTENDS, f"lies over more than {MOST_EXTENDED} files")])
+            raise RecipeError([Fault(asked_by, EXTENDS, f"is a chain of more than {MOST_EXTENDED} files")])
         seen.add(path.resolve())
         table = _parse(path, asked_by)
         chain.append((path, table))

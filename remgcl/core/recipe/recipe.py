@@ -129,7 +129,7 @@ class LearningRates:
 
 
 def _of_learners(stage: Stage, _: object, rates: LearningRates) -> None:
-    """Refuse rates of parts that are frozen; it looks at another field, so the keys are those of the stage."""
+    """Refuse rates of parts that are frozen; it depends on another field, so the keys are those of the stage."""
     fault = f"does not learn in this stage; there is {listed(stage.train)}"
     idle = [name for name in rates.given() if name not in stage.train]
     _raise([ValueFaultError(fault, ("learning_rates", name)) for name in idle])

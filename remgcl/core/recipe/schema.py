@@ -45,7 +45,7 @@ def schema_of(registry: Registry) -> Schema:
         "additionalProperties": {"type": "string"},
         "description": "Texts that are filled in wherever they are named, as {paths.NAME}.",
     }
-    over: Schema = {"type": "string", "description": "The recipe this one lies over."}
+    over: Schema = {"type": "string", "description": "The recipe that this one extends."}
     begun: Schema = {"properties": {"stages": {"not": {"additionalProperties": {"not": {"required": [FROM]}}}}}}
     whole, partial = _Writer(registry, whole=True), _Writer(registry, whole=False)
     return {

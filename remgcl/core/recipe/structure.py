@@ -1,6 +1,6 @@
 """TOML values to attrs classes and back, strictly, with all faults at once.
 
-No value is coerced, but for a whole number where a real one is due; no key is
+No value is coerced, except a whole number to a real one; no key is
 ignored. A part is found by the `use` of its table; in a table of parts the key
 is the default of `use`; a part without settings may be given by its name alone.
 """
@@ -114,7 +114,7 @@ class Structure:
             return cls(**{str(fields[name].alias): below for name, below in made.items()})
         except ValueFaultError:
             raise
-        except (ValueError, TypeError) as error:  # of a validator that looks at other fields, or of the class itself
+        except (ValueError, TypeError) as error:  # of a validator that depends on other fields, or of the class itself
             raise ValueFaultError(_worded(error)) from error
 
     def _field(self, field: attrs.Attribute[Any], value: object) -> object:
@@ -122,7 +122,7 @@ class Structure:
         kind: Any = Any if field.type is None else field.type
         made: object = self._converter.structure(value, kind)
         if field.validator is not None and field.converter is None:
-            with suppress(AttributeError, TypeError):  # it looks at other fields, and will be asked again with them
+            with suppress(AttributeError, TypeError):  # it depends on other fields, and is called again with them
                 field.validator(None, field, made)
         return made
 

@@ -79,7 +79,7 @@ def remgcl_register_ocr_engines() -> Mapping[str, type[OcrEngine]]:  # type: ign
 
 @hookspec
 def remgcl_register_text_filters() -> Mapping[str, type[TextFilter]]:  # type: ignore[empty-body]
-    """Name text filters: the tokens of an answer that the losses look at."""
+    """Name text filters: the tokens of an answer that the losses use."""
 
 
 @hookspec

@@ -123,7 +123,7 @@ class Registry:
             name: As in recipes.
 
         Raises:
-            PluginError: There is none of that name; the nearest is offered.
+            PluginError: There is no such part; the error offers the nearest name.
         """
         return self.entry_of(kind, name).part
 
@@ -135,7 +135,7 @@ class Registry:
             name: As in recipes.
 
         Raises:
-            PluginError: There is none of that name; the nearest is offered.
+            PluginError: There is no such part; the error offers the nearest name.
         """
         entry = self._parts[kind].get(name)
         if entry is None:
@@ -201,7 +201,7 @@ class Registry:
         if twin is not None:
             raise PluginError(
                 f"{new.kind}: {_path(new.part)} has two names; {twin.name!r} by plugin {twin.plugin!r} "
-                f"and {new.name!r} by plugin {new.plugin!r}; give each name a class of its own"
+                f"and {new.name!r} by plugin {new.plugin!r}; give each name its own class"
             )
         self._parts[new.kind][new.name] = self._names[new.part] = new
         hold(new.part, KINDS[new.kind], f"plugin {new.plugin!r}: {new.kind}.{new.name} ({_path(new.part)})")

@@ -123,7 +123,7 @@ class StageFolder:
         """Create the folder, or continue in the one of an interrupted attempt.
 
         Args:
-            inputs: What the stage is made of.
+            inputs: The inputs of the stage.
             restart: Whether to clear what an interrupted attempt left.
 
         Raises:
@@ -251,7 +251,7 @@ class StageFolder:
         """Mark the stage as finished, and keep the versions that the run was described with.
 
         Args:
-            inputs: What the stage was made of.
+            inputs: The inputs of the stage.
             results: What came out.
         """
         about = read(self.path.parent / ABOUT)
@@ -336,7 +336,7 @@ class RunFolder:
 
         Args:
             stage: The stage's key.
-            inputs: What the stage would be made of now.
+            inputs: The current inputs of the stage.
 
         Raises:
             RunError: It is finished with others; the error says which changed.

@@ -1,4 +1,4 @@
-"""The models of a server, each with a name of its own."""
+"""The models of a server, each with its own name."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def build(models: Sequence[LoadedModel], read_text: ReadText | None) -> gradio.B
                 ]
             said = gradio.Textbox(label="Message", placeholder="Ask", elem_id="message", submit_btn=True)
             temperature = gradio.Slider(0, 2, value=0, step=0.1, label="Temperature; 0 takes the most probable token")
-            reset = gradio.Button("Begin anew")
+            reset = gradio.Button("Start over")
         said.submit(_answers(models), [image, said, temperature, *chats], [said, *chats], api_visibility="private")
         reset.click(lambda: [[] for _ in chats], None, chats, api_visibility="private")
         image.change(lambda: [[] for _ in chats], None, chats, api_visibility="private")

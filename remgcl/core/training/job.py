@@ -1,4 +1,4 @@
-"""What a runner is handed: one stage, its assembly, its data and its folder.
+"""The job of a runner: one stage, its assembly, its data and its folder.
 
 Nothing is built before it is needed, so that a runner may build in another
 process than the one it was called in.
@@ -84,7 +84,7 @@ class Job:
         name: The stage's key in it.
         run: The folder of the run.
         start: The folder of the stage it starts from, of this run or of another, if any.
-        inputs: What the stage is made of, as tables.
+        inputs: The inputs of the stage, as tables.
         console: For progress messages.
         hooks: Knows the plugins that listen to trainings.
     """

@@ -123,7 +123,7 @@ class StageTrainer(Trainer):
             model: The objective, wrapped or not.
             inputs: The batch.
             return_outputs: Whether to give the terms too.
-            num_items_in_batch: Not used; each term has a total of its own.
+            num_items_in_batch: Not used; each term has its own total.
         """
         del num_items_in_batch  # the totals hold it, and those of the other terms
         stage, state = self.job.stage, self.state

@@ -158,7 +158,7 @@ class LlavaSamples:
         return len(self._records)
 
     def __getitem__(self, index: int) -> Sample:
-        """Read a record and its image, or stand in the next for one that cannot be read.
+        """Read a record and its image, or the next record if that image cannot be read.
 
         Args:
             index: From 0 to the length.

@@ -29,7 +29,7 @@ class Source:
         data: The dataset.
         count: Samples that are drawn of it, without replacement; all without it. It must hold as many.
         weight: In place of `count`: its share of the mix's `samples`, relative to the other weights.
-        repeat: How often each sample that was drawn stands in the mix.
+        repeat: How often each drawn sample occurs in the mix.
         name: What its ids begin with; `source-1` and so on by default.
     """
 

@@ -31,5 +31,5 @@ class NoSamples(Dataset):
     def _error() -> DataError:
         return DataError(
             "data 'none': the stage was imported and holds no samples; "
-            "write a stage with data of its own that starts after this one"
+            "write a stage with its own data that starts after this one"
         )

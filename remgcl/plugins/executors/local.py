@@ -80,7 +80,7 @@ class _Running:
         self._stopped = False
 
     def run(self, task: Task) -> int:
-        """Run a task to its end, on GPUs of its own where there are any; give its exit code."""
+        """Run a task to completion, on its own GPUs if there are any; return its exit code."""
         if len(self._gpus) and task.processes > len(self._gpus):
             raise RunError(f"executor: task {task.name!r} needs {task.processes} GPUs; there are {len(self._gpus)}")
         with (

@@ -48,7 +48,7 @@ Nodes: TypeAlias = list[Mapping[str, float]]
 """What each machine of the cluster has, by Ray's names."""
 
 HEADER = "executor: on node "
-"""What stands in a task's log before the machine where it runs."""
+"""Precedes the machine's name in a task's log."""
 
 
 @contextmanager
@@ -157,7 +157,7 @@ class RayTasks(Watcher):
             self._settle(ref)
 
     def look(self, *, stopping: bool = False) -> int:
-        """Wait a moment for tasks to end, and look at those that do not."""
+        """Wait a moment for tasks to end, and check those that do not."""
         refs = list(self._queued)
         try:
             for ref in ray.wait(refs, timeout=TICK)[0] if refs else ():

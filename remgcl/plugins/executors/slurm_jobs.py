@@ -21,7 +21,7 @@ from remgcl.plugins.executors.slurm_attempt import STOP, Attempt
 from remgcl.plugins.executors.watcher import Watcher
 
 POLL = 5.0
-"""Seconds between two looks at the queue."""
+"""Seconds between two checks of the queue."""
 
 LATE = 30.0
 """Seconds that the file system may need to show what a job left, and Slurm to queue it again."""
@@ -51,7 +51,7 @@ class _Job(Queued):
     Attributes:
         job: What submitit knows of it.
         ended: When it was first seen to have ended.
-        faults: How many of the last looks at it went wrong.
+        faults: Number of failed checks in a row.
     """
 
     job: Any = field(kw_only=True)
@@ -144,7 +144,7 @@ class SlurmJobs(Watcher):
 
     @property
     def pause(self) -> float:
-        """Seconds between two looks at the queue."""
+        """Seconds between two checks of the queue."""
         return POLL
 
     def ways(self) -> Iterator[tuple[Callable[[], None], float]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 class Watcher(ABC):
     """Looks at tasks now and then, and ends them when nobody wants them any more.
 
-    A subclass is ready to be looked at before it calls `__init__`.
+    A subclass must be ready before it calls `__init__`.
     """
 
     def __init__(self) -> None:

@@ -183,7 +183,7 @@ def chat_template(table: Mapping[str, Any], *, markers: bool) -> str | None:
 
     Args:
         table: The template's table.
-        markers: Whether the image stands between tokens of its own.
+        markers: Whether the image is enclosed in two tokens of its own.
     """
     if table["use"] not in ("v1", "llava_v1"):
         return None

@@ -32,7 +32,7 @@ def backbone_part(
         tensors: Its tensors, by the names of transformers.
         tokenizer: The files of its tokenizer.
         where: What is read, for errors.
-        markers: Whether the image stands between tokens of its own.
+        markers: Whether the image is enclosed in two tokens of its own.
 
     Raises:
         WeightsError: A tensor is missing, unknown or of another shape.

@@ -47,7 +47,7 @@ class Llava(Format):
         return published(source, config_of(source), read_folder(source), tower=tower, tokenizer=tokenizer_files(source))
 
     def write(self, model: ExportedModel, folder: Path) -> None:
-        """Write the folder, with the tower in a folder of its own inside it."""
+        """Write the folder, with the tower in a subfolder."""
         write_original(model, folder)
 
 

@@ -24,7 +24,7 @@ TOWER = "vision_tower"
 
 
 def write_original(model: ExportedModel, folder: Path) -> None:
-    """Write weights, configuration and tokenizer, and the tower in a folder of its own.
+    """Write weights, configuration and tokenizer, and the tower in a subfolder.
 
     Args:
         model: The model.

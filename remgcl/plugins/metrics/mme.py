@@ -26,7 +26,7 @@ COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation
 LABELS = ("yes", "no")
 
 READ = 4
-"""Characters at the beginning of a prediction that are looked at."""
+"""Characters at the beginning of a prediction that are read."""
 
 
 @frozen(kw_only=True)

@@ -1,4 +1,4 @@
-"""The rule of MultimodalOCR in June 2023: an answer stands in the prediction as whole words."""
+"""The rule of MultimodalOCR in June 2023: an answer occurs in the prediction as whole words."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class DeepSpeed(Runner):
     def layout(self) -> Layout:
         """Return what ZeRO shards and offloads, and the processes that settings or hostfile name.
 
-        A configuration of the user's own is not looked at.
+        A configuration file of the user is not considered.
         """
         optimizer = ("optimizer", "gradients") if self.offload_optimizer else ()
         return Layout(

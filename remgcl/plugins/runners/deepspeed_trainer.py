@@ -112,7 +112,7 @@ class DeepSpeedTrainer(StageTrainer):
         return float(grad_norm)
 
     def _guard_step(self, engine: Any) -> None:  # noqa: ANN401 - DeepSpeed is not typed
-        """Without ZeRO the engine does not look at gradients: do it before its step."""
+        """Check gradients before the engine's step, which does not check them without ZeRO."""
         step = engine.step
 
         def guarded(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the signature of DeepSpeed

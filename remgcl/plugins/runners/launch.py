@@ -21,9 +21,9 @@ RANK = "remgcl.plugins.runners.rank"
 
 
 def launch(runner: DeepSpeed, job: Job) -> None:
-    """Run a stage in processes of its own.
+    """Run a stage in separate processes.
 
-    Ctrl-C and SIGTERM are handed to rank 0, which lets all ranks save and end;
+    Ctrl-C and SIGTERM are forwarded to rank 0, which lets all ranks save and end;
     a second one ends them at once.
 
     Args:

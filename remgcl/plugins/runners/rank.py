@@ -14,7 +14,7 @@ from remgcl import Engine, RunFolder
 from remgcl.plugins.runners.deepspeed import DeepSpeed
 
 SILENT = 75
-"""Exit code of a process that gave no sign of life."""
+"""Exit code of a process that made no progress."""
 
 
 class Watchdog:

@@ -27,7 +27,7 @@ class Llama2(Template):
     )
 
     def render(self, turns: Sequence[Turn], tokenizer: Any) -> tuple[Piece, ...]:  # noqa: ANN401 - as in the contract
-        """Write the turns; each but the first starts a sequence of its own."""
+        """Write the turns; each except the first starts a new sequence."""
         begin, end = tokenizer.bos_token or "", tokenizer.eos_token or ""
         system = f"<<SYS>>\n{self.system}\n<</SYS>>\n\n" if self.system else ""
         pieces: list[Piece] = []

@@ -1,4 +1,4 @@
-"""Text filters: the tokens of an answer that the contrastive losses look at."""
+"""Text filters: the tokens of an answer that the contrastive losses use."""
 
 from collections.abc import Mapping
 

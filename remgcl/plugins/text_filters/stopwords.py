@@ -1,4 +1,4 @@
-"""Leave stop words out of what the contrastive losses look at, exactly and at once.
+"""Removes stop words from the text side of the contrastive losses, exactly and fast.
 
 REMGCL drops every token that a stop word covers. The published code compares
 ids by a float32 convolution, which misses some; this compares whole numbers.

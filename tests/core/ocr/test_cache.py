@@ -166,7 +166,7 @@ def test_a_broken_file_is_named_with_what_to_do(damage: str, fill: Callable[...,
         with pytest.raises(RunError) as told:
             use(path)
         assert str(told.value) == (
-            f"{broken}: is broken or cut off; delete it and run remgcl ocr again, which recognises its images anew"
+            f"{broken}: is broken or cut off; delete it and run remgcl ocr again, which recognises its images again"
         )
     assert broken.exists()
     assert whole.exists()

@@ -421,7 +421,7 @@ def test_a_cache_that_is_missing_or_broken_is_a_fault_of_its_key(
     (shard,) = path.glob("*.arrow")
     shard.write_bytes(b"")
     told = faults_of(with_data(read("stages.pretrain.learning_rate=0.1"), ocr=str(path), max_length=2))
-    broken = f"{shard}: is broken or cut off; delete it and run remgcl ocr again, which recognises its images anew"
+    broken = f"{shard}: is broken or cut off; delete it and run remgcl ocr again, which recognises its images again"
     assert [fault for fault in told if ".ocr: " in fault] == [
         f"a.toml: stages.pretrain.ocr: {broken}",
         f"a.toml: stages.tune.ocr: {broken}",

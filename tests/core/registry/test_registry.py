@@ -129,7 +129,7 @@ def test_one_class_with_two_names_is_an_error_that_tells_both(plugin: Plugin) ->
     told = refused({"mine": plugin(losses={"zero": Zero, "nil": Zero})})
     assert told == (
         f"losses: {__name__}.Zero has two names; 'zero' by plugin 'mine' and 'nil' by plugin 'mine'; "
-        "give each name a class of its own"
+        "give each name its own class"
     )
 
 

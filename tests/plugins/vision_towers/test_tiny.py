@@ -102,7 +102,8 @@ def test_each_stage_needs_channels_and_strides(
     channels: tuple[int, ...], strides: tuple[tuple[int, int], ...], counts: tuple[int, int]
 ) -> None:
     with pytest.raises(
-        ValueError, match=rf"^there are {counts[0]} channels and {counts[1]} strides; one a stage is due$"
+        ValueError,
+        match=rf"^there are {counts[0]} channels and {counts[1]} strides; there must be one of each a stage$",
     ):
         TinyTower(channels=channels, strides=strides)
 

@@ -23,7 +23,7 @@ Differences are paired by seed: only seeds count that both the cell and the base
 interval of this cell alone; 'seen from' is half its width: with so many seeds, smaller differences cannot be seen.
 p is of the paired t-test, after Holm's correction over the cells compared in its table. A difference is \
 distinguishable from zero if p is below 0.05. With fewer than 3 paired seeds no verdict is given.
-Where the difference is the same in every seed, there is no spread for a t-test. Then p is that of the sign test, \
+Where the difference is the same in every seed, there is no variance for a t-test. Then p is that of the sign test, \
 2^(1 - n), before the correction; and it is 1 if all differences are zero."""
 
 OVER_QUESTIONS = """\

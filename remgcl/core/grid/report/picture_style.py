@@ -101,7 +101,7 @@ def as_png(figure: Figure) -> bytes:
 
 
 def as_svg(figure: Figure) -> str:
-    """Write a figure as an SVG that stands in a page: as wide as there, in its ink, without a background.
+    """Write a figure as an SVG for a page: in its width and ink colour, without a background.
 
     Args:
         figure: The figure.

@@ -31,7 +31,7 @@ class Picture:
         title: What stands above it.
         caption: What it shows.
         png: The picture as PNG.
-        svg: The same as SVG, without a background, to stand in a page.
+        svg: The same as SVG, without a background, for a page.
     """
 
     name: str
