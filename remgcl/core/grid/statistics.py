@@ -184,7 +184,7 @@ def compare(cell: Mapping[int, float], baseline: Mapping[int, float]) -> Differe
         cell: The values by seed.
         baseline: The same of the baseline.
     """
-    from scipy.stats import t
+    from scipy.stats import ttest_1samp
 
     seeds = sorted(cell.keys() & baseline.keys())
     differences = [cell[seed] - baseline[seed] for seed in seeds]
@@ -194,7 +194,7 @@ def compare(cell: Mapping[int, float], baseline: Mapping[int, float]) -> Differe
     if count < LEAST:
         return Difference(found, spread)
     if spread:
-        p = 2 * float(t.sf(abs(found.mean) * math.sqrt(count) / stdev(differences), count - 1))
+        p = float(ttest_1samp(differences, 0.0).pvalue)  # of differences, so it is paired
     else:
         p = 2.0 ** (1 - count) if abs(found.mean) > noise else 1.0
     return Difference(found, spread, p)
