@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+import psutil
 from attrs import frozen
 
 from remgcl.core.errors import RemgclError, RunError
@@ -52,7 +53,8 @@ def launch_ranks(
     """Start the launcher of a stage's processes, and wait until all have ended.
 
     The first Ctrl-C or SIGTERM goes to rank 0, which lets all ranks save a
-    checkpoint and end; the second ends the launcher at once.
+    checkpoint and end; the second ends the launcher at once, and so does the
+    first if rank 0 does not run below the launcher, as on another machine.
 
     Args:
         job: The stage.
@@ -121,11 +123,12 @@ def _handing_on(process: subprocess.Popen[bytes], reports: Path) -> Iterator[Non
         del frame
         seen.append(kind)
         pid = reports / "rank-0.pid"
-        if len(seen) == 1 and pid.exists():
-            with suppress(ProcessLookupError):
-                os.kill(int(pid.read_text()), signal.SIGTERM)
-        else:
+        rank = _below(process.pid, pid) if len(seen) == 1 else None
+        if rank is None:
             process.terminate()
+            return
+        with suppress(psutil.NoSuchProcess):
+            rank.terminate()
 
     before = {kind: signal.signal(kind, hand_on) for kind in INTERRUPTED}
     try:
@@ -135,6 +138,19 @@ def _handing_on(process: subprocess.Popen[bytes], reports: Path) -> Iterator[Non
             signal.signal(kind, handler)
         if process.poll() is None:
             process.terminate()
+
+
+def _below(launcher: int, file: Path) -> psutil.Process | None:
+    """Find the process whose id is in a file, only among those that a launcher started.
+
+    The id may be that of a process on another machine, or may meanwhile belong to a process of somebody else.
+    """
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    try:
+        started = psutil.Process(launcher).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return None
+    return next((each for each in started if str(each.pid) == text), None)
 
 
 def _errors(reports: Path, *, failed: bool) -> list[str]:

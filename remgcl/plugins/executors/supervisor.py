@@ -102,11 +102,13 @@ def _obey(process: subprocess.Popen[bytes], patience: float) -> None:
 
 
 def _kill() -> int:
-    """Kill all that lives below this process; give how many there were."""
-    below = psutil.Process().children(recursive=True)
+    """Kill all processes below this one; return how many there were."""
+    own = psutil.Process()
+    below = own.children(recursive=True)
     for each in below:
         with suppress(psutil.NoSuchProcess):
-            each.kill()
+            if own in each.parents():  # the id of one that has just ended may belong to a process of somebody else
+                each.kill()
     return len(below)
 
 

@@ -5,11 +5,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from remgcl import RunError, Task
+from remgcl.plugins.executors import supervisor
 from remgcl.plugins.executors.supervised import Supervised
 
 OWNER = """
@@ -139,3 +142,14 @@ def test_an_attempt_that_waits_for_an_earlier_one_can_be_stopped(
             with pytest.raises(RunError, match=r"^its processes were killed$"):
                 other.wait()
     assert not (tmp_path / "second.pid").exists()
+
+
+def test_only_processes_below_the_supervisor_are_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[str] = []
+    stranger = SimpleNamespace(parents=list, kill=lambda: killed.append("stranger"))
+    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as child:
+        below = [stranger, psutil.Process(child.pid)]
+        monkeypatch.setattr(psutil.Process, "children", lambda *_, **__: below)
+        assert supervisor._kill() == len(below)
+        assert child.wait(60) == -signal.SIGKILL
+    assert killed == []

@@ -6,8 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ class Launcher:
 
     command: list[str]
     environment: Mapping[str, str]
+    pid = os.getpid()
 
     def __init__(self, told: Path) -> None:
         """Do nothing, and end well."""
@@ -260,24 +262,51 @@ def test_a_launcher_that_fails_without_a_word_of_a_rank_is_told(job: Job, launch
         launch(DeepSpeed(), job)
 
 
+@pytest.fixture
+def sleepers() -> Iterator[tuple[Popen[bytes], Popen[bytes]]]:
+    """Two processes that wait for a signal, neither of which started the other."""
+    command = [sys.executable, "-c", "import signal; signal.pause()"]
+    with Popen(command) as one, Popen(command) as other:  # noqa: S603 - our own
+        yield one, other
+        one.kill()
+        other.kill()
+
+
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_is_handed_to_rank_0_and_the_second_to_the_launcher(
-    job: Job, launcher: Launcher, monkeypatch: pytest.MonkeyPatch, kind: signal.Signals
+    job: Job, launcher: Launcher, sleepers: tuple[Popen[bytes], Popen[bytes]], kind: signal.Signals
 ) -> None:
-    killed: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "kill", lambda pid, sent: killed.append((pid, sent)))
+    rank, _ = sleepers
 
     def interrupt() -> None:
-        (launcher.told / "rank-0.pid").write_text("4711")
+        (launcher.told / "rank-0.pid").write_text(str(rank.pid))
         signal.raise_signal(kind)
-        assert (killed, launcher.terminated) == ([(4711, signal.SIGTERM)], 0)
+        assert (rank.wait(60), launcher.terminated) == (-signal.SIGTERM, 0)
         signal.raise_signal(kind)
 
     launcher.does = interrupt
     before = signal.getsignal(kind)
     launch(DeepSpeed(), job)
-    assert (len(killed), launcher.terminated) == (1, 1)
+    assert launcher.terminated == 1
     assert signal.getsignal(kind) is before
+
+
+@pytest.mark.parametrize("written", ["{}", ""])
+def test_a_process_that_the_launcher_did_not_start_gets_no_signal(
+    job: Job, launcher: Launcher, sleepers: tuple[Popen[bytes], Popen[bytes]], written: str
+) -> None:
+    stranger, started = sleepers
+    launcher.pid = started.pid
+
+    def interrupt() -> None:
+        (launcher.told / "rank-0.pid").write_text(written.format(stranger.pid))
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            stranger.wait(0.5)
+
+    launcher.does = interrupt
+    launch(DeepSpeed(), job)
+    assert launcher.terminated == 1
 
 
 def test_a_signal_before_there_is_a_rank_ends_the_launcher(job: Job, launcher: Launcher) -> None:
