@@ -25,9 +25,9 @@ def test_a_folder_is_recognised_and_the_outcome_told(call: Call, folder: Path, t
     assert ended.code == 0
     lines = ended.out.splitlines()
     assert [line.rpartition("  ")[0] for line in lines[:5]] == [
-        "looked at  1/3",
-        "looked at  2/3",
-        "looked at  3/3",
+        "read  1/3",
+        "read  2/3",
+        "read  3/3",
         "recognised  1/2",
         "recognised  2/2",
     ]
@@ -51,7 +51,7 @@ def test_an_image_file_is_recognised(call: Call, folder: Path, tmp_path: Path) -
 
 def test_many_images_are_told_in_a_few_lines(call: Call, recipe: Path) -> None:
     lines = call(recipe, "--set=stages.pretrain.data.samples=94").out.splitlines()
-    assert len([line for line in lines if line.startswith("looked at")]) == 10
+    assert len([line for line in lines if line.startswith("read")]) == 10
     assert lines[-1].startswith(
         "100 images, 100 different: 0 found in the cache, 100 recognised, 0 unreadable; 100 regions, "
     )

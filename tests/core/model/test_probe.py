@@ -93,27 +93,27 @@ def test_losses_that_keep_their_contract_pass(loss: Loss) -> None:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (lambda features: features.patches.mean(dim=(1, 2)), r"answers a tensor of shape \(2,\): take its mean"),
-        (lambda _: None, "answers None: compute it with torch"),
-        (lambda _: 0.5, r"answers 0\.5: compute it with torch"),
-        (lambda features: features.patches.mean().item(), r"answers -?0\.\d+: compute it with torch"),
+        (lambda features: features.patches.mean(dim=(1, 2)), r"returned a tensor of shape \(2,\): take its mean"),
+        (lambda _: None, "returned None: compute it with torch"),
+        (lambda _: 0.5, r"returned 0\.5: compute it with torch"),
+        (lambda features: features.patches.mean().item(), r"returned -?0\.\d+: compute it with torch"),
         (
             lambda features: features.patches.mean().detach(),
-            "answers a tensor detached from the autograd graph: leave out detach",
+            "returned a tensor detached from the autograd graph: leave out detach",
         ),
         (
             lambda features: torch.tensor(float(features.grid[0])),
-            "answers a tensor detached from the autograd graph: leave out detach",
+            "returned a tensor detached from the autograd graph: leave out detach",
         ),
-        (lambda features: features.patches.mean() / 0 * 0, "answers nan: look for divisions by zero"),
-        (lambda features: features.patches.abs().mean() / 0, "answers inf: look for divisions by zero"),
+        (lambda features: features.patches.mean() / 0 * 0, "returned nan: look for divisions by zero"),
+        (lambda features: features.patches.abs().mean() / 0, "returned inf: look for divisions by zero"),
     ],
     ids=["vector", "None", "float", "item", "detached", "constant", "nan", "infinite"],
 )
 def test_a_loss_that_answers_something_else_is_told_with_the_fix(
     answer: Callable[[Features], object], told: str
 ) -> None:
-    with pytest.raises(PluginError, match=rf"^{__name__}\.Says: must answer a .*; it {told}"):
+    with pytest.raises(PluginError, match=rf"^{__name__}\.Says: must return a .*; it {told}"):
         try_loss(Says(answer=answer), SPEC, 16)
 
 

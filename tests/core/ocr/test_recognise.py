@@ -127,7 +127,7 @@ def test_a_file_that_is_damaged_between_the_phases_is_named(made_up: MadeUp, pai
 
     def told(name: str, _: int, results: Iterable[Any]) -> Iterator[Any]:
         yield from results
-        if name == "looked at":
+        if name == "read":
             (folder / "001.png").unlink()
 
     report = run(made_up(), tmp_path / "out", *files_of(folder), show=told)
