@@ -94,7 +94,8 @@ from remgcl.core.processes import cores
 from remgcl.core.recipe.recipe import Recipe, Stage
 from remgcl.core.registry.culprit import culprit
 from remgcl.core.registry.hookspecs import hookimpl
-from remgcl.core.runs.folder import RunFolder, StageFolder
+from remgcl.core.runs.folder import RunFolder
+from remgcl.core.runs.stage import StageFolder
 from remgcl.core.samples import COUNTS, Batch, Piece, Point, Region, Sample, Turn
 from remgcl.core.training.job import Job
 

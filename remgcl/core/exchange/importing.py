@@ -26,8 +26,9 @@ from remgcl.core.recipe.document import Document
 from remgcl.core.recipe.recipe import PARTS, Recipe
 from remgcl.core.recipe.structure import Structure
 from remgcl.core.registry.registry import Registry
-from remgcl.core.runs.folder import RunFolder, StageFolder
+from remgcl.core.runs.folder import RunFolder
 from remgcl.core.runs.provenance import provenance
+from remgcl.core.runs.stage import StageFolder
 
 STAGE = "import"
 """The stage of an imported run."""

@@ -71,6 +71,15 @@ def sealed(place: Path) -> Iterator[Path]:
         raise
 
 
+def sealed_as(folder: Path) -> str:
+    """Return the digest of the list of a sealed folder's files.
+
+    Args:
+        folder: The folder.
+    """
+    return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+
+
 def verify_sealed(folder: Path) -> None:
     """Verify that a folder is as it was sealed, by the digests of all its files.
 

@@ -28,7 +28,8 @@ from attrs import frozen
 
 from remgcl.core.errors import RunError
 from remgcl.core.files.whole import as_json, locked, read, write, writing
-from remgcl.core.runs.folder import RunFolder, StageFolder
+from remgcl.core.runs.folder import RunFolder
+from remgcl.core.runs.stage import StageFolder
 
 LONGEST = 200
 """Characters of a cell's folder; file systems take about 255 bytes."""

@@ -13,7 +13,8 @@ from remgcl.core.files.manifest import STEP, flaw
 from remgcl.core.files.whole import read
 from remgcl.core.model.saved import PARTS_FILE, saved_parts
 from remgcl.core.recipe.recipe import Recipe
-from remgcl.core.runs.folder import RunFolder, StageFolder
+from remgcl.core.runs.folder import RunFolder
+from remgcl.core.runs.stage import StageFolder
 from remgcl.core.runs.start import run_of, start_in
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import Any
 
 from remgcl.core.errors import Hint, RunError
 from remgcl.core.recipe import document
-from remgcl.core.runs.folder import BEGUN, RunFolder, StageFolder
+from remgcl.core.runs.folder import RunFolder
+from remgcl.core.runs.stage import BEGUN, StageFolder
 
 
 def is_start(path: Path) -> bool:

@@ -21,7 +21,8 @@ from remgcl.core.ocr.cache import with_regions
 from remgcl.core.parts import TrackedStage
 from remgcl.core.recipe.recipe import PARTS, Recipe, Stage
 from remgcl.core.registry.culprit import foreign, named
-from remgcl.core.runs.folder import RunFolder, StageFolder
+from remgcl.core.runs.folder import RunFolder
+from remgcl.core.runs.stage import StageFolder
 
 if TYPE_CHECKING:
     from pluggy import PluginManager

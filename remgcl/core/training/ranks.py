@@ -21,7 +21,7 @@ from attrs import frozen
 
 from remgcl.core.errors import RemgclError, RunError
 from remgcl.core.registry.culprit import culprit
-from remgcl.core.runs.folder import StageFolder
+from remgcl.core.runs.stage import StageFolder
 
 if TYPE_CHECKING:
     from rich.console import Console
