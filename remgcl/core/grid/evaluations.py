@@ -15,7 +15,7 @@ from remgcl.core.evaluation.scored import SCORES, Scored, read_scored
 from remgcl.core.evaluation.stage import FOLDER
 from remgcl.core.files.whole import read
 from remgcl.core.grid.results import CellResult
-from remgcl.core.runs.folder import StageFolder
+from remgcl.core.runs.stage import StageFolder
 
 DRAWS = 5000
 SEED = 0

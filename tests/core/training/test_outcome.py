@@ -66,7 +66,7 @@ def test_the_table_shows_each_term_with_its_weight(job: Job) -> None:
 
 def test_terms_that_were_logged_once_have_one_column(job: Job) -> None:
     once = SimpleNamespace(logged=[{"language": 4.0, "global": None}], samples=96, seconds=0.5)
-    tell(job, outcome(once, {}, None, []), [])  # type: ignore[arg-type]
+    report(job, outcome(once, {}, None, []), [])  # type: ignore[arg-type]
     rows = [line.split() for line in _told(job).splitlines()]
     assert ["┃", "term", "┃", "weight", "┃", "mean", "┃"] in rows
     assert ["│", "language", "│", "1", "│", "4.0000", "│"] in rows
