@@ -23,6 +23,7 @@ from remgcl.core.model.assembly import Assembly
 from remgcl.core.ocr.cache import Origin
 from remgcl.core.parts import Census, OcrEngine
 from remgcl.core.planning.identity import made_of, moved
+from remgcl.core.planning.learning import adapter_notes
 from remgcl.core.planning.plan import Plan, make_plan
 from remgcl.core.planning.trials import try_data
 from remgcl.core.recipe import document
@@ -272,6 +273,9 @@ class Engine:
             if not all(finished.values()):
                 left = [stage for stage, done in finished.items() if not done]
                 try_data(recipe, _counted(plan, left), name, read=False)
+                if any("backbone" in recipe.stages[stage].train for stage in left):
+                    for note in adapter_notes(recipe.backbone):
+                        console.print(note, style="yellow", markup=False)
                 own = moved(self.table(recipe), str(folder.sources), f"{HERE}/{folder.sources.name}")
                 folder.describe(tomli_w.dumps(own), provenance())
             for key in recipe.stages:

@@ -387,6 +387,14 @@ def test_a_run_folder_tells_what_it_was_made_with(run: Callable[..., str], tmp_p
     assert about["plugins"]["remgcl.losses"].startswith(f"remgcl {version('remgcl')} ")
 
 
+def test_a_run_says_what_adapters_do_not_reach_unless_it_trains_nothing(
+    run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remgcl.core.engine.adapter_notes", lambda part: (f"{type(part).__name__}: not all [of it]",))
+    assert run("stages.tune.train=['backbone']").count("TinyBackbone: not all [of it]\n") == 1
+    assert "not all" not in run("stages.tune.train=['backbone']")
+
+
 def test_a_finished_stage_is_not_run_again(run: Callable[..., str], tmp_path: Path) -> None:
     assert run() == ""
     before = files_of(tmp_path / "run")

@@ -100,7 +100,7 @@ def sources_of(recipe: Recipe) -> list[Source]:
 
 
 def files_of(path: Path) -> list[Source]:
-    """Name an image file, or all of a folder and the folders below it.
+    """Name an image file, or all of a folder and the folders below it; links are followed, wherever they lead.
 
     Args:
         path: The file or the folder.
@@ -109,7 +109,7 @@ def files_of(path: Path) -> list[Source]:
         DataError: There is no image.
     """
     if path.is_file():
-        return [FileSource(ImageFolder(path=path.parent), (path.name,))]
+        return [FileSource(ImageFolder(path=path.parent, follow_links=True), (path.name,))]
     import PIL.Image
 
     kinds = {suffix for suffix, kind in PIL.Image.registered_extensions().items() if kind in FORMATS}
@@ -119,4 +119,4 @@ def files_of(path: Path) -> list[Source]:
         there = "is neither a file nor a folder" if path.exists() else "there is no such file or folder"
         what = "holds no image" if path.is_dir() else there
         raise DataError(f"{path}: {what}; images end in {', '.join(sorted(kinds))}")
-    return [FileSource(ImageFolder(path=path), names)]
+    return [FileSource(ImageFolder(path=path, follow_links=True), names)]

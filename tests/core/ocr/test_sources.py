@@ -19,15 +19,24 @@ def test_files_are_found_in_folders_below_by_their_endings(folder: Path, tmp_pat
     (folder / "g.png").mkdir()
     assert files_of(folder) == [
         FileSource(
-            ImageFolder(path=folder), ("B.JPEG", "below/c.webp", "below/deep/d.tif", "blue.png", "cut.png", "red.png")
+            ImageFolder(path=folder, follow_links=True),
+            ("B.JPEG", "below/c.webp", "below/deep/d.tif", "blue.png", "cut.png", "red.png"),
         )
     ]
-    assert files_of(folder / "red.png") == [FileSource(ImageFolder(path=folder), ("red.png",))]
+    assert files_of(folder / "red.png") == [FileSource(ImageFolder(path=folder, follow_links=True), ("red.png",))]
     (tmp_path / "none").mkdir()
     with pytest.raises(DataError, match=rf"^{tmp_path}/none: holds no image; images end in .*\.jpeg, "):
         files_of(tmp_path / "none")
     with pytest.raises(DataError, match=f"^{tmp_path}/lost: there is no such file or folder"):
         files_of(tmp_path / "lost")
+
+
+def test_links_that_leave_the_folder_are_followed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "there.png").symlink_to(folder / "red.png")
+    for named in (tmp_path / "links", tmp_path / "links" / "there.png"):
+        ((source,), (due,)) = files_of(named), files_of(folder / "red.png")
+        assert source.build()[0].content == due.build()[0].content
 
 
 def test_a_recipe_names_each_dataset_once_and_the_held_out_ones_too(read: Callable[..., Recipe]) -> None:
