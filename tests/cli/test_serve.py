@@ -124,13 +124,19 @@ def test_what_cannot_be_served_is_an_error_of_the_user(remgcl: Call, tmp_path: P
     assert "is no LlavaForConditionalGeneration, which vLLM serves; write one with: remgcl export" in ended.err
 
 
-def test_vllm_gets_the_folder_that_it_can_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vllm_gets_the_folder_that_it_can_serve(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"architectures": ["LlavaForConditionalGeneration"]}')
     with pytest.raises(RunError, match=r"--engine vllm: needs vllm, which is not installed"):
         vllm_command(tmp_path, "127.0.0.1", 8000, "mine")
-    monkeypatch.setattr("remgcl.core.serving.vllm.verify_installed", lambda *_: None)
-    command = vllm_command(tmp_path, "127.0.0.1", 8000, "mine")
-    assert command[1:] == [
-        *("serve", str(tmp_path), "--host", "127.0.0.1", "--port", "8000", "--served-model-name", "mine"),
-        *("--limit-mm-per-prompt", '{"image": 1}'),
+    program, told = tmp_path / "bin" / "vllm", tmp_path / "told"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$VLLM_API_KEY" "$@" > {told}\n')
+    program.chmod(0o755)
+    found = {"PATH": f"{program.parent}:{os.environ['PATH']}", "MY_KEY": "secret"}
+    options = ["--engine", "vllm", "--host", "0.0.0.0", "--port", "8123", "--api-key-env", "MY_KEY"]  # noqa: S104 - not bound
+    command = [sys.executable, "-m", "remgcl", "serve", str(tmp_path), *options]
+    subprocess.run(command, check=True, env=os.environ | found)  # noqa: S603 - our own command
+    assert told.read_text().splitlines() == [
+        *("secret", "serve", str(tmp_path), "--host", "0.0.0.0", "--port", "8123"),  # noqa: S104 - as above
+        *("--served-model-name", tmp_path.name, "--limit-mm-per-prompt", '{"image": 1}'),
     ]

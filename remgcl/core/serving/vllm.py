@@ -30,8 +30,10 @@ def vllm_command(folder: Path, host: str, port: int, name: str) -> list[str]:
     if ARCHITECTURE not in config.get("architectures", []):
         export = f"remgcl export {folder} --format transformers-llava --out FOLDER"
         raise RunError(f"{folder}: is no {ARCHITECTURE}, which vLLM serves; write one with: {export}")
-    verify_installed("vllm", "--engine vllm", "vllm")
-    program = shutil.which("vllm") or "vllm"
+    program = shutil.which("vllm")  # it may live in an environment of its own
+    if program is None:
+        verify_installed("vllm", "--engine vllm", "vllm")
+        program = "vllm"
     options = ["--host", host, "--port", str(port), "--served-model-name", name]
     return [program, "serve", str(folder), *options, "--limit-mm-per-prompt", '{"image": 1}']
 
