@@ -50,12 +50,17 @@ def loaded(run: str, **options: Any) -> LoadedModel:  # noqa: ANN401 - those of 
     Raises:
         RemgclError: There is no such model, or it cannot be read.
     """
-    from transformers.utils import logging
-
     import remgcl
 
-    logging.disable_progress_bar()
+    without_bars()
     return remgcl.load(run, **options)
+
+
+def without_bars() -> None:
+    """Silence the progress bars of transformers, which draw while weights are loaded."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
 
 
 def named_image(name: str) -> Image:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from remgcl.cli.asking import Run, Stage
+from remgcl.cli.asking import Run, Stage, without_bars
 
 
 def export(
@@ -19,11 +19,9 @@ def export(
     verify: Annotated[bool, typer.Option(help="Read back what was written, and compare logits.")] = True,
 ) -> None:
     """Write a model in a published format, read it back, and print the largest difference of logits."""
-    from transformers.utils.logging import disable_progress_bar
-
     from remgcl.core.inference.export import export as write
 
-    disable_progress_bar()
+    without_bars()
     done = write(run, format_, out, stage=stage, verify=verify)
     typer.echo(f"exported {run} to {out} ({format_})")
     if done is None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from remgcl.cli.asking import Base, Conv, Device, Dtype, Stage, Tower
+from remgcl.cli.asking import Base, Conv, Device, Dtype, Stage, Tower, without_bars
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -70,6 +70,7 @@ def serve(  # noqa: PLR0913 - the options of a command
     from remgcl.core.serving.limits import Limits
     from remgcl.core.serving.models import load_all
 
+    without_bars()
     models = load_all(runs, stage=stage, template=conv, base=base, tower=tower, device=device, dtype=dtype)
     hosts = [name.strip() for name in (allow_urls or "").split(",") if name.strip()]
     limits = Limits(
