@@ -10,7 +10,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[2]
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
-OUTSIDE = re.compile(r"\]\(\.\./([^)#]+)(#[^)]*)?\)")
+UPWARDS = re.compile(r"\]\((\.\./[^)#]+)(#[^)]*)?\)")
 
 
 def on_files(files: Files, config: Any) -> Files:  # noqa: ANN401 - MkDocs' configuration is a mapping
@@ -30,15 +30,19 @@ def on_nav(nav: Any, files: Files, **_: object) -> Any:  # noqa: ANN401 - MkDocs
     return nav
 
 
-def on_page_markdown(markdown: str, **_: object) -> str:
+def on_page_markdown(markdown: str, page: Any, **_: object) -> str:  # noqa: ANN401 - MkDocs' page
     """Name files outside the documentation instead of linking to them; raise if one is not there."""
+    docs = ROOT / "docs"
 
     def named(match: re.Match[str]) -> str:
-        if not (ROOT / match[1]).exists():
-            raise FileNotFoundError(f"a page links to {match[1]}, which is not there")
-        return f"] (`{match[1]}`)"
+        target = (docs / page.file.src_uri).parent.joinpath(match[1]).resolve()
+        if target.is_relative_to(docs):
+            return match[0]
+        if not target.exists():
+            raise FileNotFoundError(f"{page.file.src_uri} links to {match[1]}, which is not there")
+        return f"] (`{target.relative_to(ROOT)}`)"
 
-    return OUTSIDE.sub(named, markdown)
+    return UPWARDS.sub(named, markdown)
 
 
 def on_page_content(content: str, **_: object) -> str:
