@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from bench import local_loss, preprocessing, stop_words, training_step
+from bench import local_loss, preprocessing, scoring, stop_words, training_step
 from bench.report import keeping, page
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -23,7 +23,7 @@ def main() -> None:
     threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
     torch.set_num_threads(threads)
     rows = []
-    for measured in (preprocessing, stop_words, training_step, local_loss):
+    for measured in (preprocessing, stop_words, training_step, local_loss, scoring):
         print(measured.__name__, file=sys.stderr)
         rows += measured.measure(measured.make(quick=quick), quick=quick)
     text = page(rows, threads)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench import __main__ as script
-from bench import gpu, local_loss, naive, preprocessing, stop_words
+from bench import gpu, local_loss, naive, preprocessing, scoring, stop_words
 from bench.comparison import Row, Spread, alternate
 from bench.report import page
 
@@ -42,9 +42,26 @@ def test_a_quick_run_measures_everything_and_writes_nothing(
         "step",
         "step",
         "refined-local",
+        "scores",
+        "scores",
+        "scores",
     ]
     assert "wrong positions: naive 0, remgcl 0" in told
     assert not (tmp_path / "performance.md").exists()
+
+
+@pytest.mark.parametrize("rule", scoring.PLAIN)
+def test_the_plain_form_of_a_rule_gives_the_same_scores(rule: str) -> None:
+    case = scoring.make(quick=True)
+    scores = case.ours(rule)
+    assert case.plain(rule) == scores
+    assert 0 < sum(scores) < len(scores)
+
+
+@pytest.mark.slow
+def test_every_rule_scores_100_000_predictions_in_10_seconds_of_a_core() -> None:
+    case = scoring.make(quick=False)
+    assert {rule: took for rule in case.metrics if (took := case.seconds(rule)) > scoring.LIMIT} == {}
 
 
 def test_both_masks_of_stop_words_are_the_exact_one() -> None:
