@@ -28,6 +28,12 @@ def test_it_reads_numbers_it_has_never_seen(tmp_path: Path) -> None:
     assert results["exact_match"]["after"] >= 0.75
     first = json.loads((tmp_path / "pretrain" / "stage.json").read_text())["results"]
     assert first["exact_match"]["before"] < 0.05
+    scores = json.loads((tmp_path / "remgcl" / "evaluation" / "synthetic" / "scores.json").read_text())
+    table = {cell: group["score"] for cell, group in scores["by"]["type x height"].items()}
+    assert len(table) == 16
+    learned = [table[f"digits, 3 long x {height}"] for height in (20, 25, 30)]
+    assert sum(learned) / 3 >= 0.7
+    assert all(table[f"words, 3 long x {height}"] < 0.2 for height in (14, 20, 25, 30))  # it has learned digits only
     with Image.open(tmp_path / "remgcl" / "answers.png") as picture:
         assert picture.format == "PNG"
 
