@@ -126,6 +126,7 @@ def test_every_extra_that_a_part_names_is_there(engine: Engine) -> None:
 APART = {
     "deepspeed": "compiles operators",
     "flash-attn": "needs a GPU",
+    "lmms-eval": "pins wandb",
     "paddleocr": "brings another framework",
     "qlora": "needs a GPU",
     "xformers": "pins torch",
