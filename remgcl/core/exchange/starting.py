@@ -81,7 +81,7 @@ def start_from(given: Document, registry: Registry) -> Document:
         try:
             start = _start(stage[FROM], given, registry)
         except RemgclError as error:
-            faults.append(given.fault(key, str(error)))
+            faults.append(given.fault(key, _in_recipes(str(error))))
             continue
         if whole is not None and len(start.parts) > 1:
             told = f"stage {whole!r} starts from a whole model already, which gives all stages their parts"
@@ -141,6 +141,11 @@ def understood(path: Path) -> tuple[str, Wanted] | None:
     return None if held is None else (held["source"], Wanted(base=held["base"], tower=held["tower"]))
 
 
+def _in_recipes(told: str) -> str:
+    """Name the keys of a recipe in place of the options of a command."""
+    return told.replace("--base", "backbone.weights").replace("--tower", "vision_tower.weights")
+
+
 def _start(name: str, given: Document, registry: Registry) -> _Start:
     path = Path(name)
     replaced: frozenset[str] = frozenset()
@@ -182,9 +187,13 @@ def _scratch() -> TemporaryDirectory[str]:
 
 
 def _laid(start: _Start, document: Document, given: Document) -> Iterator[Fault]:
-    """Lay the parts of a model under those of a recipe, and find what contradicts them."""
-    for part, held in start.parts.items():
-        own = _table(given, part)
+    """Lay the parts of a model under those of a recipe, and find what contradicts them or is missing in both."""
+    for part in PARTS:
+        own, held = _table(given, part), start.parts.get(part)
+        if held is None:
+            if not own:
+                yield given.fault((part,), f"is missing; {start.name!r} holds none")
+            continue
         if not own:
             document.set((part,), dict(held), start.name)
             continue

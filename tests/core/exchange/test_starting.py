@@ -98,6 +98,13 @@ def test_a_projector_alone_joins_the_parts_of_the_recipe(
     assert all((learned[name] - each).abs().max() < 1e-6 for name, each in other.projector.state_dict().items())
 
 
+def test_a_projector_alone_needs_tower_and_backbone(begin: Read, tmp_path: Path) -> None:
+    file = projector_alone(tiny(), tmp_path / "mm_projector.bin")
+    with pytest.raises(RecipeError, match=r"vision_tower: is missing; '.*mm_projector\.bin' holds none") as told:
+        begin(f"stages.more.from={file}", "stages.more.template=v1")
+    assert [fault.key for fault in told.value.faults] == ["vision_tower", "backbone"]
+
+
 def test_a_projector_that_does_not_fit_is_refused_before_training(
     train: Run, source: Path, tmp_path: Path, engine: Engine
 ) -> None:
@@ -161,7 +168,10 @@ def test_a_stage_that_is_not_finished_is_no_start(train: Run, begin: Read, tmp_p
         (["stages.more.after=more"], r"stages\.more\.from: cannot stand beside 'after'"),
         (["stages.more.from=/nowhere"], r"stages\.more\.from: /nowhere: there is no such file or folder"),
         (["stages.more.from=3"], r"stages\.more\.from: must be a string; it is 3"),
-        (["vision_tower.use=clip", "vision_tower.weights=/no"], r"more\.from: .*vision tower '/no' cannot be found"),
+        (
+            ["vision_tower.use=clip", "vision_tower.weights=/no"],
+            r"more\.from: .*vision tower '/no' cannot be found; name its folder or hub id with vision_tower\.weights",
+        ),
         (["backbone.atention=eager"], r"backbone\.atention: is not a key here; did you mean 'attention'"),
     ],
 )

@@ -87,3 +87,19 @@ def test_a_stage_that_starts_from_an_original_folder_computes_what_was_recorded(
     difference, same = compare(tmp_path / "run", shared / "golden" / f"hf-{golden.name}")
     assert difference < 4e-5
     assert same == 1
+
+
+def test_a_stage_that_starts_from_adapters_merges_them_into_the_backbone_of_the_recipe(
+    golden: Path, shared: Path, engine: Engine, compare: Compare, tmp_path: Path
+) -> None:
+    recipe, adapters = tmp_path / "recipe.toml", shared / "golden" / f"lora-{golden.name}"
+    recipe.write_text(
+        'name = "r"\nrunner = { use = "local", cpu = true, threads = 1 }\n'
+        f'backbone = {{ use = "causal_lm", weights = "{golden / "llava-tiny"}" }}\n'
+        f'[stages.s]\nfrom = "{adapters}"\ntrain = ["projector"]\nbatch_size = 1\nlearning_rate = 1e-12\n'
+        'data = { use = "synthetic", samples = 1, question = "Read." }\n'
+    )
+    engine.run(engine.read(recipe), RunFolder(tmp_path / "run"), Console(quiet=True), "recipe.toml")
+    difference, same = compare(tmp_path / "run", adapters)
+    assert difference < 1e-4
+    assert same == 1
