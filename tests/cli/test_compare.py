@@ -1,5 +1,6 @@
 """`remgcl compare` as people use it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -59,3 +60,18 @@ def test_out_writes_a_report_for_readers(remgcl: Remgcl, evaluation: Evaluation,
     assert ended.code == 0
     assert str(tmp_path / "report" / "comparison.html") in ended.out
     assert "remgcl-v1.5-7b is better" in (tmp_path / "report" / "comparison.html").read_text()
+
+
+def test_what_remgcl_eval_wrote_is_compared_with_the_images_that_were_asked(remgcl: Remgcl, tmp_path: Path) -> None:
+    settings = ("--benchmark-set", "samples=2", "--benchmark-set", "heights=[20]", "--benchmark-set", "lengths=[2]")
+    common = ("--chat", "scripted", "--benchmark", "synthetic", *settings)
+    assert remgcl("eval", "blank", *common, "--chat-set", 'replies=["no"]', "--out", tmp_path / "blank").code == 0
+    lines = (tmp_path / "blank" / "synthetic-exact" / "predictions.jsonl").read_text().splitlines()
+    replies = json.dumps([json.loads(lines[0])["answers"][0], "no"])
+    assert remgcl("eval", "half", *common, "--chat-set", f"replies={replies}", "--out", tmp_path / "half").code == 0
+    ended = remgcl("compare", tmp_path / "blank", tmp_path / "half", "--out", tmp_path / "report", *settings)
+    assert ended.code == 0
+    (row,) = [line.split() for line in ended.out.splitlines() if line.strip().startswith("half ")]
+    assert row[1] == "50.0"
+    assert row[-3:] == ["1", "0", "1.000"]
+    assert "![" in (tmp_path / "report" / "comparison.md").read_text()

@@ -32,13 +32,13 @@ def method_of(comparison: Comparison) -> Iterator[str]:
         f"Intervals are 95 % percentile intervals of a bootstrap over questions: {comparison.draws:,} draws with "
         f"replacement, seed {comparison.seed}, the same questions for all models in each draw."
     )
-    yield (
-        f"Differences are to {first!r} on the same questions. A bold difference has an interval without zero. "
-        "Better and worse count the questions with a higher and a lower score."
-    )
-    if any(
-        entrant.against and entrant.against.p is not None for each in comparison.columns for entrant in each.entrants
-    ):
+    if len(comparison.labels) > 1:
+        yield (
+            f"Differences are to {first!r} on the same questions. A bold difference has an interval without zero. "
+            "Better and worse count the questions with a higher and a lower score."
+        )
+    found = [entrant.against for column in comparison.columns for entrant in column.entrants]
+    if any(against is not None and against.p is not None for against in found):
         yield (
             "p is of McNemar's exact test, for scores of 0 and 1; it is not corrected for the number of comparisons. "
             "No interval covers the chance of another training."

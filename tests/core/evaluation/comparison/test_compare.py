@@ -139,3 +139,11 @@ def test_tables_say_scores_intervals_differences_and_what_is_found(
     assert row[1].text.startswith("75.0 [")
     assert row[2].text.startswith("+25.0 [+")
     assert [entry.text for entry in row[3:]] == ["10", "0", "0.002"]
+
+
+def test_one_model_alone_has_its_intervals(evaluation: Evaluation, find: Find, tmp_path: Path) -> None:
+    comparison = compare([evaluation(tmp_path / "a", [1.0, 0.0] * 20)], find)
+    (table,) = tables_of(comparison)
+    assert table.heads == ("model", "score (%) [95 %]")
+    assert table.rows[0][1].text.startswith("50.0 [")
+    assert len(list(method_of(comparison))) == 1

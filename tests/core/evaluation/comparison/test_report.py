@@ -116,4 +116,4 @@ def test_models_without_a_changed_question_have_a_page_that_says_so(
     paths = [evaluation(tmp_path / name, [1.0, 0.0]) for name in "ab"]
     same = compare(paths, lambda use, _: engine.part("metrics", use), draws=100)
     write_comparison(same, tmp_path / "r", lambda _: {}, frame=Frame(page=tmp_path / "r" / "comparison.html"))
-    assert "All models have the same score on every question." in (tmp_path / "r" / "comparison.html").read_text()
+    assert "No question has two different scores." in (tmp_path / "r" / "comparison.html").read_text()
