@@ -110,9 +110,12 @@ def finder(engine: Engine, data: Path | None, settings: list[str]) -> Callable[[
     def find(scored: Scored) -> dict[str, Picture]:
         folders = [data / scored.benchmark, data] if data is not None else []
         named = {item.id: item.image for item in scored.items if item.image}
+        inside = {
+            id_: name for id_, name in named.items() if not Path(name).is_absolute() and ".." not in Path(name).parts
+        }
         found = {
             id_: Picture(name=name, file=file)
-            for id_, name in named.items()
+            for id_, name in inside.items()
             if (file := next((folder / name for folder in folders if (folder / name).is_file()), None)) is not None
         }
         if len(found) == len(named) or scored.benchmark not in engine.registry.names("benchmarks"):

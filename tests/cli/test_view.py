@@ -143,6 +143,15 @@ def test_missing_images_are_named_and_the_page_is_written(
     assert [card["image"] for card in data_of(tmp_path / "page.html")["cards"]] == [0, 0, -1, -1]
 
 
+def test_no_image_outside_the_folder_gets_into_a_page(remgcl: Remgcl, evaluation: Evaluation, tmp_path: Path) -> None:
+    secret = images(tmp_path / "secret", 1) / "0.png"
+    (tmp_path / "data").mkdir()
+    evaluation(tmp_path / "a", [1.0, 1.0], fields=[{"image": str(secret)}, {"image": "../secret/0.png"}])
+    command = ("view", tmp_path / "a", "--data", tmp_path / "data", "--out", tmp_path / "page.html")
+    assert "was not found" in remgcl(*command).out
+    assert data_of(tmp_path / "page.html")["images"] == []
+
+
 def test_regions_come_from_an_ocr_cache(remgcl: Remgcl, evaluation: Evaluation, tmp_path: Path) -> None:
     evaluation(tmp_path / "a", [1.0])
     raw = (images(tmp_path / "data", 1) / "0.png").read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -134,25 +135,37 @@ def _scored(path: Path) -> Scored:
     predictions = path.parent / str(scores["predictions"].get("file"))
     lines = _lines(predictions, str(scores["predictions"].get("sha256")), path)
     judged = "protocol" in scores
-    values = [line.get("score") for line in lines] if judged else [each.get("score") for each in scores["items"]]
+    values = [line.get("score") for line in lines] if judged else _values(scores.get("items"), path)
     expected = scores.get("count") if judged else len(values)
     if len(lines) != expected:
         raise DataError(f"{predictions}: is partial: it holds {len(lines):,} of {expected:,} predictions")
-    model = scores.get("model") if isinstance(scores.get("model"), Mapping) else {}
-    headline = scores.get("summary", {}).get("score")
+    model, summary, protocol = (_table(scores, key, path) for key in ("model", "summary", "protocol"))
+    headline = summary.get("score")
     return Scored(
         path=path,
         predictions=predictions,
         benchmark=str(scores.get("benchmark", SCORED_ALONE)),
-        protocol=scores["protocol"] if judged else _protocol(scores, lines),
-        model=str((model or {}).get("name", "")),
-        identity=(model or {}).get("identity"),
+        protocol=protocol if judged else _protocol(scores, lines),
+        model=str(model.get("name", "")),
+        identity=model.get("identity"),
         headline=float(headline) if isinstance(headline, int | float) else None,
-        items=tuple(
-            Item(id_, float(value) if isinstance(value, int | float) else None, line)
-            for id_, value, line in zip(_ids(lines), values, lines, strict=True)
-        ),
+        items=items_of(lines, values),
     )
+
+
+def _table(scores: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:
+    """Give a table of a file of scores; an empty one if it is absent."""
+    held = scores.get(key, {})
+    if not isinstance(held, Mapping):
+        raise DataError(f"{path}: {key}: must be an object; it is {held!r:.60}")
+    return held
+
+
+def _values(items: object, path: Path) -> list[Any]:
+    """Give the scores of a file of `remgcl score`."""
+    if not isinstance(items, list) or not all(isinstance(each, Mapping) for each in items):
+        raise DataError(f"{path}: items: must be a list of objects, as remgcl score --out writes it")
+    return [each.get("score") for each in items]
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -172,16 +185,17 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         raise DataError(f"{path}: is no file of predictions: {error}") from None
 
 
-def items_of(lines: Sequence[Mapping[str, Any]]) -> tuple[Item, ...]:
-    """Make items of lines that hold their scores, or none.
+def items_of(lines: Sequence[Mapping[str, Any]], scores: Sequence[Any] | None = None) -> tuple[Item, ...]:
+    """Make items of lines.
 
     Args:
         lines: The lines of a file of predictions.
+        scores: The score of each; by default what the lines hold, if they do.
     """
-    scores = [line.get("score") for line in lines]
+    values = [line.get("score") for line in lines] if scores is None else scores
     return tuple(
-        Item(id_, float(score) if isinstance(score, int | float) else None, line)
-        for id_, score, line in zip(_ids(lines), scores, lines, strict=True)
+        Item(id_, float(score) if isinstance(score, int | float) and isfinite(score) else None, line)
+        for id_, score, line in zip(_ids(lines), values, lines, strict=True)
     )
 
 

@@ -92,3 +92,33 @@ def test_a_file_that_does_not_say_what_was_scored_is_refused(tmp_path: Path) -> 
 def test_a_path_without_scores_is_refused(tmp_path: Path, name: str, told: str) -> None:
     with pytest.raises(DataError, match=told):
         read_scored(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"summary": [1]}, r"summary: must be an object; it is \[1\]"),
+        ({"model": "a"}, "model: must be an object; it is 'a'"),
+        ({"protocol": 3}, "protocol: must be an object; it is 3"),
+    ],
+)
+def test_scores_of_another_form_are_named(
+    evaluation: Evaluation, tmp_path: Path, changed: dict[str, object], told: str
+) -> None:
+    file = evaluation(tmp_path / "a", [1.0]) / "scores.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    with pytest.raises(DataError, match=rf"scores\.json: {told}"):
+        read_scored(tmp_path)
+
+
+def test_items_of_another_form_are_named(evaluation: Evaluation, tmp_path: Path) -> None:
+    file = evaluation(tmp_path / "a", [1.0]) / "scores.json"
+    held = json.loads(file.read_text())
+    file.write_text(json.dumps({"rule": "exact", "predictions": held["predictions"]}))
+    with pytest.raises(DataError, match=r"items: must be a list of objects, as remgcl score --out writes it"):
+        read_scored(file)
+
+
+def test_a_score_that_is_nan_is_no_score(evaluation: Evaluation, tmp_path: Path) -> None:
+    (found,) = read_scored(evaluation(tmp_path / "a", [1.0, float("nan")], headline=1.0))
+    assert [item.score for item in found.items] == [1.0, None]

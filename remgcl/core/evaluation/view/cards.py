@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -105,7 +106,15 @@ def _regions(item: Item, shown: Shown, find: FindRegions | None) -> list[list[An
     """Give text and corners of regions: those of the prediction, or else those of the OCR cache."""
     own = item.line.get("regions")
     if isinstance(own, list) and own:
-        pairs = [(str(each.get("text", "")), each.get("quad", [])) for each in own if isinstance(each, Mapping)]
+        pairs = [(str(each.get("text", "")), each["quad"]) for each in own if _is_region(each)]
     else:
         pairs = list(find(shown.content)) if find else []
     return [[text, *(round(float(edge), 1) for corner in quad for edge in corner)] for text, quad in pairs]
+
+
+def _is_region(held: object) -> bool:
+    """Tell whether a prediction's region has corners; predictions made elsewhere may mean something else by it."""
+    corners = held.get("quad") if isinstance(held, Mapping) else None
+    if not isinstance(corners, list) or not all(isinstance(corner, list) and len(corner) == 2 for corner in corners):  # noqa: PLR2004 - x and y
+        return False
+    return all(isinstance(edge, int | float) and isfinite(edge) for corner in corners for edge in corner)

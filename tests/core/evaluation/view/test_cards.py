@@ -53,6 +53,13 @@ def test_regions_of_the_prediction_come_before_those_of_the_cache() -> None:
     assert card_of({"": item()})["regions"] == []
 
 
+@pytest.mark.parametrize(
+    "regions", ["x", [3], [{"text": "a"}], [{"quad": [1, 2]}], [{"quad": [[1, "2"]]}], [{"quad": [[1, float("nan")]]}]]
+)
+def test_what_is_no_region_is_not_drawn(regions: object) -> None:
+    assert card_of({"": item(regions=regions)})["regions"] == []
+
+
 def test_answers_of_many_people_are_counted() -> None:
     assert card_of({"": item(answers=["two", "2", "two"])})["answers"] == ["two (2 times)", "2"]
 
