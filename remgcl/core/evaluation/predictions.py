@@ -35,7 +35,7 @@ def read_predictions(file: Path, metric: Metric) -> list[Answer]:
         PredictionsError: Items are at fault; all of them are named, with their fields.
         DataError: The file is absent, empty, or no JSON.
     """
-    items = list(_items(file))
+    items = list(items_of(file))
     if not items:
         raise DataError(f"{file}: holds no prediction")
     answers, faults = [], []
@@ -52,8 +52,15 @@ def read_predictions(file: Path, metric: Metric) -> list[Answer]:
     return answers  # type: ignore[return-value]
 
 
-def _items(file: Path) -> Iterator[tuple[str, Any]]:
-    """Return each item and where it stands."""
+def items_of(file: Path) -> Iterator[tuple[str, Any]]:
+    """Return each item of a file and where it stands.
+
+    Args:
+        file: A JSON list, or JSON lines.
+
+    Raises:
+        DataError: It is absent or no JSON.
+    """
     try:
         text = file.read_text("utf-8")
     except FileNotFoundError:

@@ -116,7 +116,12 @@ def protocol_of(benchmark: Benchmark, name: str) -> tuple[str, BenchmarkProtocol
 
 
 def make_task(
-    name: str, benchmark: Benchmark, rule: Callable[[str, Sequence[str]], Metric], folder: Path | None = None
+    name: str,
+    benchmark: Benchmark,
+    rule: Callable[[str, Sequence[str]], Metric],
+    folder: Path | None = None,
+    *,
+    shown: bool = True,
 ) -> Task:
     """Read the questions of a benchmark, and make sure that each can be asked and scored.
 
@@ -125,6 +130,7 @@ def make_task(
         benchmark: The benchmark.
         rule: Makes a metric of its name and its settings.
         folder: The folder of its files; the benchmark's own setting by default.
+        shown: Whether the images must be there.
 
     Raises:
         DataError: A file is missing or cannot be read.
@@ -145,14 +151,14 @@ def make_task(
         limit=benchmark.limit,
         groups=benchmark.groups,
     )
-    faults = [Fault(name, f"question {id_!r}", what) for id_, what in _faults(task)]
+    faults = [Fault(name, f"question {id_!r}", what) for id_, what in _faults(task, shown=shown)]
     if faults:
         more = [Fault(name, "", f"and {len(faults) - FAULTS:,} more faults")] if len(faults) > FAULTS else []
         raise FaultsError([*faults[:FAULTS], *more])
     return task
 
 
-def _faults(task: Task) -> Iterator[tuple[str, str]]:
+def _faults(task: Task, *, shown: bool) -> Iterator[tuple[str, str]]:
     """Say what is wrong with questions."""
     times = Counter(question.id for question in task.questions)
     for id_, count in times.items():
@@ -163,7 +169,7 @@ def _faults(task: Task) -> Iterator[tuple[str, str]]:
         if not question.id:
             yield question.id, "id: is missing"
         picture = question.picture
-        if picture is not None and picture.file is not None and not picture.file.is_file():
+        if shown and picture is not None and picture.file is not None and not picture.file.is_file():
             yield question.id, f"image: there is no file {str(picture.file)!r}"
         taken = sorted(OWN & question.fields.keys())
         if taken:

@@ -14,7 +14,7 @@ from attrs.validators import ge, optional
 
 from remgcl.core.errors import DataError, Hint
 from remgcl.core.parts.part import Part
-from remgcl.core.parts.promise import is_a, returns, that
+from remgcl.core.parts.promise import is_a, returns, text, that
 from remgcl.core.samples import Region
 
 PLACE = re.compile(r"\{(\w+)\}")
@@ -107,12 +107,12 @@ class BenchmarkProtocol:
         Raises:
             DataError: The template names a field that the question lacks.
         """
-        text = question.text
+        asked = question.text
         for each in self.remove:
-            text = text.replace(each, "")
-        text = text.strip() if self.remove else text
-        text = text.capitalize() if self.case == "capitalize" else text
-        return filled(self.template, {**question.fields, "question": text}, "template")
+            asked = asked.replace(each, "")
+        asked = asked.strip() if self.remove else asked
+        asked = asked.capitalize() if self.case == "capitalize" else asked
+        return filled(self.template, {**question.fields, "question": asked}, "template")
 
 
 def filled(template: str, values: Mapping[str, Any], name: str) -> str:
@@ -176,6 +176,30 @@ class Benchmark(Part):
     @returns("a mapping of names to remgcl.BenchmarkProtocol, at least one", that(_protocols))
     def protocols(self) -> Mapping[str, BenchmarkProtocol]:
         """Name the ways in which the questions are asked; the first is the default."""
+
+    @returns("a text that is not empty", that(text))
+    def key(self, question: BenchmarkQuestion) -> str:
+        """Name a question as answers made elsewhere do; by default, its id.
+
+        Args:
+            question: The question.
+        """
+        return question.id
+
+    @returns("a text that is not empty", that(text))
+    def answered(self, record: Mapping[str, Any]) -> str:
+        """Name the question that an answer made elsewhere is to; by default, its `question_id` or `id`.
+
+        Args:
+            record: The answer, as its file has it.
+
+        Raises:
+            DataError: It names none.
+        """
+        named = record.get("question_id", record.get("id"))
+        if not isinstance(named, str | int):
+            raise DataError("question_id: is missing")
+        return str(named)
 
     @abstractmethod
     @returns("a sequence of remgcl.BenchmarkQuestion", that(is_a(Sequence)))

@@ -105,7 +105,7 @@ class LlavaBench(Published):
     licence: ClassVar[str] = "CC-BY-NC-4.0"
     asked: ClassVar[str] = "questions.jsonl"
     shown: ClassVar[str] = "context.jsonl"
-    answered: ClassVar[tuple[str, ...]] = ("answers_gpt4.jsonl",)
+    references: ClassVar[tuple[str, ...]] = ("answers_gpt4.jsonl",)
 
     def protocols(self) -> Mapping[str, BenchmarkProtocol]:
         """The question alone, as LLaVA asks."""
@@ -121,7 +121,7 @@ class LlavaBench(Published):
                 for row in held
             ]
         contexts = {row["image"]: row for row in files.lines(self.shown)}
-        references = {row["question_id"]: row["text"] for row in files.lines(*self.answered)}
+        references = {row["question_id"]: row["text"] for row in files.lines(*self.references)}
         return [self._row(row, contexts, references, files) for row in files.lines(self.asked)]
 
     def _row(
@@ -161,7 +161,7 @@ class Qa90(LlavaBench):
     licence: ClassVar[str] = "CC-BY-NC-4.0; the images are COCO's"
     asked: ClassVar[str] = "*qa90_questions.jsonl"
     shown: ClassVar[str] = "caps_boxes_coco2014_val_80.jsonl"
-    answered: ClassVar[tuple[str, ...]] = ("qa90_gpt4_answer.jsonl", "*gpt4_answer*.jsonl")
+    references: ClassVar[tuple[str, ...]] = ("qa90_gpt4_answer.jsonl", "*gpt4_answer*.jsonl")
 
 
 def _picture(files: Files, name: str) -> Picture:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from attrs import evolve, frozen
 
-from remgcl import BenchmarkProtocol, BenchmarkQuestion
+from remgcl import BenchmarkProtocol, BenchmarkQuestion, DataError
 from remgcl.plugins.benchmarks.files import SHORT, Files, Published, Row, of_split
 
 TOKENS = "{question}\nReference OCR token: {ocr_tokens}" + SHORT
@@ -22,6 +23,34 @@ MULTIMODALOCR_2023 = BenchmarkProtocol(
     seed=0,
 )
 """The bare question, answered by sampling, as the tables of LLaVAR were made."""
+
+
+OLD_PROMPT = re.compile(r"Question: (.*?) Short answer:", re.DOTALL)
+"""The question in prompts that begin with the tokens."""
+
+
+def question_in(prompt: str) -> str:
+    """Find the question in a prompt of LLaVA's question files, in lower case.
+
+    Source: the forms of prompt that LLaVA's `llava/eval/eval_textvqa.py` knows.
+
+    Args:
+        prompt: A prompt with tokens and suffix, or with one of them.
+
+    Raises:
+        DataError: It is of no known form.
+    """
+    lines = prompt.split("\n")
+    if prompt.startswith("OCR tokens: "):
+        found = OLD_PROMPT.search(prompt)
+        question = found[1] if found else None
+    elif "Reference OCR token: " in prompt and len(lines) == 3:  # noqa: PLR2004 - tokens, question, suffix
+        question = lines[1] if prompt.startswith("Reference OCR token:") else lines[0]
+    else:
+        question = lines[0] if len(lines) == 2 else None  # noqa: PLR2004 - question, suffix
+    if question is None:
+        raise DataError(f"prompt: is of no form that holds a question; it is {prompt[:60]!r}")
+    return question.lower()
 
 
 @frozen(kw_only=True)
@@ -50,6 +79,16 @@ class TextVqa(Published):
             "lmms-eval-ocr": evolve(lmms, template=TOKENS),
             "multimodalocr-2023": MULTIMODALOCR_2023,
         }
+
+    def key(self, question: BenchmarkQuestion) -> str:
+        """LLaVA's answers name the image and repeat the question."""
+        return f"{question.fields['image_id']} {question.text.lower()}"
+
+    def answered(self, record: Mapping[str, Any]) -> str:
+        """Find the question in the prompt; that of `remgcl eval` is a field of its own."""
+        if isinstance(record.get("image_id"), str) and isinstance(record.get("question"), str):
+            return f"{record['image_id']} {record['question'].lower()}"
+        return f"{record.get('question_id')} {question_in(str(record.get('prompt', '')))}"
 
     def rows(self, files: Files, split: str) -> Iterable[Row]:
         """Read Parquet, or else the annotations and the tokens."""
