@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -149,15 +150,21 @@ def compare(paths: Sequence[Path], find: FindRule, *, draws: int = 5000, seed: i
 
 
 def _labels(read: Mapping[Path, Sequence[Scored]]) -> list[str]:
-    """Name the models: by their own names, their folders' or their paths, the first of these that tells them apart."""
-    choices = (
-        [evaluations[0].model for evaluations in read.values()],
-        [path.stem if path.is_file() else path.resolve().name for path in read],
-    )
-    for names in choices:
-        if all(names) and len(set(names)) == len(names):
-            return names
-    return [str(path) for path in read]
+    """Name the models: by their own names, or else by the part of their paths that tells them apart."""
+    names = [evaluations[0].model for evaluations in read.values()]
+    if all(name and not Path(name).exists() for name in names) and len(set(names)) == len(names):
+        return names
+    parts = [path.parts for path in read]
+    ends = [each[_shared(parts) :] for each in parts]
+    tail = _shared([each[::-1] for each in ends])
+    short = ["/".join(each[: len(each) - tail]) for each in ends]
+    return short if all(short) and len(set(short)) == len(short) else [str(path) for path in read]
+
+
+def _shared(parts: Sequence[Sequence[str]]) -> int:
+    """Count the parts at the beginning that all have."""
+    same = (len(set(each)) == 1 for each in zip(*parts, strict=False))
+    return sum(1 for _ in takewhile(bool, same))
 
 
 def _column(column: Mapping[str, Scored], labels: Sequence[str], find: FindRule, draws: int, seed: int) -> Column:

@@ -107,11 +107,30 @@ def test_without_images_such_a_score_has_no_interval_and_the_notes_say_so(
     assert any("questions do not say their image" in told for told in method_of(comparison))
 
 
-def test_models_are_named_by_what_tells_them_apart(evaluation: Evaluation, find: Find, tmp_path: Path) -> None:
-    paths = [evaluation(tmp_path / name, [1.0, 0.0], model="same") for name in ("x", "y")]
-    assert compare(paths, find).labels == ("x", "y")
-    paths = [evaluation(tmp_path / name / "signs", [1.0, 0.0], model="same") for name in ("x", "y")]
-    assert compare(paths, find).labels == tuple(map(str, paths))
+@pytest.mark.parametrize(
+    ("places", "labels"),
+    [
+        (("x", "y"), ("x", "y")),
+        (("x/signs", "y/signs"), ("x", "y")),
+        (("cells/losses=none/seed-0", "cells/losses=all/seed-0"), ("losses=none", "losses=all")),
+        (("a/b/signs", "a/c"), ("b/signs", "c")),
+    ],
+)
+def test_models_of_one_name_are_called_by_what_tells_their_paths_apart(
+    evaluation: Evaluation, find: Find, tmp_path: Path, places: tuple[str, ...], labels: tuple[str, ...]
+) -> None:
+    paths = [evaluation(tmp_path / place, [1.0, 0.0], model="same") for place in places]
+    assert compare(paths, find).labels == labels
+
+
+def test_a_run_is_called_by_its_path_and_another_model_by_its_name(
+    evaluation: Evaluation, find: Find, tmp_path: Path
+) -> None:
+    names = {"x": "org/one", "y": "org/other"}
+    paths = [evaluation(tmp_path / place, [1.0], model=name) for place, name in names.items()]
+    assert compare(paths, find).labels == ("org/one", "org/other")
+    runs = [evaluation(tmp_path / place, [1.0], model=str(tmp_path / place)) for place in ("first", "second")]
+    assert compare(runs, find).labels == ("first", "second")
 
 
 def test_a_folder_of_two_models_is_refused(evaluation: Evaluation, find: Find, tmp_path: Path) -> None:
