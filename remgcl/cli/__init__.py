@@ -123,4 +123,6 @@ def _ended_by(error: SystemExit) -> str:
     frame, line = list(walk_tb(error.__traceback__))[-1]
     if frame.f_globals.get("__name__", "").partition(".")[0] in {"click", "typer", "remgcl"}:
         return ""
+    if frame.f_code.co_name == "on_broken_pipe":  # of rich, where the reader of a pipe has gone
+        return "the output cannot be written; broken pipe"
     return f"{frame.f_code.co_filename}:{line}: raised {error!r}, which ends the program without a message"

@@ -1,6 +1,9 @@
 """`remgcl compare` as people use it."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -75,3 +78,12 @@ def test_what_remgcl_eval_wrote_is_compared_with_the_images_that_were_asked(remg
     assert row[1] == "50.0"
     assert row[-3:] == ["1", "0", "1.000"]
     assert "![" in (tmp_path / "report" / "comparison.md").read_text()
+
+
+def test_a_reader_that_goes_away_ends_it_with_a_plain_error(evaluation: Evaluation, tmp_path: Path) -> None:
+    gone, pipe = os.pipe()
+    os.close(gone)
+    command = [sys.executable, "-m", "remgcl", "compare", *models(evaluation, tmp_path), "--draws", "100"]
+    ended = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own command
+    os.close(pipe)
+    assert (ended.returncode, ended.stderr) == (2, "error: the output cannot be written; broken pipe\n")
