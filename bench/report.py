@@ -80,7 +80,11 @@ def section(title: str, command: str, found: Mapping[str, object]) -> str:
     """
     words = {True: "yes", False: "no"}
     rows = [f"| {what} | {words[value] if isinstance(value, bool) else value} |" for what, value in found.items()]
-    lines = [f"## {title}", "", f"Written by `{command}`.", "", setting(("remgcl", "openai")), "", "| what | found |"]
+    load = (
+        f"* Load of the machine: {os.getloadavg()[1]:.0f} processes wanted its cores; on a free one times are shorter"
+    )
+    written = f"Written by `{command}`."
+    lines = [f"## {title}", "", written, "", setting(("remgcl", "openai")), load, "", "| what | found |"]
     return "\n".join([*lines, "|---|---|", *rows]) + "\n"
 
 
