@@ -22,7 +22,7 @@ from remgcl.core.files.whole import read
 from remgcl.core.inference.load import find, load
 from remgcl.core.inference.source import Source
 from remgcl.core.model.assembly import Assembly
-from remgcl.core.parts import ExportedModel
+from remgcl.core.parts import ExportedModel, Lora
 from remgcl.core.recipe.recipe import PARTS
 from remgcl.core.runs.folder import RunFolder
 
@@ -149,14 +149,9 @@ def _exported(source: Source, engine: Engine, what: str | Path, stage: str | Non
 
 def _in_memory(model: LoadedModel) -> dict[str, dict[str, StoredTensor]]:
     """Return the tensors of a loaded model by part, adapters merged."""
-    parts: dict[str, Any] = {name: model.model.get_submodule(name) for name in PARTS}
-    if hasattr(parts["backbone"], "merge_and_unload"):
-        parts["backbone"] = parts["backbone"].merge_and_unload()
-    found = {}
-    for name, part in parts.items():
-        state = {key: stored(tensor) for key, tensor in part.state_dict().items()}
-        found[name] = state
-    return found
+    parts = {name: model.model.get_submodule(name) for name in PARTS}
+    Lora.merge(parts["backbone"])
+    return {name: {key: stored(tensor) for key, tensor in part.state_dict().items()} for name, part in parts.items()}
 
 
 def _read_back(out: Path, engine: Engine, name: str) -> tuple[Tensor, str]:

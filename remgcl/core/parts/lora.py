@@ -80,6 +80,20 @@ class Lora:
             raise RunError(f"lora: cannot be added to the backbone; {error}") from error
         return backbone
 
+    @staticmethod
+    def merge(backbone: nn.Module) -> None:
+        """Add what adapters learned to the weights below them, and take the adapters out.
+
+        Args:
+            backbone: A backbone with adapters; without any it stays as it is.
+        """
+        from peft.tuners.tuners_utils import BaseTunerLayer
+
+        adapted = [(name, each) for name, each in backbone.named_modules() if isinstance(each, BaseTunerLayer)]
+        for name, layer in reversed(adapted):  # an adapter inside another is merged first
+            layer.merge()
+            backbone.set_submodule(name, layer.base_layer)
+
     def unreached(self, build: Callable[[], nn.Module]) -> tuple[tuple[str, ...], float]:
         """Find experts that are held as one tensor each and get no adapter.
 

@@ -116,11 +116,14 @@ data = {{ use = "synthetic", samples = 32, length = 12, font = [8, 10], question
 """
 
 
-def test_a_model_trained_here_answers_the_same_in_transformers(model: Tiny, engine: Engine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("adapters", ["", "[backbone.lora]\nrank = 16\nalpha = 16.0\n"], ids=["whole", "lora"])
+def test_a_model_trained_here_answers_the_same_in_transformers(
+    model: Tiny, adapters: str, engine: Engine, tmp_path: Path
+) -> None:
     from transformers import AutoProcessor
 
     recipe, run = tmp_path / "recipe.toml", tmp_path / "run"
-    recipe.write_text(RECIPE.format(source=original(model, tmp_path / "source")))
+    recipe.write_text(RECIPE.format(source=original(model, tmp_path / "source")) + adapters)
     engine.run(engine.read(recipe), RunFolder(run), Console(quiet=True), "recipe.toml")
     loaded = remgcl.load(run, device="cpu")
     export(run, "transformers-llava", tmp_path / "hf", engine=engine)
