@@ -53,13 +53,13 @@ def compare(  # noqa: PLR0913 - the options of a command
     console = output.console(soft_wrap=False)
     for table in tables_of(comparison):
         console.print(shown(table, light=True))
-    for told in method_of(comparison):
-        console.print(told, markup=False)
+    for line in method_of(comparison):
+        console.print(line, markup=False)
     if out is None:
         return
     frame = Frame(page=out / PAGE, size=image_size, link=link)
     with progress("images") as seen:
         report = write_comparison(
-            comparison, out, finder(engine, data, benchmark_set), frame=frame, regions=regions_of(ocr), told=seen
+            comparison, out, finder(engine, data, benchmark_set), frame=frame, regions=regions_of(ocr), watch=seen
         )
     warn(report.files, report.missing)

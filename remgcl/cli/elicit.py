@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from remgcl.core.elicitation.estimate import Estimate
     from remgcl.core.elicitation.results import Results
-    from remgcl.core.elicitation.run import Told
+    from remgcl.core.elicitation.run import Watch
     from remgcl.core.elicitation.work import Work
 
 EVERY = 10.0
@@ -74,14 +74,14 @@ def elicit(  # noqa: PLR0913 - options of a command
         if given.ocr_engine is not None and given.ocr is not None:
             reader = given.ocr_engine, engine.ocr_origin(given.ocr_engine)
             read_text(console, [source_of(given)], reader, Path(given.ocr))
-        with _shown(console) as told:
-            results = run(given, folder, limit=limit, budget=budget, told=told)
+        with _shown(console) as watch:
+            results = run(given, folder, limit=limit, budget=budget, watch=watch)
         write_all(results, given, table, folder)
     _print_results(console, results, folder)
 
 
 @contextmanager
-def _shown(console: Console) -> Iterator[Told]:
+def _shown(console: Console) -> Iterator[Watch]:
     """Show how far the work is: a bar, or a line now and then where there is no terminal."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -90,7 +90,7 @@ def _shown(console: Console) -> Iterator[Told]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
 
-        def told(done: int, work: Work) -> None:
+        def watch(done: int, work: Work) -> None:
             nonlocal printed
             if not console.is_terminal and time.monotonic() - printed < EVERY:
                 return
@@ -101,33 +101,34 @@ def _shown(console: Console) -> Iterator[Told]:
                 printed = time.monotonic()
                 console.print(line, markup=False)
 
-        yield told
+        yield watch
 
 
-def _print_estimate(console: Console, told: Estimate) -> None:
+def _print_estimate(console: Console, estimate: Estimate) -> None:
     """Print what will be asked and cost."""
     from rich.table import Table
 
     console.print(
-        f"{told.images:,} images, repeated ones among them; at most {told.candidates:,} candidates", markup=False
+        f"{estimate.images:,} images, repeated ones among them; at most {estimate.candidates:,} candidates",
+        markup=False,
     )
-    if told.unknown:
+    if estimate.unknown:
         console.print(
-            f"{told.unknown:,} of {told.measured:,} images that were measured are not in the OCR cache: their requests "
-            "will be longer",
+            f"{estimate.unknown:,} of {estimate.measured:,} images that were measured are not in the OCR cache: "
+            "their requests will be longer",
             style="yellow",
             markup=False,
         )
-    if not told.asked:
+    if not estimate.asked:
         console.print("no chat model is asked; it costs nothing", markup=False)
         return
     table = Table("part", "model", "calls, at most", "tokens in, about", "tokens out, at most", "cost, at most")
-    for each in told.asked:
+    for each in estimate.asked:
         cost = "no price" if each.cost is None else f"{each.cost:,.2f}"
         table.add_row(each.part, each.model, f"{each.calls:,}", f"{each.tokens_in:,}", f"{each.tokens_out:,}", cost)
-    known = [each.cost for each in told.asked if each.cost is not None]
-    total = f"{sum(known):,.2f}" if len(known) == len(told.asked) else "no price"
-    table.add_row("all", "", f"{sum(each.calls for each in told.asked):,}", "", "", total)
+    known = [each.cost for each in estimate.asked if each.cost is not None]
+    total = f"{sum(known):,.2f}" if len(known) == len(estimate.asked) else "no price"
+    table.add_row("all", "", f"{sum(each.calls for each in estimate.asked):,}", "", "", total)
     console.print(table)
 
 

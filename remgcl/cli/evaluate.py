@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from remgcl import ChatModel, Engine
-    from remgcl.core.evaluation.evaluate import Told
+    from remgcl.core.evaluation.evaluate import Watch
     from remgcl.core.evaluation.record import EvaluationFolder
     from remgcl.core.evaluation.task import Task
 
@@ -77,16 +77,16 @@ def evaluate(  # noqa: PLR0913 - the options of a command
         begin(task, asked, folder, judging)
         scores = folder.finished()
         if scores is None:
-            with progress(f"{task.benchmark}:{task.name}") as told:
+            with progress(f"{task.benchmark}:{task.name}") as watch:
                 if processes > 1:
                     again = ["eval", model, "--benchmark", named, "--out", str(out), "--chat", chat]
                     again += _repeated("--chat-set", chat_set) + _repeated("--benchmark-set", benchmark_set)
                     again += _repeated("--data", [] if data is None else [str(data)])
                     again += _repeated("--limit", [] if limit is None else [str(limit)])
-                    _in_processes(processes, again, task, folder, told)
+                    _in_processes(processes, again, task, folder, watch)
                 else:
-                    answer(task, asked, folder, told=told)
-                scores = score(task, asked, folder, judge=judging, told=told)
+                    answer(task, asked, folder, watch=watch)
+                scores = score(task, asked, folder, judge=judging, watch=watch)
         show(scores, folder)
 
 
@@ -130,13 +130,13 @@ def _judge(engine: Engine, named: str | None, settings: list[str]) -> ChatModel 
     return made
 
 
-def _in_processes(processes: int, command: list[str], task: Task, folder: EvaluationFolder, told: Told) -> None:
+def _in_processes(processes: int, command: list[str], task: Task, folder: EvaluationFolder, watch: Watch) -> None:
     """Let processes answer a share each, and follow the files that they write."""
     from remgcl.cli.answer_parts import run_all
     from remgcl.core.errors import RunError
 
     shares = [[*command, "--share", f"{place}/{processes}"] for place in range(1, processes + 1)]
-    codes = run_all(shares, lambda: told(folder.count(), len(task.questions)))
+    codes = run_all(shares, lambda: watch(folder.count(), len(task.questions)))
     failed = [str(place) for place, code in enumerate(codes, 1) if code]
     if failed:
         raise RunError(f"{folder.path}: processes {', '.join(failed)} failed; the same command resumes")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from remgcl.core.evaluation.evaluate import Told
+    from remgcl.core.evaluation.evaluate import Watch
     from remgcl.core.evaluation.record import EvaluationFolder
 
 MOST = 40
@@ -23,7 +23,7 @@ CROSS = " x "
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Told]:
+def progress(what: str) -> Iterator[Watch]:
     """Show how many questions are answered.
 
     Args:
@@ -58,10 +58,10 @@ def print_scores(console: Console, scores: Mapping[str, Any]) -> None:
         scores: The content of `scores.json`.
     """
     protocol = scores["protocol"]
-    told = f"{scores['benchmark']}:{protocol['name']}"
+    named = f"{scores['benchmark']}:{protocol['name']}"
     headline = scores["summary"].get("score")
     shown = "no score" if headline is None else f"{headline:.4g}"
-    console.print(f"[bold]{told}[/]: {shown} by rule {protocol['metric']['use']}, {scores['count']:,} questions")
+    console.print(f"[bold]{named}[/]: {shown} by rule {protocol['metric']['use']}, {scores['count']:,} questions")
     for name, groups in scores["by"].items():
         if 1 < len(groups) <= MOST:
             console.print(_crossed(name, groups) if CROSS in name else _grouped(name, groups))

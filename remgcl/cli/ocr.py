@@ -71,7 +71,7 @@ def read_text(
     Args:
         console: Where to print.
         sources: Where the images come from.
-        reader: The OCR engine, and what a cache is told of it.
+        reader: The OCR engine, and the origin that a cache records.
         out: The folder of the cache.
         workers: Processes; one a processor by default.
     """

@@ -58,7 +58,7 @@ def _evaluate(engine: Engine, recipe: Recipe, run: RunFolder, console: Console, 
     settings = [f"model={json.dumps(str(run.path))}", f"stage={json.dumps(stage)}"]
     for name, task in engine.evaluations(recipe.stages[stage]).items():
         folder = EvaluationFolder(run.stage(stage).path / FOLDER / name)
-        with progress(f"{stage}: {name}") as told:
-            scores = evaluate(task, engine.part("chat_models", "remgcl", settings), folder, told=told)
+        with progress(f"{stage}: {name}") as watch:
+            scores = evaluate(task, engine.part("chat_models", "remgcl", settings), folder, watch=watch)
         print_scores(console, scores)
         console.print(f"answers and scores: {folder.path}", markup=False)

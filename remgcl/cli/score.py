@@ -56,10 +56,10 @@ def score(  # noqa: PLR0913 - the options of a command
         sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=1) + "\n")
         return
     with writing(out):
-        told = {
+        source = {
             "file": os.path.relpath(predictions.resolve(), out.resolve().parent),
             "sha256": sha256(predictions.read_bytes()).hexdigest(),
         }
-        text = json.dumps({**report, "settings": asdict(metric), "predictions": told}, ensure_ascii=False, indent=1)
+        text = json.dumps({**report, "settings": asdict(metric), "predictions": source}, ensure_ascii=False, indent=1)
         write(out, f"{text}\n".encode())
     sys.stdout.write(json.dumps({"rule": rule, "summary": report["summary"]}, ensure_ascii=False, indent=1) + "\n")

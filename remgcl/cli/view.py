@@ -55,8 +55,8 @@ def view(  # noqa: PLR0913 - the options of a command
     regions = regions_of(ocr)
     frame = Frame(page=out, size=image_size, link=link)
     find = finder(Engine.installed(), data, benchmark_set)
-    with progress("images") as told:
-        text, missing = page_of(evaluations, find, frame, regions=regions, told=told)
+    with progress("images") as watch:
+        text, missing = page_of(evaluations, find, frame, regions=regions, watch=watch)
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         write(out, text.encode())

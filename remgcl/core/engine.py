@@ -157,7 +157,7 @@ class Engine:
         return engine, self.ocr_origin(engine)
 
     def ocr_origin(self, engine: OcrEngine) -> Origin:
-        """Say what a cache is told of an OCR engine.
+        """Return the origin that a cache records of an OCR engine.
 
         Args:
             engine: The engine.
@@ -237,7 +237,7 @@ class Engine:
             raise RecipeError([Fault(name, "stages", f"no stage {key!r}; {Hint(key, tuple(recipe.stages))}")])
         return inspect(Assembly(recipe=recipe, stage=key), sample)
 
-    def run(  # noqa: PLR0913 - a recipe, where it goes, and how it is told
+    def run(  # noqa: PLR0913 - a recipe, its folder, and its output
         self,
         recipe: Recipe,
         folder: RunFolder,

@@ -1,4 +1,4 @@
-"""Images with their text, and a chat model that says what it is told: what generators and judges are checked with."""
+"""Images with their text, and a scripted chat model, for checks of generators and judges."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _line(text: str, left: float, top: float, confidence: float = 1.0) -> Region
 
 
 def evidences() -> list[Evidence]:
-    """Give an image with several lines, one with a line that OCR doubts, and one without text."""
+    """Return an image with several lines, one with a line that OCR doubts, and one without text."""
 
     def evidence(name: str, caption: str, *regions: Region) -> Evidence:
         return Evidence(
@@ -42,7 +42,7 @@ def evidences() -> list[Evidence]:
 
 
 def candidates() -> list[Candidate]:
-    """Give pairs of all sorts, good and bad."""
+    """Return pairs of all sorts, good and bad."""
     return [
         Candidate(question="How much do tea and milk cost together?", answer="4 + 3 = 7.", type="sum", regions=(1, 3)),
         Candidate(question="What is it?", answer="I'm sorry, I cannot see the image."),

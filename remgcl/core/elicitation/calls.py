@@ -161,7 +161,7 @@ class Caller:
                     reply = await (await self._open()).send(filled)
                 except ChatError as error:
                     tried += self._judge(error, begun)
-                    told = error
+                    failure = error
                 else:
                     paid = Paid(reply, self.purse.settle(self.price, reply))
                     self.ledger.keep(key, self.identity, paid)
@@ -171,8 +171,8 @@ class Caller:
                     return paid
             if tried >= self.tries:
                 self.failed += 1
-                raise CallError(f"no reply after {tried} tries: {told}")
-            if told.kind != "busy":
+                raise CallError(f"no reply after {tried} tries: {failure}")
+            if failure.kind != "busy":
                 await asyncio.sleep(min(LONGEST_WAIT, 2.0 ** (tried - 1)) * self._random.uniform(0.5, 1.5))
 
     def _judge(self, error: ChatError, begun: float) -> int:

@@ -1,4 +1,4 @@
-"""What a run will ask and cost at most, told from some of its images, before anything is sent."""
+"""An estimate of a run's calls and highest cost, from some of its images, before anything is sent."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ Make: TypeAlias = Callable[[Evidence, Ask], Awaitable[object]]
 
 
 def _parts(file: ElicitFile) -> Iterator[tuple[str, str, int, Make]]:
-    """Give each part that asks: its key, its model, its calls for an image, and how it is made to ask."""
+    """Return each part that asks: its key, its model, its calls for an image, and how it is made to ask."""
     caption = file.caption
     if caption is not None:
         message = {"role": "user", "content": showing(caption.prompt)}

@@ -137,7 +137,7 @@ def read_file(path: Path, overrides: Sequence[str], registry: Registry) -> Elici
 
 
 def verify_budget(file: ElicitFile, path: Path, budget: float | None, option: str) -> None:
-    """Make sure that what a budget is spent on has a price.
+    """Verify that what a budget is spent on has a price.
 
     Args:
         file: The file.

@@ -115,8 +115,8 @@ class Pipeline:
                     partial(judge, evidence, candidate),
                 )
             except (CallError, SpentError) as error:
-                told = _unmade(error)
-                outcome.rejected, outcome.why = told["rejected"], f"{key}: {told['why']}"
+                unmade = _unmade(error)
+                outcome.rejected, outcome.why = unmade["rejected"], f"{key}: {unmade['why']}"
                 return
             except ReplyError as error:
                 verdict = Verdict(passed=False, why=f"no verdict: {error}")

@@ -147,10 +147,10 @@ def key_of(identity: str, request: ChatRequest, image: str) -> str:
         request: The request, with places for the image in place of it.
         image: The digest of the image; empty if none is shown.
     """
-    told: dict[str, Any] = {
+    keyed: dict[str, Any] = {
         "identity": identity,
         "image": image,
         "messages": [dict(message) for message in request.messages],
         "settings": [request.max_new_tokens, request.temperature, request.top_p, request.seed, request.stop],
     }
-    return digest(json.dumps(told, sort_keys=True).encode())
+    return digest(json.dumps(keyed, sort_keys=True).encode())

@@ -16,7 +16,7 @@ LONGEST = 60.0
 
 
 class Pace:
-    """The calls of one chat model: all wait where one was told to."""
+    """The calls of one chat model: all wait if the server makes one wait."""
 
     def __init__(self, most: int, patience: float) -> None:
         """Begin with as many calls as the model takes.
@@ -57,7 +57,7 @@ class Pace:
         """Let all calls pause, and halve how many there may be, once for all that were under way together.
 
         Args:
-            begun: When the call began that was told so.
+            begun: When the call began that the server makes wait.
             wait: Seconds that the model asks to wait.
 
         Raises:

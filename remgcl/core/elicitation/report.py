@@ -74,30 +74,30 @@ def sentences(results: Results) -> list[str]:
         results: What came of it.
     """
     numbers, images, money = results.numbers, results.numbers["images"], results.numbers["money"]
-    told = [
+    facts = [
         f"{numbers['kept']:,} pairs of {numbers['candidates']:,} candidates, about {images['looked at']:,} images.",
         f"{images['without text']:,} images are without text, {images['without a candidate']:,} without a candidate.",
         f"{images['repeated']:,} more are the same as another; {len(images['unreadable']):,} cannot be read.",
     ]
     if images["not in the OCR cache"]:
-        told.append(f"{images['not in the OCR cache']:,} images are not in the OCR cache, and count as without text.")
+        facts.append(f"{images['not in the OCR cache']:,} images are not in the OCR cache, and count as without text.")
     if money["calls"]:
         cost = "no price is known" if money["cost"] is None else f"they cost {money['cost']:.6g}"
         each = money["cost of a kept pair"]
-        told.append(
+        facts.append(
             f"{money['calls']:,} calls of chat models with {money['tokens in']:,} tokens in and "
             f"{money['tokens out']:,} out; {cost}{f', {each:.4g} a kept pair' if each is not None else ''}."
         )
     left = {kind: often for kind, often in numbers["unmade"].items() if often}
     if left:
-        told.append(
+        facts.append(
             "Not made or not judged: " + ", ".join(f"{REASONS[kind]} {often:,}" for kind, often in left.items()) + "."
         )
-    return told
+    return facts
 
 
 def tables(results: Results) -> Iterator[Table]:
-    """Give the tables of a run.
+    """Return the tables of a run.
 
     Args:
         results: What came of it.
@@ -110,12 +110,12 @@ def tables(results: Results) -> Iterator[Table]:
             [
                 (
                     key,
-                    f"{told['judged']:,}",
-                    f"{told['passed']:,}",
-                    _share(told["passed"], told["judged"]),
-                    "; ".join(f"{why} ({often:,})" for why, often in told["reasons"].items()) or "-",
+                    f"{tally['judged']:,}",
+                    f"{tally['passed']:,}",
+                    _share(tally["passed"], tally["judged"]),
+                    "; ".join(f"{why} ({often:,})" for why, often in tally["reasons"].items()) or "-",
                 )
-                for key, told in numbers["judges"].items()
+                for key, tally in numbers["judges"].items()
             ],
         )
     yield Table("By type of question", ("type", "made", "kept", "share"), list(_kept(numbers["types"])))
@@ -212,8 +212,8 @@ def _picture(image: Evidence, places: Sequence[int]) -> str:
 
 
 def _kept(table: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    for name, told in table.items():
-        yield name or "-", f"{told['made']:,}", f"{told['kept']:,}", _share(told["kept"], told["made"])
+    for name, counts in table.items():
+        yield name or "-", f"{counts['made']:,}", f"{counts['kept']:,}", _share(counts["kept"], counts["made"])
 
 
 def _share(part: int, whole: int) -> str:

@@ -26,7 +26,7 @@ from remgcl.core.parts import Evidence
 DRAIN = 10.0
 """Seconds that calls under way have to end in, when the run is stopped."""
 
-Told = Callable[[int, Work], None]
+Watch = Callable[[int, Work], None]
 """Shows how far the run is: images that are done, and the work."""
 
 
@@ -51,7 +51,7 @@ def alone(out: Path) -> Iterator[None]:
         yield
 
 
-def run(file: ElicitFile, out: Path, *, limit: int | None, budget: float | None, told: Told) -> Results:
+def run(file: ElicitFile, out: Path, *, limit: int | None, budget: float | None, watch: Watch) -> Results:
     """Ask about every image, and judge and choose what comes; nothing is written but the ledger.
 
     Args:
@@ -59,7 +59,7 @@ def run(file: ElicitFile, out: Path, *, limit: int | None, budget: float | None,
         out: The folder of the data, which is held by `alone`.
         limit: Most images.
         budget: Most money; that of the file without it.
-        told: Shows how far the run is.
+        watch: Shows how far the run is.
 
     Raises:
         DataError: There is no image.
@@ -83,11 +83,11 @@ def run(file: ElicitFile, out: Path, *, limit: int | None, budget: float | None,
         }
         work = Work(file, out, ledger, purse, callers, Seen())
         every = (evidence(picture, cache, work.seen) for picture in pictures(file, ledger, work.seen, limit))
-        outcomes, images = asyncio.run(_all(work, every, told))
+        outcomes, images = asyncio.run(_all(work, every, watch))
         return Results.of(work, outcomes, images, cache)
 
 
-async def _all(work: Work, every: Iterator[Evidence], told: Told) -> tuple[list[Outcome], list[Evidence]]:
+async def _all(work: Work, every: Iterator[Evidence], watch: Watch) -> tuple[list[Outcome], list[Evidence]]:
     """Work on as many images at once as the models take calls."""
     pipeline = Pipeline(work.file, work.callers)
     numbered = enumerate(every)
@@ -98,7 +98,7 @@ async def _all(work: Work, every: Iterator[Evidence], told: Told) -> tuple[list[
         for place, image in numbered:
             outcomes[place] = await pipeline(image)
             images[place] = image
-            told(len(images), work)
+            watch(len(images), work)
 
     count = max(1, sum(caller.part.at_once for caller in work.callers.values()))
     try:

@@ -61,7 +61,7 @@ class Seen:
 
 
 def source_of(file: ElicitFile) -> Source:
-    """Give the images of a file, for the OCR engine.
+    """Return the images of a file, for the OCR engine.
 
     Args:
         file: The file.
@@ -86,7 +86,7 @@ def folder_of(file: ElicitFile, out: Path) -> Path:
 
 
 def pictures(file: ElicitFile, ledger: Ledger | None, seen: Seen, limit: int | None) -> Iterator[Picture]:
-    """Give each different image once, in the order of the source.
+    """Return each different image once, in the order of the source.
 
     Args:
         file: The file.

@@ -117,8 +117,8 @@ def _described(images: Path) -> bytes:
     import tomli_w
 
     protocol = {"metric": "exact", "max_new_tokens": 32}
-    told = {"questions": "questions.jsonl", "images": str(images.absolute()), "protocols": {"short": protocol}}
-    return tomli_w.dumps(told).encode()
+    described = {"questions": "questions.jsonl", "images": str(images.absolute()), "protocols": {"short": protocol}}
+    return tomli_w.dumps(described).encode()
 
 
 def _encoded(text: str) -> bytes:

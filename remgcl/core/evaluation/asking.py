@@ -39,7 +39,7 @@ class Patience:
     refused: int = 10
 
     def wait(self, time: int) -> float:
-        """Give the seconds to wait, with some chance in them so that not all come back together.
+        """Return the seconds to wait, with some chance in them so that not all come back together.
 
         Args:
             time: How often it was waited before.

@@ -21,7 +21,7 @@ from remgcl.core.runs.provenance import provenance
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Told = Callable[[int, int], None]
+Watch = Callable[[int, int], None]
 """Is called with how many questions are answered, and how many there are."""
 
 SHOWN = 5
@@ -41,7 +41,7 @@ class Share:
     processes: int = 1
 
     def __contains__(self, place: int) -> bool:
-        """Tell whether the question at a place is this process's."""
+        """Return whether the question at a place is this process's."""
         return place % self.processes == self.process - 1
 
 
@@ -51,7 +51,7 @@ def evaluate(  # noqa: PLR0913 - a model, a task, and how to go about it
     folder: EvaluationFolder,
     *,
     judge: ChatModel | None = None,
-    told: Told | None = None,
+    watch: Watch | None = None,
     patience: Patience | None = None,
 ) -> dict[str, Any]:
     """Ask what is not answered yet, and score all answers once there are all.
@@ -61,7 +61,7 @@ def evaluate(  # noqa: PLR0913 - a model, a task, and how to go about it
         model: The chat model.
         folder: Where answers and scores go; a folder that an interrupted evaluation left is resumed.
         judge: The chat model that judges, where the protocol has a judge.
-        told: Sees the progress.
+        watch: Sees the progress.
         patience: How long to go on where there is no reply.
 
     Returns:
@@ -75,12 +75,12 @@ def evaluate(  # noqa: PLR0913 - a model, a task, and how to go about it
     finished = folder.finished()
     if finished is not None:
         return finished
-    answer(task, model, folder, told=told, patience=patience)
-    return score(task, model, folder, judge=judge, told=told, patience=patience)
+    answer(task, model, folder, watch=watch, patience=patience)
+    return score(task, model, folder, judge=judge, watch=watch, patience=patience)
 
 
 def begin(task: Task, model: ChatModel, folder: EvaluationFolder, judge: ChatModel | None = None) -> None:
-    """Make sure that a task can be asked, and make or resume its folder.
+    """Verify that a task can be asked, and make or resume its folder.
 
     Args:
         task: The questions and their protocol.
@@ -110,7 +110,7 @@ def answer(  # noqa: PLR0913 - a model, a task, and how to go about it
     folder: EvaluationFolder,
     *,
     share: Share | None = None,
-    told: Told | None = None,
+    watch: Watch | None = None,
     patience: Patience | None = None,
 ) -> None:
     """Ask the questions of a share that are not answered yet, those of similar length together.
@@ -120,7 +120,7 @@ def answer(  # noqa: PLR0913 - a model, a task, and how to go about it
         model: The chat model.
         folder: Where answers go; it was begun.
         share: Which of the questions; all by default.
-        told: Sees the progress.
+        watch: Sees the progress.
         patience: How long to go on where there is no reply.
 
     Raises:
@@ -138,11 +138,11 @@ def answer(  # noqa: PLR0913 - a model, a task, and how to go about it
         nonlocal answered
         folder.add(_prediction(task, by_id[id_], reply), share.process)
         answered += 1
-        if told is not None:
-            told(answered, len(mine))
+        if watch is not None:
+            watch(answered, len(mine))
 
-    if told is not None:
-        told(answered, len(mine))
+    if watch is not None:
+        watch(answered, len(mine))
     if left:
         failed = ask_all(model, (_ask(task, question) for question in left), heard, patience)
         if share.processes == 1:
@@ -221,7 +221,7 @@ def score(  # noqa: PLR0913 - a model, a task, and how to go about it
     folder: EvaluationFolder,
     *,
     judge: ChatModel | None = None,
-    told: Told | None = None,
+    watch: Watch | None = None,
     patience: Patience | None = None,
 ) -> dict[str, Any]:
     """Score all answers, once there are all, and write them down.
@@ -231,7 +231,7 @@ def score(  # noqa: PLR0913 - a model, a task, and how to go about it
         model: The chat model that answered.
         folder: Where answers and scores are.
         judge: The chat model that judges, where the protocol has a judge.
-        told: Sees the progress of judging.
+        watch: Sees the progress of judging.
         patience: How long to go on where there is no reply.
 
     Raises:
@@ -243,7 +243,7 @@ def score(  # noqa: PLR0913 - a model, a task, and how to go about it
     if missing:
         _raise(dict.fromkeys(missing, "was not asked"), len(task.questions), "answer")
     if task.protocol.judge and judge is not None:
-        _review(task, judge, folder, lines, told=told, patience=patience)
+        _review(task, judge, folder, lines, watch=watch, patience=patience)
     answers = [
         task.answer(question, line["prediction"], **({"review": line["review"]} if "review" in line else {}))
         for question, line in ((question, lines[question.id]) for question in task.questions)
@@ -285,7 +285,7 @@ def _review(  # noqa: PLR0913 - a judge, a task, and how to go about it
     folder: EvaluationFolder,
     lines: dict[str, dict[str, Any]],
     *,
-    told: Told | None,
+    watch: Watch | None,
     patience: Patience | None,
 ) -> None:
     """Have a judge review every answer, and put the reviews into the lines."""
@@ -301,8 +301,8 @@ def _review(  # noqa: PLR0913 - a judge, a task, and how to go about it
         line = {"id": id_, "prompt": prompts[id_], "prediction": text, "finish": reply.finish, "model": reply.model}
         folder.add(line, kind=REVIEWS)
         reviews[id_] = line
-        if told is not None:
-            told(len(reviews), len(prompts))
+        if watch is not None:
+            watch(len(reviews), len(prompts))
 
     if left:
         failed = ask_all(judge, ((id_, _judged(prompts[id_])) for id_ in left), heard, patience)

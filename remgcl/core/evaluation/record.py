@@ -157,14 +157,14 @@ class EvaluationFolder:
             RunError: The folder cannot be written.
         """
         content = b"".join(map(_line, lines))
-        told = {**scores, "predictions": {"file": self.predictions.name, "sha256": sha256(content).hexdigest()}}
+        record = {**scores, "predictions": {"file": self.predictions.name, "sha256": sha256(content).hexdigest()}}
         with writing(self.path):
             write(self.predictions, content)
             for part in self._parts(PREDICTIONS):
                 if part != self.predictions:
                     part.unlink()
-            write(self.scores, as_json(told))
-        return dict(json.loads(as_json(told)))
+            write(self.scores, as_json(record))
+        return dict(json.loads(as_json(record)))
 
     def finished(self) -> dict[str, Any] | None:
         """Read the scores, if all questions are answered.
@@ -198,7 +198,7 @@ def _line(record: Mapping[str, Any]) -> bytes:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """Give the whole lines of a file; another process may be writing the last."""
+    """Return the whole lines of a file; another process may be writing the last."""
     held = path.read_bytes()
     return iter(held[: held.rfind(b"\n")].split(b"\n") if b"\n" in held else [])
 

@@ -227,7 +227,7 @@ def _objects(held: bytes) -> Iterator[dict[str, Any]]:
         found = [json.loads(line) for line in text.split("\n") if line.strip()]
     for place, each in enumerate(found):
         if not isinstance(each, dict):
-            raise ValueError(f"item {place} is no object")  # noqa: TRY004 - told with the file's name
+            raise ValueError(f"item {place} is no object")  # noqa: TRY004 - reported with the file's name
         yield each
 
 
@@ -239,7 +239,7 @@ def _ids(lines: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def question_of(line: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the fields of a prediction that say which question it answers.
+    """Return the fields of a prediction that say which question it answers.
 
     Args:
         line: The prediction.
@@ -250,8 +250,8 @@ def question_of(line: Mapping[str, Any]) -> dict[str, Any]:
 
 def _protocol(scores: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Make the protocol of a file that `remgcl score` wrote: its rule and its questions, which is all that is known."""
-    told = json.dumps([question_of(line) for line in lines], sort_keys=True)
+    dumped = json.dumps([question_of(line) for line in lines], sort_keys=True)
     return {
-        "questions": {"count": len(lines), "sha256": sha256(told.encode()).hexdigest()},
+        "questions": {"count": len(lines), "sha256": sha256(dumped.encode()).hexdigest()},
         "metric": {"use": scores.get("rule"), "settings": scores.get("settings", {})},
     }

@@ -81,7 +81,7 @@ class Task:
 
 
 def fields_of(question: BenchmarkQuestion) -> dict[str, Any]:
-    """Give all fields of a question that a rule may look at.
+    """Return all fields of a question that a rule may look at.
 
     Args:
         question: The question.
@@ -159,7 +159,7 @@ def make_task(
 
 
 def _faults(task: Task, *, shown: bool) -> Iterator[tuple[str, str]]:
-    """Say what is wrong with questions."""
+    """Describe what is wrong with questions."""
     times = Counter(question.id for question in task.questions)
     for id_, count in times.items():
         if count > 1:
@@ -184,7 +184,7 @@ def _faults(task: Task, *, shown: bool) -> Iterator[tuple[str, str]]:
 
 
 def grouped(task: Task, scores: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Give number and mean of the scores of each group of questions: by type, and by the benchmark's own fields.
+    """Return number and mean of the scores of each group of questions: by type, and by the benchmark's own fields.
 
     Args:
         task: The task.

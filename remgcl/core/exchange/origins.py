@@ -43,25 +43,25 @@ def origins(recipe: Recipe, table: Mapping[str, Any]) -> dict[str, dict[str, tup
 def _of(source: str, key: str, table: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     name, root, held = named(source), str(root_of(Path(source))), tables_of(Path(source))
     begun = held["stages"][start_in(Path(source)).path.name]
-    told: dict[str, tuple[str, str]] = {}
+    found: dict[str, tuple[str, str]] = {}
     for part in PARTS:
         whence = name if part in held else RECIPE
         weights = table[part].get("weights")
         own = weights is None or weights.startswith(f"{root}/")
-        told[part] = table[part][USE], whence if own else f"{whence}: {weights}"
+        found[part] = table[part][USE], whence if own else f"{whence}: {weights}"
         others = [
             f"{setting} = {table[part].get(setting)!r}, there {value!r}"
             for setting, value in held.get(part, {}).items()
             if setting != "weights" and table[part].get(setting) != value
         ]
         if others:
-            told[part] = told[part][0], f"{told[part][1]}; the recipe sets {', '.join(others)}"
+            found[part] = found[part][0], f"{found[part][1]}; the recipe sets {', '.join(others)}"
     tokenizer = table["backbone"].get("tokenizer")
-    told["tokenizer"] = (tokenizer, RECIPE) if tokenizer else ("that of the backbone", told["backbone"][1])
+    found["tokenizer"] = (tokenizer, RECIPE) if tokenizer else ("that of the backbone", found["backbone"][1])
     template, there = table["stages"][key]["template"], _used(begun.get("template"))
     same = there is not None and template.items() >= there.items()
-    told["template"] = template[USE], name if same else RECIPE + (f"; there {listed([there[USE]])}" if there else "")
-    return told
+    found["template"] = template[USE], name if same else RECIPE + (f"; there {listed([there[USE]])}" if there else "")
+    return found
 
 
 def _used(part: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - any TOML value

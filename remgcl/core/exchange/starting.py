@@ -84,8 +84,8 @@ def start_from(given: Document, registry: Registry) -> Document:
             faults.append(given.fault(key, _in_recipes(str(error))))
             continue
         if whole is not None and len(start.parts) > 1:
-            told = f"stage {whole!r} starts from a whole model already, which gives all stages their parts"
-            faults.append(given.fault(key, f"{told}; name this one with 'after'"))
+            wrong = f"stage {whole!r} starts from a whole model already, which gives all stages their parts"
+            faults.append(given.fault(key, f"{wrong}; name this one with 'after'"))
             continue
         whole = name if len(start.parts) > 1 else whole
         faults += _laid(start, document, given)
@@ -165,11 +165,11 @@ def _described(name: str, given: Document, registry: Registry) -> tuple[Path, fr
     chosen = {"base": "backbone", "tower": "vision_tower"}
     used = {want: weights[part] for want, part in chosen.items() if want in wants and weights[part]}
     wanted = Wanted(**used)
-    told = as_json({"source": name, "base": wanted.base, "tower": wanted.tower})
-    out = RunFolder(Path(_scratch().name) / sha256(told).hexdigest()[:16])
+    content = as_json({"source": name, "base": wanted.base, "tower": wanted.tower})
+    out = RunFolder(Path(_scratch().name) / sha256(content).hexdigest()[:16])
     if not (out.path / UNDERSTOOD).exists():
         write_run(_bare(understand(name, registry, wanted)), out, wanted)
-        write(out.path / UNDERSTOOD, told)
+        write(out.path / UNDERSTOOD, content)
     return out.path, frozenset(chosen[want] for want in used)
 
 
@@ -205,8 +205,8 @@ def _laid(start: _Start, document: Document, given: Document) -> Iterator[Fault]
             yield given.fault((part, WEIGHTS), f"is {weights!r}; {start.name!r} holds this part, so leave the key out")
             continue
         if own.get("lora") != held.get("lora") and part in listed_parts(start_in(start.path).model):
-            told = f"{start.name!r} has a trained {part} with other adapters or none"
-            yield given.fault((part, "lora"), f"{told}; export it with: remgcl export, and start from that folder")
+            wrong = f"{start.name!r} has a trained {part} with other adapters or none"
+            yield given.fault((part, "lora"), f"{wrong}; export it with: remgcl export, and start from that folder")
             continue
         settings = {key: value for key, value in own.items() if key != WEIGHTS}
         document.set((part,), {**held, **settings}, given.origin((part,)))

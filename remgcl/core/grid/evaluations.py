@@ -59,7 +59,7 @@ def scored_of(stage: StageFolder, metric: str) -> Scored | None:
 
 
 def verify_protocol(metric: str, one: tuple[str, Scored], other: tuple[str, Scored]) -> None:
-    """Make sure that two cells were evaluated by one protocol.
+    """Verify that two cells were evaluated by one protocol.
 
     Args:
         metric: The metric.
@@ -69,16 +69,16 @@ def verify_protocol(metric: str, one: tuple[str, Scored], other: tuple[str, Scor
     Raises:
         RunError: They were not; the error names what differs.
     """
-    told = differences(one[1], other[1])
-    if told:
+    different = differences(one[1], other[1])
+    if different:
         raise RunError(
             f"{metric}: {one[0]} and {other[0]} were evaluated by different protocols, so their scores do not compare: "
-            f"{'; '.join(told)}"
+            f"{'; '.join(different)}"
         )
 
 
 def questions_of(scored: Scored) -> dict[str, float]:
-    """Give each question's share in the headline: what is averaged to it; empty if the headline is no mean.
+    """Return each question's share in the headline: what is averaged to it; empty if the headline is no mean.
 
     Args:
         scored: The evaluation.
@@ -88,7 +88,7 @@ def questions_of(scored: Scored) -> dict[str, float]:
 
 
 def asked_of(results: Iterable[CellResult], metric: str) -> dict[int, Mapping[str, float]]:
-    """Give the scores of a cell's questions by seed, where the seed finished.
+    """Return the scores of a cell's questions by seed, where the seed finished.
 
     Args:
         results: All seeds of the cell.
@@ -100,7 +100,7 @@ def asked_of(results: Iterable[CellResult], metric: str) -> dict[int, Mapping[st
 def over_seeds_and_questions(
     cell: Mapping[int, Mapping[str, float]], baseline: Mapping[int, Mapping[str, float]]
 ) -> tuple[float, float] | None:
-    """Give the 95 % interval of a paired difference over seeds and questions, by the pigeonhole bootstrap.
+    """Return the 95 % interval of a paired difference over seeds and questions, by the pigeonhole bootstrap.
 
     Each draw takes seeds with replacement and, independently, questions with replacement, the same questions for all
     seeds and both cells: seeds and questions are crossed, as every seed answers every question.

@@ -1,4 +1,4 @@
-"""A name for a model that changes with its weights and settings, and with nothing else; told without loading it."""
+"""The identity of a model, which changes only with its weights and settings; computed without loading it."""
 
 from __future__ import annotations
 

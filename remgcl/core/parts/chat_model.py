@@ -54,7 +54,7 @@ class ChatRequest:
         return "\n".join(part["text"] for place, part in self._parts() if place == last and part["type"] == "text")
 
     def _parts(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """Give every part of every message, with the place of the message."""
+        """Return every part of every message, with the place of the message."""
         for place, message in enumerate(self.messages):
             content = message["content"]
             parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
@@ -128,7 +128,7 @@ class ChatModel(Part):
     @property
     @returns("true or false", that(is_a(bool)))
     def sees(self) -> bool:
-        """Whether the model takes images, told without loading it."""
+        """Whether the model takes images; known without loading it."""
         return True
 
     @property

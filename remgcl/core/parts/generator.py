@@ -18,7 +18,7 @@ EXPECTED = "a tuple or list of Candidates, each with a question and an answer"
 
 
 def is_candidate(value: object) -> bool:
-    """Tell whether a value is a candidate with a question and an answer.
+    """Return whether a value is a candidate with a question and an answer.
 
     Args:
         value: Any value.

@@ -17,7 +17,7 @@ EXPECTED = "a Verdict that passes, or says why it does not, with scores from 0 t
 
 
 def is_verdict(value: object) -> bool:
-    """Tell whether a value is a verdict that can be reported.
+    """Return whether a value is a verdict that can be reported.
 
     Args:
         value: Any value.

@@ -140,7 +140,7 @@ class Lora:
 
 
 def _experts(model: nn.Module) -> dict[str, int]:
-    """Give the size of each tensor that holds experts: those of three dimensions that are no convolution."""
+    """Return the size of each tensor that holds experts: those of three dimensions that are no convolution."""
     from torch import nn
 
     return {

@@ -69,7 +69,7 @@ class Metric(Part):
 
     @returns("true or false", that(is_a(bool)))
     def readable(self, answer: Answer) -> bool:
-        """Tell whether the rule finds an answer in a prediction; by default, in any that is not empty.
+        """Return whether the rule finds an answer in a prediction; by default, in any that is not empty.
 
         What is not readable is scored all the same, and counted.
 

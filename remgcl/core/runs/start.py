@@ -12,7 +12,7 @@ from remgcl.core.runs.stage import BEGUN, StageFolder
 
 
 def is_start(path: Path) -> bool:
-    """Tell whether a path is a run folder, a stage's folder or its model folder.
+    """Return whether a path is a run folder, a stage's folder or its model folder.
 
     Args:
         path: Any path.

@@ -65,8 +65,8 @@ def _shallow(config: Any) -> Any:  # noqa: ANN401 - as above
     """Keep the first layers, two or one of each kind, and of what a configuration lists by layer as many."""
     small, layers = deepcopy(config), config.num_hidden_layers
     by_layer = {key: value for key, value in config.to_dict().items() if _lists(value, layers)}
-    told = (*by_layer.values(), getattr(config, "layer_types", None))
-    kinds = [value for value in told if _lists(value, layers, str)]
+    listed = (*by_layer.values(), getattr(config, "layer_types", None))
+    kinds = [value for value in listed if _lists(value, layers, str)]
     depth = max(LAYERS, *(1 + names.index(kind) for names in kinds for kind in set(names)), 0)
     if layers <= depth:
         return small

@@ -162,7 +162,7 @@ class OcrVqa(Published):
         return {"multimodalocr-2023": evolve(MULTIMODALOCR_2023, split="test"), "exact": short}
 
     def rows(self, files: Files, split: str) -> Iterable[Row]:
-        """Give a row for each question of an image."""
+        """Return a row for each question of an image."""
         number = chosen(split, SPLITS, "ocr-vqa")
         held = files.parquet(split, "validation" if split == "val" else split)
         if held is None:

@@ -172,7 +172,7 @@ class Files:
 
 
 def of_split(path: Path, held: Row, split: str) -> None:
-    """Make sure that a file or a record is of a split, where it says which.
+    """Verify that a file or a record is of a split, where it says which.
 
     Args:
         path: The file.
@@ -205,7 +205,7 @@ def parsed(path: Path, text: str, where: str = "") -> Any:  # noqa: ANN401 - any
 
 
 def texts(value: Any) -> tuple[Any, ...]:  # noqa: ANN401 - whatever a file holds
-    """Give answers as a tuple, be they one text or a list.
+    """Return answers as a tuple, be they one text or a list.
 
     Args:
         value: One answer, or a list.
@@ -221,7 +221,7 @@ def _read(path: Path) -> str:
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:
-    """Give the rows of a file; images become pictures that read their bytes when they are opened."""
+    """Return the rows of a file; images become pictures that read their bytes when they are opened."""
     import pyarrow.parquet as pq
     from pyarrow import ArrowException
 

@@ -130,10 +130,10 @@ class LlavaBench(Published):
         if row["question_id"] not in references or row["image"] not in contexts:
             raise DataError(f"{files.folder}: question {row['question_id']!r}: has no reference answer or no context")
         context = contexts[row["image"]]
-        told = context.get("caption", context.get("captions", ""))
+        caption = context.get("caption", context.get("captions", ""))
         return {
             **row,
-            "context": told if isinstance(told, str) else "\n".join(told),
+            "context": caption if isinstance(caption, str) else "\n".join(caption),
             "reference": references[row["question_id"]],
             "image": _picture(files, row["image"]),
         }

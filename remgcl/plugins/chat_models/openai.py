@@ -176,9 +176,9 @@ class _Endpoint:
         self, what: str, kind: Literal["busy", "refused", "denied", "failed"] = "failed", wait: float | None = None
     ) -> ChatError:
         """Word an error, without the key."""
-        told = " ".join(what.split())
-        told = told.replace(self._key, "***") if self._key else told
-        return ChatError(f"{self._part.base_url}: {told[:SHOWN]}", kind, wait)
+        detail = " ".join(what.split())
+        detail = detail.replace(self._key, "***") if self._key else detail
+        return ChatError(f"{self._part.base_url}: {detail[:SHOWN]}", kind, wait)
 
 
 def _content(content: Any, part: OpenAi) -> Any:  # noqa: ANN401 - a text or parts
@@ -193,9 +193,9 @@ def _content(content: Any, part: OpenAi) -> Any:  # noqa: ANN401 - a text or par
     ]
 
 
-def _seconds(told: str | None) -> float | None:
+def _seconds(header: str | None) -> float | None:
     """Read the seconds that a server asks to wait; a date counts as nothing."""
     try:
-        return max(0.0, float(told)) if told else None
+        return max(0.0, float(header)) if header else None
     except ValueError:
         return None

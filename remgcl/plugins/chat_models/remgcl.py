@@ -48,8 +48,8 @@ class Remgcl(ChatModel):
     def identity(self) -> str:
         """Name weights, template and type."""
         chosen = {name: getattr(self, name) for name in ("template", "base", "tower", "dtype")}
-        told = "".join(f", {name} {value}" for name, value in chosen.items() if value is not None)
-        return f"{identity_of(self.model, stage=self.stage)}{told}"
+        settings = "".join(f", {name} {value}" for name, value in chosen.items() if value is not None)
+        return f"{identity_of(self.model, stage=self.stage)}{settings}"
 
     def open(self) -> AbstractAsyncContextManager[Chat]:
         """Load the model."""

@@ -57,8 +57,8 @@ class Scripted(ChatModel):
     def identity(self) -> str:
         """Name the script."""
         held = Path(self.file).read_bytes() if self.file and Path(self.file).is_file() else b""
-        told = json.dumps([self.replies, self.file, self.function]).encode() + held
-        return f"scripted {self.model} {sha256(told).hexdigest()[:32]}"
+        content = json.dumps([self.replies, self.file, self.function]).encode() + held
+        return f"scripted {self.model} {sha256(content).hexdigest()[:32]}"
 
     def open(self) -> AbstractAsyncContextManager[Chat]:
         """Read the script."""

@@ -53,8 +53,8 @@ def recognised(folder: Path) -> tuple[dict[str, Any] | None, str, bool]:
     )
     for prompt, table in PROMPTS.items():
         if bare.strip() == prompt.strip():
-            told = f"the folder's chat template is {table['use']!r}" + ", without a system text" * ("system" in table)
-            return table, told, markers
+            note = f"the folder's chat template is {table['use']!r}" + ", without a system text" * ("system" in table)
+            return table, note, markers
     return None, f"the folder's chat template writes {written!r}, which no template of a recipe writes", markers
 
 

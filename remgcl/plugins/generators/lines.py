@@ -89,7 +89,7 @@ def lines_of(regions: Sequence[Region], least: float) -> list[Line]:
 
 
 def named(lines: Sequence[Line]) -> list[Line]:
-    """Give the lines that a question can name by their texts: certain, short, and the only ones that read so.
+    """Return the lines that a question can name by their texts: certain, short, and the only ones that read so.
 
     Args:
         lines: All lines of an image.

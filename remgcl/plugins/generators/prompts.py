@@ -100,13 +100,13 @@ def checked(question: str, answer: str, evidence: Evidence, kind: str) -> Candid
     Raises:
         ReplyError: They do.
     """
-    told = f"{question}\n{answer}"
+    whole = f"{question}\n{answer}"
     prompt = [mark_of(evidence), *SYSTEM.split(". "), *(pair.partition("\n")[0] for _, pair in EXAMPLES)]
-    if any(sentence in f"Question: {told}" for sentence in prompt):
+    if any(sentence in f"Question: {whole}" for sentence in prompt):
         raise ReplyError("repeats the prompt")
     quoted = tuple(
         place
         for place, region in enumerate(evidence.regions)
-        if (text := region.text.strip()) and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", told, re.IGNORECASE)
+        if (text := region.text.strip()) and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", whole, re.IGNORECASE)
     )
     return Candidate(question=question, answer=answer, type=kind, regions=quoted)

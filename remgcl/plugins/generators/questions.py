@@ -11,7 +11,7 @@ from attrs import frozen
 from remgcl.plugins.generators.lines import Line, Number, above, below, named, number_of, right
 
 LARGER = 1.3
-"""How many times higher the largest letters must be than the next, to be told by the eye."""
+"""How many times higher the largest letters must be than the next, to be visibly larger."""
 
 MOST_ADDED = 6
 """Most numbers that a question adds."""
@@ -40,7 +40,7 @@ class Page:
         return all(line.sure and line.text for line in self.lines)
 
     def numbers(self) -> list[Number]:
-        """Give the numbers of a page that can be compared: all certain, at least two, all of one unit."""
+        """Return the numbers of a page that can be compared: all certain, at least two, all of one unit."""
         numbers = [number for line in self.lines if (number := number_of(line))]
         alike = len({number.unit for number in numbers}) == 1
         return numbers if self.sure and len(numbers) > 1 and alike else []
@@ -56,22 +56,22 @@ class Page:
 def _above(page: Page) -> Iterator[Made]:
     for line in named(page.lines):
         if (found := above(line, page.lines)) and found.text:
-            told = f'Directly above "{line.text}" it says "{found.text}".'
-            yield Made(f'What is written directly above "{line.text}"?', found.text, told, (line, found))
+            reason = f'Directly above "{line.text}" it says "{found.text}".'
+            yield Made(f'What is written directly above "{line.text}"?', found.text, reason, (line, found))
 
 
 def _below(page: Page) -> Iterator[Made]:
     for line in named(page.lines):
         if (found := below(line, page.lines)) and found.text:
-            told = f'Directly below "{line.text}" it says "{found.text}".'
-            yield Made(f'What is written directly below "{line.text}"?', found.text, told, (line, found))
+            reason = f'Directly below "{line.text}" it says "{found.text}".'
+            yield Made(f'What is written directly below "{line.text}"?', found.text, reason, (line, found))
 
 
 def _right(page: Page) -> Iterator[Made]:
     for line in named(page.lines):
         if (found := right(line, page.lines)) and found.text:
-            told = f'In the row of "{line.text}", the next text to the right is "{found.text}".'
-            yield Made(f'What is written to the right of "{line.text}"?', found.text, told, (line, found))
+            reason = f'In the row of "{line.text}", the next text to the right is "{found.text}".'
+            yield Made(f'What is written to the right of "{line.text}"?', found.text, reason, (line, found))
 
 
 def _largest(page: Page) -> Iterator[Made]:
@@ -87,17 +87,17 @@ def _extreme(page: Page, word: str, choose: Callable[..., Number]) -> Iterator[M
     if numbers:
         found = choose(numbers, key=lambda number: number.value)
         if sum(number.value == found.value for number in numbers) == 1:
-            told = f"The numbers are {_listed(numbers)}. The {word} of them is {found.line.text}."
+            reason = f"The numbers are {_listed(numbers)}. The {word} of them is {found.line.text}."
             lines = tuple(number.line for number in numbers)
-            yield Made(f"Which is the {word} of {page.which}?", found.line.text, told, lines)
+            yield Made(f"Which is the {word} of {page.which}?", found.line.text, reason, lines)
 
 
 def _sum(page: Page) -> Iterator[Made]:
     numbers = page.numbers()
     if 0 < len(numbers) <= MOST_ADDED:
         total = _written(sum((number.value for number in numbers), Decimal(0)), numbers[0].unit)
-        told = f"{' + '.join(number.line.text for number in numbers)} = {total}. The sum is {total}."
-        yield Made(f"What is the sum of {page.which}?", total, told, tuple(number.line for number in numbers))
+        reason = f"{' + '.join(number.line.text for number in numbers)} = {total}. The sum is {total}."
+        yield Made(f"What is the sum of {page.which}?", total, reason, tuple(number.line for number in numbers))
 
 
 def _difference(page: Page) -> Iterator[Made]:
@@ -107,12 +107,12 @@ def _difference(page: Page) -> Iterator[Made]:
         if first.unit == second.unit and first.value != second.value:
             high, low = sorted((first, second), key=lambda number: -number.value)
             result = _written(high.value - low.value, first.unit)
-            told = (
+            reason = (
                 f'"{one.text}" has {first.line.text} and "{two.text}" has {second.line.text}. '
                 f"{high.line.text} - {low.line.text} = {result}. The difference is {result}."
             )
             question = f'What is the difference between the numbers to the right of "{one.text}" and "{two.text}"?'
-            yield Made(question, result, told, (one, first.line, two, second.line))
+            yield Made(question, result, reason, (one, first.line, two, second.line))
 
 
 def _row(page: Page) -> Iterator[Made]:
@@ -125,8 +125,8 @@ def _row(page: Page) -> Iterator[Made]:
     alike = len({number.unit for _, number in pairs}) == 1
     if page.sure and len(pairs) > 1 and alike and not loose and values.count(max(values)) == 1:
         label, number = max(pairs, key=lambda pair: pair[1].value)
-        told = "; ".join(f'"{label.text}" has {number.line.text}' for label, number in pairs)
-        answer = f'{told}. The largest number, {number.line.text}, belongs to "{label.text}".'
+        reason = "; ".join(f'"{label.text}" has {number.line.text}' for label, number in pairs)
+        answer = f'{reason}. The largest number, {number.line.text}, belongs to "{label.text}".'
         lines = tuple(line for pair in pairs for line in (pair[0], pair[1].line))
         yield Made("Which text has the largest number to its right?", label.text, answer, lines)
 
@@ -139,9 +139,9 @@ def _count(page: Page) -> Iterator[Made]:
         found = [number for number in numbers if number.value > limit]
         least = _written(limit, numbers[0].unit)
         are = "are" if len(found) > 1 else "is"
-        told = f"{_listed(found)} {are} larger than {least}. That makes {len(found)}."
+        reason = f"{_listed(found)} {are} larger than {least}. That makes {len(found)}."
         question = f"How many of {page.which} are larger than {least}?"
-        yield Made(question, str(len(found)), told, tuple(number.line for number in numbers))
+        yield Made(question, str(len(found)), reason, tuple(number.line for number in numbers))
 
 
 def _alphabetical(page: Page) -> Iterator[Made]:
@@ -149,9 +149,9 @@ def _alphabetical(page: Page) -> Iterator[Made]:
     texts = [line.text.casefold() for line in words]
     if page.sure and len(words) > 1 and len(set(texts)) == len(texts):
         first = min(words, key=lambda line: line.text.casefold())
-        told = f"The words are {', '.join(line.text for line in words)}. The first in the alphabet is {first.text}."
+        reason = f"The words are {', '.join(line.text for line in words)}. The first in the alphabet is {first.text}."
         alone = "" if len(words) == len(page.lines) else ", of those that stand alone in a line,"
-        yield Made(f"Which word{alone} comes first in the alphabet?", first.text, told, tuple(words))
+        yield Made(f"Which word{alone} comes first in the alphabet?", first.text, reason, tuple(words))
 
 
 def _letters(page: Page) -> Iterator[Made]:
@@ -159,12 +159,12 @@ def _letters(page: Page) -> Iterator[Made]:
         by_height = sorted(page.lines, key=lambda line: -line.height)
         first, second = by_height[:2]
         if first.sure and first.text and first.height >= LARGER * second.height:
-            told = f'The highest line of text is "{first.text}".'
-            yield Made("What is written in the largest letters?", first.text, told, (first,))
+            reason = f'The highest line of text is "{first.text}".'
+            yield Made("What is written in the largest letters?", first.text, reason, (first,))
 
 
 def _labelled(page: Page) -> Iterator[tuple[Line, Number]]:
-    """Give labels with the number to the right of each."""
+    """Return labels with the number to the right of each."""
     for line in named(page.lines):
         found = right(line, page.lines) if number_of(line) is None else None
         number = number_of(found) if found else None

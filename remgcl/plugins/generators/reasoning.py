@@ -64,8 +64,8 @@ class Reasoning(Generator):
         if found is None or len(MARKS.findall(asked)) != 1:
             raise ReplyError(f"no question: {asked[:80]!r}")
         question = found["question"]
-        told = f"{known}\n\nAnswer this question about the image step by step, and end with the result: {question}"
-        answer = ANSWER.fullmatch((await ask(self._request(SYSTEM, (), told), draw)).text)
+        prompt = f"{known}\n\nAnswer this question about the image step by step, and end with the result: {question}"
+        answer = ANSWER.fullmatch((await ask(self._request(SYSTEM, (), prompt), draw)).text)
         if answer is None:
             raise ReplyError("an empty answer")
         return checked(question, answer["answer"], evidence, "reasoning")

@@ -45,8 +45,8 @@ class Rewrite(Generator):
 
     async def _rewritten(self, candidate: Candidate, evidence: Evidence, ask: Ask) -> Candidate:
         for turn in range(self.rounds):
-            told = f"{quoted(evidence, self.layout)}\n\nQuestion: {candidate.question}\nAnswer: {candidate.answer}"
-            messages = ({"role": "system", "content": HARDER}, {"role": "user", "content": showing(told)})
+            prompt = f"{quoted(evidence, self.layout)}\n\nQuestion: {candidate.question}\nAnswer: {candidate.answer}"
+            messages = ({"role": "system", "content": HARDER}, {"role": "user", "content": showing(prompt)})
             request = ChatRequest(messages=messages, max_new_tokens=self.max_tokens, temperature=self.temperature)
             harder = pair_of((await ask(request, turn)).text, evidence, candidate.type)
             candidate = evolve(harder, facts={"rewritten": candidate.question})

@@ -13,7 +13,7 @@ EMPTY = frozenset({"a", "an", "the", "is", "it", "of", "to"})
 
 
 def words(text: str) -> list[str]:
-    """Give the words and numbers of a text, in lower case.
+    """Return the words and numbers of a text, in lower case.
 
     Args:
         text: The text.
@@ -22,7 +22,7 @@ def words(text: str) -> list[str]:
 
 
 def agrees(reply: str, candidate: Candidate) -> bool:
-    """Tell whether a short reply gives the result of an answer.
+    """Return whether a short reply gives the result of an answer.
 
     The result is what the generator noted as short, or the last sentence of the answer; the reply must stand in it,
     word for word, or hold it.

@@ -57,26 +57,26 @@ class Form(Judge):
     language: Literal["english", "any"] = "english"
 
     async def __call__(self, evidence: Evidence, candidate: Candidate, ask: Ask) -> Verdict:
-        """Give the first thing that is wrong."""
+        """Return the first thing that is wrong."""
         del ask
         why = next(self._wrong(evidence, candidate), "")
         return Verdict(passed=not why, why=why)
 
     def _wrong(self, evidence: Evidence, candidate: Candidate) -> Iterator[str]:
         question, answer = candidate.question.strip(), candidate.answer.strip()
-        asked, told = QUOTED.sub(" ", question), QUOTED.sub(" ", answer)
+        asked, answered = QUOTED.sub(" ", question), QUOTED.sub(" ", answer)
         if not self.least_answer <= len(answer.split()) <= self.most_answer:
             yield f"an answer of {len(answer.split())} words; {self.least_answer} to {self.most_answer} are allowed"
         if len(question.split()) > self.most_question:
             yield f"a question of {len(question.split())} words; {self.most_question} are allowed"
         if asked.count("?") != 1 or not asked.rstrip().endswith("?"):
             yield f"not one question that ends with its question mark; there are {asked.count('?')}"
-        if found := MARKUP.search(asked) or MARKUP.search(told):
+        if found := MARKUP.search(asked) or MARKUP.search(answered):
             yield f"holds the mark {found[0].strip()!r}"
-        if found := REFUSAL.search(told) or REFUSAL.search(asked):
+        if found := REFUSAL.search(answered) or REFUSAL.search(asked):
             yield f"a refusal: {found[0]!r}"
         written = " ".join(region.text for region in evidence.regions).casefold()
-        for found in (*TELLTALE.finditer(asked), *TELLTALE.finditer(told)):
+        for found in (*TELLTALE.finditer(asked), *TELLTALE.finditer(answered)):
             if found[0].casefold() not in written:
                 yield f"tells how it was made: {found[0]!r}"
         if self.language == "english":

@@ -41,7 +41,7 @@ class Grounded(Judge):
     names: bool = True
 
     async def __call__(self, evidence: Evidence, candidate: Candidate, ask: Ask) -> Verdict:
-        """Give the first thing that is wrong."""
+        """Return the first thing that is wrong."""
         del ask
         why = next(self._wrong(evidence, candidate), "")
         return Verdict(passed=not why, why=why)
@@ -74,7 +74,7 @@ def _value(number: str) -> Decimal:
 
 
 def _results(text: str) -> list[str]:
-    """Give the results of calculations that are written out."""
+    """Return the results of calculations that are written out."""
     return [number for found in SUM.findall(text) for number in NUMBER.findall(found.rpartition("=")[2])]
 
 

@@ -49,10 +49,10 @@ class Rubric(Judge):
     async def __call__(self, evidence: Evidence, candidate: Candidate, ask: Ask) -> Verdict:
         """Ask for the grades, greedily."""
         lines = "\n".join(f"{name}: {meaning}" for name, meaning in RUBRIC.items())
-        told = PROMPT.format_map(
+        prompt = PROMPT.format_map(
             {"lines": lines, "known": quoted(evidence), "question": candidate.question, "answer": candidate.answer}
         )
-        message = {"role": "user", "content": showing(told)}
+        message = {"role": "user", "content": showing(prompt)}
         reply = await ask(ChatRequest(messages=(message,), max_new_tokens=self.max_tokens))
         found = GRADES.fullmatch(reply.text)
         if found is None:

@@ -65,8 +65,8 @@ class Agrees(Judge):
 
     async def __call__(self, evidence: Evidence, candidate: Candidate, ask: Ask) -> Verdict:
         """Ask the question with all that is known."""
-        told = f"{quoted(evidence)}\n\n{SHORT}\n\n{candidate.question}"
-        request = _request(({"role": "user", "content": showing(told)},), self.max_tokens, self.votes)
+        prompt = f"{quoted(evidence)}\n\n{SHORT}\n\n{candidate.question}"
+        request = _request(({"role": "user", "content": showing(prompt)},), self.max_tokens, self.votes)
         replies = [(await ask(request, draw)).text for draw in range(self.votes)]
         same = sum(agrees(reply, candidate) for reply in replies)
         return Verdict(

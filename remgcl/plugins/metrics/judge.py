@@ -44,7 +44,7 @@ class Judge(Metric):
         return _pair(review) if self.form == "pair" else _grade(review)
 
     def readable(self, answer: Answer) -> bool:
-        """Tell whether the review holds its ratings."""
+        """Return whether the review holds its ratings."""
         return _readable(self.score(answer))
 
     def summary(self, answers: Sequence[Answer], scores: Sequence[Score]) -> Mapping[str, Any]:

@@ -53,7 +53,7 @@ class Mme(Metric):
         return label if truth is None else float(label == truth.lower())
 
     def readable(self, answer: Answer) -> bool:
-        """Tell whether there is a label."""
+        """Return whether there is a label."""
         return _label(answer.prediction) in LABELS
 
     def summary(self, answers: Sequence[Answer], scores: Sequence[Score]) -> Mapping[str, Any]:

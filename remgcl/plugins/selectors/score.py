@@ -58,8 +58,8 @@ class ScoreSelector(Selector):
 
 
 def _score(scored: Scored) -> float:
-    told = scored.verdicts.values()
-    return prod(score for verdict in told for score in (verdict.score, verdict.complexity) if score is not None)
+    verdicts = scored.verdicts.values()
+    return prod(score for verdict in verdicts for score in (verdict.score, verdict.complexity) if score is not None)
 
 
 def _signatures(texts: Sequence[str]) -> list[npt.NDArray[np.int64]]:

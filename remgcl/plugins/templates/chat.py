@@ -172,12 +172,12 @@ def _marked(text: str) -> str:
 
 
 def _spoken(turn: Turn) -> str:
-    """Give what is said aloud: what follows a thought."""
+    """Return what is said aloud: what follows a thought."""
     return turn.text.rpartition(THOUGHT)[2].strip()
 
 
 def _end(turn: Turn, place: int, written: str, start: int) -> int:
-    """Make sure that an answer is written as it is, but for its thought, and give its end."""
+    """Verify that an answer is written as it is, but for its thought, and give its end."""
     if not written.endswith((turn.text.strip(), _spoken(turn))):
         raise _changed(place)
     return start + len(written)

@@ -60,7 +60,7 @@ class Elicitation:
         """Run it, and write what comes."""
         file = self.read()
         with alone(self.out):
-            results = run(file, self.out, limit=limit, budget=budget, told=lambda *_: None)
+            results = run(file, self.out, limit=limit, budget=budget, watch=lambda *_: None)
             write_all(results, file, Structure(self.engine.registry).write(file), self.out)
         return results
 

@@ -95,7 +95,7 @@ def lines(folder: EvaluationFolder) -> list[dict[str, Any]]:
 def test_every_question_is_asked_once_scored_and_recorded(task: Task, folder: EvaluationFolder) -> None:
     model = Model(lambda request: right(request) if "really" not in request.question else "no idea")
     seen: list[tuple[int, int]] = []
-    scores = evaluate(task, model, folder, told=lambda done, count: seen.append((done, count)))  # type: ignore[arg-type]
+    scores = evaluate(task, model, folder, watch=lambda done, count: seen.append((done, count)))  # type: ignore[arg-type]
     assert sorted(model.asked) == sorted(task.prompts.values())
     assert seen[0] == (0, 10)
     assert seen[-1] == (10, 10)

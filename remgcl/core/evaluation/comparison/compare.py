@@ -236,8 +236,8 @@ def _scores(scored: Scored) -> list[float]:
 
 def _summed(scored: Scored, find: FindRule) -> Headline:
     """Have the rule sum up questions at some places."""
-    told = scored.protocol.get("metric", {})
-    metric = find(str(told.get("use")), told.get("settings") or {})
+    rule = scored.protocol.get("metric", {})
+    metric = find(str(rule.get("use")), rule.get("settings") or {})
     answers = read_predictions(scored.predictions, metric)
     scores = [metric.score(answer) for answer in answers]
 

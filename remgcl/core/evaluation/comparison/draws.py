@@ -116,7 +116,7 @@ def draw_headlines(scored: Scored, headlines: Sequence[Headline], draws: int, se
 
 
 def bounds(draws: Draws) -> tuple[float, float]:
-    """Give the 95 % percentile interval of draws.
+    """Return the 95 % percentile interval of draws.
 
     Args:
         draws: Headlines or differences of them.
@@ -128,7 +128,7 @@ def bounds(draws: Draws) -> tuple[float, float]:
 
 
 def mcnemar(better: int, worse: int) -> float:
-    """Give the two-sided p-value of McNemar's test, exact for any number of questions.
+    """Return the two-sided p-value of McNemar's test, exact for any number of questions.
 
     Args:
         better: Questions that only the one model answers right.
@@ -140,7 +140,7 @@ def mcnemar(better: int, worse: int) -> float:
 
 
 def binary(scores: Sequence[Any]) -> bool:
-    """Tell whether all scores are 0 or 1.
+    """Return whether all scores are 0 or 1.
 
     Args:
         scores: The scores.

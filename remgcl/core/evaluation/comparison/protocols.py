@@ -87,12 +87,12 @@ def _faults(models: Mapping[str, Sequence[Scored]], columns: Sequence[Mapping[st
         lacking = sets[first] - sets[label] or sets[first]
         extra = sets[label] - sets[first] or sets[label]
         one, other = columns[min(lacking)][first], columns[min(extra)][label]
-        told = differences(one, other)
-        more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+        why = differences(one, other)
+        more = [f"and {len(why) - SHOWN} more"] if len(why) > SHOWN else []
         yield Fault(
             f"{first} and {label}",
             one.benchmark,
-            f"were evaluated by different protocols, so their scores do not compare: {'; '.join(told[:SHOWN] + more)}",
+            f"were evaluated by different protocols, so their scores do not compare: {'; '.join(why[:SHOWN] + more)}",
         )
 
 
@@ -117,8 +117,8 @@ def _other_questions(one: Scored, other: Scored) -> str:
 
 
 def _short(value: Any) -> str:  # noqa: ANN401 - whatever a protocol holds
-    told = repr(value)
-    return told if len(told) <= LONGEST else f"{told[: LONGEST - 3]}..."
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def _pairs(one: Any, other: Any, at: str) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401 - nested JSON

@@ -14,7 +14,7 @@ from remgcl.core.evaluation.scored import Item, Scored
 from remgcl.core.evaluation.view.cards import Card, FindRegions, as_script
 from remgcl.core.evaluation.view.images import Frame, Shown
 from remgcl.core.evaluation.view.view import FOLDER as CARDS
-from remgcl.core.evaluation.view.view import FindPictures, Told, not_found, shown_of
+from remgcl.core.evaluation.view.view import FindPictures, Watch, not_found, shown_of
 from remgcl.core.files.whole import write, writing
 from remgcl.core.parts.benchmark import Picture
 from remgcl.core.tables.csv import csv_of
@@ -50,7 +50,7 @@ def write_comparison(  # noqa: PLR0913 - what is shown, and how
     *,
     frame: Frame,
     regions: FindRegions | None = None,
-    told: Told | None = None,
+    watch: Watch | None = None,
 ) -> Report:
     """Write the report of a comparison, each file whole or not at all.
 
@@ -60,14 +60,14 @@ def write_comparison(  # noqa: PLR0913 - what is shown, and how
         find: Finds the images of an evaluation.
         frame: How images are shown.
         regions: Finds regions of images whose predictions carry none.
-        told: Sees the progress of the images.
+        watch: Sees the progress of the images.
 
     Raises:
         RunError: The folder cannot be written.
     """
     pictures: dict[str, Picture] = {}
     cards = [card for column in comparison.columns for card in _cards(column, find, pictures)]
-    shown, missing = shown_of(pictures, frame, told)
+    shown, missing = shown_of(pictures, frame, watch)
     for card in cards:
         first = next(iter(card.replies.values()))
         if first.image and not card.picture:

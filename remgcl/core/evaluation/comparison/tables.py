@@ -80,9 +80,9 @@ def _compared(column: Column, entrant: Entrant) -> tuple[Entry, ...]:
     if against is None:
         return (Entry(),) * 4
     interval = "" if against.interval is None else f" {_interval(against.interval, column, signed=True)}"
-    told = _value(against.difference, column, signed=True) + interval
+    text = _value(against.difference, column, signed=True) + interval
     return (
-        Entry(told, against.difference, strong=against.distinguishable),
+        Entry(text, against.difference, strong=against.distinguishable),
         Entry(f"{against.better:,}", against.better),
         Entry(f"{against.worse:,}", against.worse),
         Entry() if against.p is None else Entry(probability(against.p), against.p),

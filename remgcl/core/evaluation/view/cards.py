@@ -60,11 +60,11 @@ def as_script(cards: Sequence[Card], images: Mapping[str, Shown], regions: FindR
         regions: Finds regions of images whose predictions carry none.
     """
     places = {name: place for place, name in enumerate(images)}
-    told = {
+    data = {
         "cards": [_card(card, images, places, regions) for card in cards],
         "images": [[shown.url, shown.width, shown.height] for shown in images.values()],
     }
-    text = json.dumps(told, separators=(",", ":"))
+    text = json.dumps(data, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
@@ -103,7 +103,7 @@ def _score(score: Any) -> str:  # noqa: ANN401 - a number, a label or a pair
 
 
 def _regions(item: Item, shown: Shown, find: FindRegions | None) -> list[list[Any]]:
-    """Give text and corners of regions: those of the prediction, or else those of the OCR cache."""
+    """Return text and corners of regions: those of the prediction, or else those of the OCR cache."""
     own = item.line.get("regions")
     if isinstance(own, list) and own:
         pairs = [(str(each.get("text", "")), each["quad"]) for each in own if _is_region(each)]

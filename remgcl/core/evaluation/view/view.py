@@ -21,7 +21,7 @@ TEMPLATE = FOLDER / "view.html.jinja"
 FindPictures: TypeAlias = Callable[[Scored], Mapping[str, Picture]]
 """Gives the image of each question of an evaluation that is there, by the question's id."""
 
-Told: TypeAlias = Callable[[int, int], None]
+Watch: TypeAlias = Callable[[int, int], None]
 """Is called with how many images are done, and how many there are."""
 
 
@@ -62,7 +62,7 @@ def read_predictions_to_view(path: Path) -> list[Scored]:
 
 
 def is_question(question: BenchmarkQuestion, item: Item) -> bool:
-    """Tell whether a benchmark's question is the one that was asked; with other settings it may only have its id.
+    """Return whether a benchmark's question is the one that was asked; with other settings it may only have its id.
 
     Args:
         question: The question, as the benchmark reads it now.
@@ -106,22 +106,22 @@ def pictures_of(
 
 
 def shown_of(
-    pictures: Mapping[str, Picture], frame: Frame, told: Told | None
+    pictures: Mapping[str, Picture], frame: Frame, watch: Watch | None
 ) -> tuple[dict[str, Shown], dict[str, str]]:
     """Show images and report the progress.
 
     Args:
         pictures: The images.
         frame: How they are shown.
-        told: Sees the progress.
+        watch: Sees the progress.
     """
     done = 0
 
     def found() -> None:
         nonlocal done
         done += 1
-        if told is not None:
-            told(done, len(pictures))
+        if watch is not None:
+            watch(done, len(pictures))
 
     return show_all(pictures, frame, found)
 
@@ -132,7 +132,7 @@ def view(
     frame: Frame,
     *,
     regions: FindRegions | None = None,
-    told: Told | None = None,
+    watch: Watch | None = None,
 ) -> tuple[str, dict[str, str]]:
     """Write the page of predictions.
 
@@ -141,13 +141,13 @@ def view(
         find: Finds the images of an evaluation.
         frame: How images are shown.
         regions: Finds regions of images whose predictions carry none.
-        told: Sees the progress of the images.
+        watch: Sees the progress of the images.
 
     Returns:
         The page, and why images are missing from it.
     """
     pictures, names = pictures_of(evaluations, find)
-    shown, missing = shown_of(pictures, frame, told)
+    shown, missing = shown_of(pictures, frame, watch)
     for place, scored in enumerate(evaluations):
         unknown = [item for item in scored.items if item.image and (place, item.id) not in names]
         missing |= {f"{scored.benchmark}/{item.image}": not_found(item) for item in unknown}
