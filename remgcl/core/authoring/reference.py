@@ -160,6 +160,7 @@ def _example(entry: Registered) -> str:
     if entry.part.command and not entry.part.table:
         command = entry.part.command.format(name=entry.name)
         option = entry.part.setting
+        settings = {name: value for name, value in settings.items() if name.upper() not in command.split()}
         return " ".join([command, *(f"{option} {name}={value}" for name, value in settings.items() if option)])
     table = entry.part.table or singular(entry.kind)
     own = table.endswith(".")

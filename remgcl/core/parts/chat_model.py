@@ -120,7 +120,7 @@ class ChatModel(Part):
         model: The model: a folder, a run, a name that an endpoint knows.
     """
 
-    command: ClassVar[str] = "remgcl eval MODEL --chat {name} --benchmark NAME"
+    command: ClassVar[str] = "remgcl eval MODEL --chat {name} --benchmark NAME --out OUT"
     setting: ClassVar[str] = "--chat-set"
 
     model: str = field(validator=min_len(1))
