@@ -251,6 +251,15 @@ WRONG: list[tuple[str, str, object, tuple[object, ...], str]] = [
     ("runners", "layout", Layout(offloaded="weights"), (), "one whose offloaded is"),  # type: ignore[arg-type]
     ("executors", "open", None, (), "must return a context manager; it returned None"),
     ("executors", "open", len, (), "must return a context manager"),
+    *(("generators", "__call__", answer, (None, None), "must return an awaitable of") for answer in (None, ())),
+    ("generators", "calls", -1, (), "must return a whole number of calls; it returned -1"),
+    ("generators", "most", 0, (), "must return a whole number of candidates; it returned 0"),
+    ("judges", "__call__", True, (None, None, None), "must return an awaitable of .*; it returned True"),
+    ("judges", "calls", None, (), "must return a whole number of calls; it returned None"),
+    ("selectors", "__call__", None, ((None, None), 1, 0), "must return different places in the pool.*returned None"),
+    ("selectors", "__call__", [2], ((None, None), 1, 0), r"it returned \[2\]"),
+    ("selectors", "__call__", [0, 0], ((None, None), 1, 0), "with a number twice"),
+    ("selectors", "__call__", [0, 1], ((None, None), 1, 0), "2 numbers where 1 are wanted"),
 ]  # fmt: skip
 
 
