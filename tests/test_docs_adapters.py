@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_example_of_lora_in_the_documentation_has_llavas_values(engine: Engine, tmp_path: Path) -> None:
-    section = (ROOT / "docs" / "recipes.md").read_text().partition("## Learning by adapters")[2]
+    section = (ROOT / "docs" / "recipes.md").read_text().partition("## Training adapters: LoRA and QLoRA")[2]
     example = re.findall(r"```toml\n(.*?)```", section, re.DOTALL)[0]
     path = tmp_path / "recipe.toml"
     around = 'name = "lora"\nrunner = "local"\nvision_tower = "tiny"\nprojector = "mlp2x_gelu"\n'

@@ -175,7 +175,7 @@ def test_sigterm_saves_and_the_same_command_goes_on_to_the_same_bits(runs: Runs)
     assert told, err
     code, out, err = runs.run("stopped")
     assert code == 0, err
-    assert f"goes on from step {told[1]}" in out
+    assert f"resumes from step {told[1]}" in out
     whole, stopped = runs.tensors("zero-2"), runs.tensors("stopped")
     assert whole.keys() == stopped.keys()
     assert [name for name in whole if not torch.equal(whole[name], stopped[name])] == []

@@ -133,6 +133,8 @@ ARGUMENTS = {
     "ocr": " {SOURCE}",
     "parts": " [KIND[.NAME]]",
     "view": " {PREDICTIONS}...",
+    "elicit": " {FILE}",
+    "eval": " {MODEL}",
     "schema": " [OPTIONS]",
 }
 """How the usage of a command ends; that of all others names a recipe."""

@@ -30,7 +30,7 @@ def folders(monkeypatch: pytest.MonkeyPatch, restarted: list[bool]) -> list[Path
     """Run nothing, but note the folders that runs were asked to go to."""
     noted: list[Path] = []
 
-    def run(_: Engine, __: object, folder: RunFolder, *___: object, restart: bool) -> None:
+    def run(_: Engine, __: object, folder: RunFolder, *___: object, restart: bool, **____: object) -> None:
         noted.append(folder.path)
         restarted.append(restart)
 

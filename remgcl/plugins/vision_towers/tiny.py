@@ -38,7 +38,7 @@ class TinyTower(VisionTower):
         """Verify that each stage has channels and strides."""
         if len(self.channels) != len(self.strides):
             raise ValueError(
-                f"there are {len(self.channels)} channels and {len(self.strides)} strides; expected as many"
+                f"there are {len(self.channels)} channels and {len(self.strides)} strides; each stage needs one of each"
             )
 
     def spec(self) -> TowerSpec:

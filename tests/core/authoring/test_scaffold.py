@@ -35,9 +35,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("written")
     for kind in KINDS:
         name = name_of(kind)
-        write_package(package(name, kind), folder / kind)
+        write_package(package(name, kind), folder / name)
         module = f"remgcl_{name.replace('-', '_')}"
-        info = folder / kind / f"{module}-0.1.0.dist-info"
+        info = folder / name / f"{module}-0.1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: remgcl-{name}\nVersion: 0.1.0\n")
         (info / "entry_points.txt").write_text(f"[remgcl]\n{name} = {module}\n")
@@ -49,7 +49,7 @@ def imported(written: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
     """Import the module of a kind."""
 
     def load_module(kind: str) -> ModuleType:
-        monkeypatch.syspath_prepend(written / kind)
+        monkeypatch.syspath_prepend(written / name_of(kind))
         return importlib.import_module(f"remgcl_{name_of(kind).replace('-', '_')}")
 
     return load_module
@@ -86,7 +86,7 @@ def test_a_recipe_can_be_checked_and_trains_in_seconds(
     kind: str, written: Path, imported: Callable[[str], ModuleType], tmp_path: Path
 ) -> None:
     engine = Engine.of({**built_in(), name_of(kind): imported(kind)})
-    file = written / kind / "recipe.toml"
+    file = written / name_of(kind) / "recipe.toml"
     recipe = engine.read(file, ["stages.train.data.samples=16"])
     engine.check(recipe, str(file))
     engine.run(recipe, RunFolder(tmp_path), Console(file=StringIO()), str(file))
@@ -99,10 +99,10 @@ def test_a_recipe_uses_the_part_where_recipes_name_its_kind(
     kind: str, written: Path, imported: Callable[[str], ModuleType]
 ) -> None:
     engine = Engine.of({**built_in(), name_of(kind): imported(kind)})
-    table = engine.table(engine.read(written / kind / "recipe.toml"))
+    table = engine.table(engine.read(written / name_of(kind) / "recipe.toml"))
     named = kind == "executors" or KINDS[kind].command or f"'use': '{name_of(kind)}'" in str(table)
     assert named
-    assert name_of(kind) in (written / kind / "recipe.toml").read_text()
+    assert name_of(kind) in (written / name_of(kind) / "recipe.toml").read_text()
 
 
 def test_the_tasks_of_an_executor_are_out_of_reach_of_the_terminal(
@@ -124,7 +124,7 @@ def test_every_part_keeps_the_contract_of_its_kind(written: Path) -> None:
     ran = subprocess.run(command, env=environment, cwd=written, capture_output=True, text=True, check=False)  # noqa: S603 - our own tests
     assert ran.returncode == 0, ran.stdout
     for kind in KINDS:
-        assert f"PASSED {kind}/tests/" in ran.stdout
+        assert f"PASSED {name_of(kind)}/tests/" in ran.stdout
 
 
 # -- it is clean
@@ -135,7 +135,11 @@ def test_every_part_keeps_the_contract_of_its_kind(written: Path) -> None:
 def test_what_is_written_passes_ruff(command: tuple[str, ...], kind: str, written: Path) -> None:
     arguments = [*command, "--no-cache", "--config", str(ROOT / "pyproject.toml"), "."]
     ran = subprocess.run(  # noqa: S603 - our own tools
-        [sys.executable, "-m", "ruff", *arguments], cwd=written / kind, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "ruff", *arguments],
+        cwd=written / name_of(kind),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ran.returncode == 0, ran.stdout
 

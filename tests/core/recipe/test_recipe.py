@@ -36,6 +36,7 @@ def test_the_defaults_of_a_stage_are_those_of_llavas_scripts(read: Read) -> None
         "non_finite": "stop",
         "max_skipped": 10,
         "validation": None,
+        "evaluation": {},
         "image_aspect": "pad",
         "resampling": "exact",
         "max_regions": 256,

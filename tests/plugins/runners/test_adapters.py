@@ -130,7 +130,7 @@ def test_a_training_with_adapters_goes_on_exactly(run: Run, tmp_path: Path, monk
         broken.setattr(loop.StageTrainer, "compute_loss", failing)
         with pytest.raises(RunError, match="the power is gone"):
             run(*settings)
-    assert "goes on from step 2" in run(*settings)
+    assert "resumes from step 2" in run(*settings)
     assert _changed(whole, _saved(tmp_path / "run", "first")) == set()
 
 

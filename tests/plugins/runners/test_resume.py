@@ -172,7 +172,7 @@ def test_a_training_that_is_cut_ends_with_the_same_bits(
     folder = request.node.name
     training.cut(folder, step, *overrides)
     told = training.run(folder, *overrides)
-    assert ("goes on from step" in told) is (step > 1)
+    assert ("resumes from step" in told) is (step > 1)
     assert training.outcome(folder) == training.outcome("whole")
 
 
@@ -181,7 +181,7 @@ def test_a_training_without_accumulation_that_is_cut_twice_ends_with_the_same_bi
     training.run("plain", *plain)
     training.cut("twice", 4, *plain)
     training.cut("twice", 8, *plain)
-    assert "goes on from step 6" in training.run("twice", *plain)
+    assert "resumes from step 6" in training.run("twice", *plain)
     assert training.outcome("twice") == training.outcome("plain")
 
 
@@ -218,7 +218,7 @@ def test_a_broken_checkpoint_is_left_for_an_older_one_and_that_is_told(training:
     (newest / "objective.safetensors").write_bytes(whole)
     told = training.run(cut, "stages.tune.save_total_limit=3")
     assert f"{newest}: is left; objective.safetensors has changed since it was written" in told
-    assert "goes on from step 2" in told
+    assert "resumes from step 2" in told
     assert training.outcome(cut) == training.outcome("whole")
 
 
@@ -227,7 +227,7 @@ def test_without_a_valid_checkpoint_the_training_begins_anew_and_that_is_told(tr
         (checkpoint / "manifest.json").unlink()
     told = training.run(cut, "stages.tune.save_total_limit=3")
     assert told.count("is left; there is no manifest.json") == 2
-    assert "goes on" not in told
+    assert "resumes" not in told
     assert training.outcome(cut) == training.outcome("whole")
 
 
@@ -236,7 +236,7 @@ def test_a_checkpoint_of_another_run_is_left_and_that_is_told(training: Training
     shutil.copytree(other, own)
     told = training.run(cut, "stages.tune.save_total_limit=3")
     assert f"{own}: is left; run is " in told
-    assert "goes on from step 4" in told
+    assert "resumes from step 4" in told
     assert training.outcome(cut) == training.outcome("whole")
 
 
@@ -259,7 +259,7 @@ def test_another_recipe_is_refused_and_to_restart_begins_anew(training: Training
     ):
         training.run(cut)
     told = training.run(cut, restart=True)
-    assert "goes on" not in told
+    assert "resumes" not in told
     assert training.outcome(cut) == training.outcome("whole")
 
 
@@ -280,7 +280,7 @@ def test_a_full_disk_ends_the_training_and_the_same_command_goes_on(
         with pytest.raises(RunError, match=r"no checkpoint could be written; no space left on device; the last one is"):
             training.run(folder)
     assert [path.name for path in (training.stage(folder) / "checkpoints").iterdir()] == ["step-00000002"]
-    assert "goes on from step 2" in training.run(folder)
+    assert "resumes from step 2" in training.run(folder)
     assert training.outcome(folder) == training.outcome("whole")
 
 

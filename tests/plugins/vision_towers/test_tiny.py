@@ -103,7 +103,7 @@ def test_each_stage_needs_channels_and_strides(
 ) -> None:
     with pytest.raises(
         ValueError,
-        match=rf"^there are {counts[0]} channels and {counts[1]} strides; there must be one of each a stage$",
+        match=rf"^there are {counts[0]} channels and {counts[1]} strides; each stage needs one of each$",
     ):
         TinyTower(channels=channels, strides=strides)
 
