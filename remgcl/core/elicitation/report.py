@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from remgcl.core.elicitation.jobs import Outcome
 from remgcl.core.elicitation.results import Results
@@ -197,7 +197,7 @@ def _picture(image: Evidence, places: Sequence[int]) -> str:
     from PIL import ImageDraw
 
     try:
-        drawn = image.image.copy()
+        drawn = evolve(image).image
     except DataError:
         return ""
     scale = min(LARGEST_SCALE, SHOWN / max(drawn.size))

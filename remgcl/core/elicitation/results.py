@@ -80,20 +80,18 @@ class Results:
         numbers["ocr"] = asdict(cache.origin) if cache is not None else None
         return cls(outcomes, chosen, images, numbers)
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> Iterator[dict[str, Any]]:
         """Write the pairs as LLaVA's records, and nothing else."""
-        return [
-            {
-                "id": outcome.id,
-                "image": outcome.image,
-                "conversations": [
-                    {"from": "human", "value": f"{MARKER}\n{_plain(outcome.candidate.question)}"},
-                    {"from": "gpt", "value": outcome.candidate.answer},
-                ],
-            }
-            for outcome in self.chosen
-            if outcome.candidate is not None
-        ]
+        for outcome in self.chosen:
+            if outcome.candidate is not None:
+                yield {
+                    "id": outcome.id,
+                    "image": outcome.image,
+                    "conversations": [
+                        {"from": "human", "value": f"{MARKER}\n{_plain(outcome.candidate.question)}"},
+                        {"from": "gpt", "value": outcome.candidate.answer},
+                    ],
+                }
 
     def questions(self) -> Iterator[dict[str, Any]]:
         """Write the pairs whose answer is known in short as questions of a benchmark, each with its type."""

@@ -10,6 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from remgcl.core.elicitation.calls import Caller
 from remgcl.core.elicitation.file import ElicitFile
 from remgcl.core.elicitation.jobs import Outcome, Pipeline
@@ -97,7 +99,7 @@ async def _all(work: Work, every: Iterator[Evidence], watch: Watch) -> tuple[lis
     async def one() -> None:
         for place, image in numbered:
             outcomes[place] = await pipeline(image)
-            images[place] = image
+            images[place] = evolve(image)  # a copy that holds no image, if this one was read
             watch(len(images), work)
 
     count = max(1, sum(caller.part.at_once for caller in work.callers.values()))

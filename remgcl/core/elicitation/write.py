@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from attrs import evolve
 
 from remgcl.core.data.surrogates import without_half_pairs
 from remgcl.core.elicitation.file import ElicitFile
@@ -41,11 +43,9 @@ def write_all(results: Results, file: ElicitFile, table: Mapping[str, Any], out:
     with writing(out):
         if file.data is not None:
             _write_pictures(results, out)
-        lines = (json.dumps(line, ensure_ascii=False) for line in results.lines())
-        write(out / "provenance.jsonl", _encoded("".join(f"{line}\n" for line in lines)))
-        write(out / "data.json", _encoded(json.dumps(results.records(), ensure_ascii=False, indent=1) + "\n"))
-        questions = (json.dumps(line, ensure_ascii=False) for line in results.questions())
-        write(out / "questions.jsonl", _encoded("".join(f"{line}\n" for line in questions)))
+        write(out / "provenance.jsonl", _lines(results.lines()))
+        write(out / "data.json", _listed(results.records()))
+        write(out / "questions.jsonl", _lines(results.questions()))
         write(out / "questions.toml", _described(folder))
         write(out / "report.md", _encoded(as_markdown(file.name, results)))
         write(out / "report.html", _encoded(as_html(file.name, results)))
@@ -87,21 +87,25 @@ def _write_pictures(results: Results, out: Path) -> None:
     images = [image for image in results.images if image.digest in wanted]
     (out / PICTURES).mkdir(exist_ok=True)
     writer = OcrWriter(out / REGIONS, Origin(engine="dataset", version="as the dataset knows them"))
+    rows = {}
     for image in images:
         path = out / PICTURES / image.name
         if not path.exists():
             write(path, _png(image))
         content = _content(path)
         if content not in writer.known:
-            writer.add(packed(Row(content=content, name=image.name, size=image.size, regions=image.regions)))
-    writer.flush()
+            rows[content] = Row(content=content, name=image.name, size=image.size, regions=image.regions)
+    if rows:
+        writer.add(packed(*rows.values()))
+        writer.flush()
 
 
 def _png(image: Evidence) -> bytes:
     from io import BytesIO
 
     held = BytesIO()
-    image.image.save(held, "png")
+    # a copy: an image that is read stays with its evidence
+    evolve(image).image.save(held, "png")
     return held.getvalue()
 
 
@@ -119,6 +123,20 @@ def _described(images: Path) -> bytes:
     protocol = {"metric": "exact", "max_new_tokens": 32}
     described = {"questions": "questions.jsonl", "images": str(images.absolute()), "protocols": {"short": protocol}}
     return tomli_w.dumps(described).encode()
+
+
+def _lines(objects: Iterable[object]) -> Iterator[bytes]:
+    return (_encoded(json.dumps(each, ensure_ascii=False) + "\n") for each in objects)
+
+
+def _listed(objects: Iterable[object]) -> Iterator[bytes]:
+    """Write a list in JSON, an object at a time."""
+    before = "["
+    for each in objects:
+        text = json.dumps(each, ensure_ascii=False, indent=1).replace("\n", "\n ")
+        yield _encoded(f"{before}\n {text}")
+        before = ","
+    yield b"[]\n" if before == "[" else b"\n]\n"
 
 
 def _encoded(text: str) -> bytes:

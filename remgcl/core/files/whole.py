@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
@@ -24,16 +24,16 @@ def unwritten() -> tuple[type[Exception], ...]:
     return OSError, SafetensorError
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Write a file whole or not at all.
 
     Args:
         path: Where to.
-        content: What.
+        content: What, at once or in parts.
     """
     beside = path.with_name(f"{path.name}.part")
     with beside.open("wb") as file:
-        file.write(content)
+        file.writelines([content] if isinstance(content, bytes) else content)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)

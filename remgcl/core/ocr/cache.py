@@ -152,7 +152,9 @@ class OcrCache:
         """All rows, mapped into memory."""
         import pyarrow as pa
 
-        return pa.concat_tables([_mapped(shard) for shard in self.shards] or [schema().empty_table()])
+        if not self.shards:
+            return pa.Table.from_batches([], schema())  # an empty_table() would import pandas
+        return pa.concat_tables([_mapped(shard) for shard in self.shards])
 
     @cached_property
     def _index(self) -> tuple[npt.NDArray[np.bytes_], npt.NDArray[np.int64]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from attrs import asdict, frozen
 
@@ -13,7 +15,7 @@ from remgcl.core.data.surrogates import without_half_pairs
 from remgcl.core.errors import RunError
 from remgcl.core.files.images import digest
 from remgcl.core.files.whole import as_json, locked, write, writing
-from remgcl.core.ocr.cache import FORMAT, OcrCache, Origin, schema
+from remgcl.core.ocr.cache import CORNERS, FORMAT, OcrCache, Origin, schema
 from remgcl.core.samples import Region
 
 if TYPE_CHECKING:
@@ -39,29 +41,39 @@ class Row:
     error: str | None = None
 
 
-def packed(row: Row) -> pa.RecordBatch:
-    """Write a row as Arrow.
+def packed(*rows: Row) -> pa.RecordBatch:
+    """Write rows as Arrow.
 
     Args:
-        row: The row of an image.
+        rows: The rows of some images.
 
     Raises:
-        ValueError: Arrow cannot hold a text or a number.
+        ValueError: A region has not four corners.
+        TypeError: A number is none.
     """
     import pyarrow as pa
 
-    regions = [
-        {
-            "text": without_half_pairs(region.text),
-            "quad": [part for corner in region.quad for part in corner],
-            "confidence": region.confidence,
-        }
-        for region in row.regions
-    ]
-    width, height = row.size
-    values = (bytes.fromhex(row.content), _printable(row.name), width, height, regions, row.error)
     columns = schema()
-    return pa.RecordBatch.from_pylist([dict(zip(columns.names, values, strict=True))], schema=columns)
+    regions = [region for row in rows for region in row.regions]
+    corners = [part for region in regions for corner in region.quad for part in corner]
+    if len(corners) != 2 * CORNERS * len(regions):
+        raise ValueError(f"a region without {CORNERS} corners (x, y)")
+    listed = columns.field("regions").type
+    kind = listed.value_type
+    parts = [
+        _texts([region.text for region in regions]),
+        _array(kind.field("quad").type, len(regions), None, children=[_numbers("f", corners)]),
+        _numbers("f", [region.confidence for region in regions]),
+    ]
+    ends = _offsets(len(row.regions) for row in rows)
+    values = [
+        _array(columns.field("content").type, len(rows), None, b"".join(bytes.fromhex(row.content) for row in rows)),
+        _texts([row.name for row in rows]),
+        *(_numbers("i", [row.size[edge] for row in rows]) for edge in (0, 1)),
+        _array(listed, len(rows), None, ends, children=[_array(kind, len(regions), None, children=parts)]),
+        _texts([row.error for row in rows]),
+    ]
+    return pa.RecordBatch.from_arrays(values, schema=columns)
 
 
 @contextmanager
@@ -139,6 +151,32 @@ class OcrWriter:
         self._rows = []
 
 
-def _printable(name: str) -> str:
-    """Make a text of a name that may hold bytes of no text."""
-    return without_half_pairs(name)
+def _array(
+    kind: pa.DataType, length: int, *buffers: bytes | None, children: Sequence[pa.Array] | None = None
+) -> pa.Array:
+    """Make an array of its memory: `pyarrow.array` imports pandas where it is installed, which takes 50 MB."""
+    import pyarrow as pa
+
+    held = [None if buffer is None else pa.py_buffer(buffer) for buffer in buffers]
+    return pa.Array.from_buffers(kind, length, held, children=children)
+
+
+def _numbers(code: Literal["i", "f"], values: Sequence[float]) -> pa.Array:
+    import pyarrow as pa
+
+    kind = pa.int32() if code == "i" else pa.float32()
+    return _array(kind, len(values), None, array(code, values).tobytes())
+
+
+def _texts(values: Sequence[str | None]) -> pa.Array:
+    """Write texts, also those that hold bytes of no text, and those that are missing."""
+    import pyarrow as pa
+
+    encoded = [without_half_pairs(value or "").encode() for value in values]
+    there = sum((value is not None) << place for place, value in enumerate(values))
+    missing = there.to_bytes(len(values) // 8 + 1, "little") if None in values else None
+    return _array(pa.string(), len(values), missing, _offsets(map(len, encoded)), b"".join(encoded))
+
+
+def _offsets(lengths: Iterable[int]) -> bytes:
+    return array("i", accumulate(lengths, initial=0)).tobytes()

@@ -40,6 +40,35 @@ def test_data_are_llavas_records_and_nothing_else(serve: Serve, elicitation: Any
     assert all(record["id"].startswith("re-") and len(record["id"]) == 19 for record in data)
 
 
+def test_an_image_that_was_shown_does_not_stay_in_memory(serve: Serve, elicitation: Any) -> None:  # noqa: ANN401
+    shown = []
+
+    def look(body: dict[str, Any], _: int) -> Said:
+        shown.append("image_url" in json.dumps(body))
+        return Said()
+
+    elicitation.ask(serve(look))
+    results = elicitation.run()
+    assert shown == [True] * 12
+    assert len(results.images) == 12
+    assert not any("image" in vars(image) for image in results.images)
+
+
+@pytest.mark.parametrize("count", [12, 1])
+def test_data_are_written_as_one_list(count: int, elicitation: Any) -> None:  # noqa: ANN401
+    elicitation.table |= {"generators": {"compose": {}}, "count": count}
+    results = elicitation.run()
+    whole = json.dumps(list(results.records()), ensure_ascii=False, indent=1) + "\n"
+    assert len(list(results.records())) == count
+    assert (elicitation.out / "data.json").read_text(encoding="utf-8") == whole
+
+
+def test_no_pair_is_an_empty_list(serve: Serve, elicitation: Any) -> None:  # noqa: ANN401
+    elicitation.ask(serve(lambda *_: Said(text="I cannot say.")))
+    elicitation.run()
+    assert (elicitation.out / "data.json").read_text(encoding="utf-8") == "[]\n"
+
+
 def test_provenance_tells_of_every_candidate_the_rejected_too(serve: Serve, elicitation: Any) -> None:  # noqa: ANN401
     def half(_: dict[str, Any], number: int) -> Said:
         return Said(text=PAIR.replace("7.", "7 as the OCR says.") if number % 2 else PAIR)

@@ -1,15 +1,20 @@
 """Writing a cache: what is begun, what is gone on with, and what is refused."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from remgcl import Region, RunError
 from remgcl.core.files.images import digest
-from remgcl.core.ocr.cache import OcrCache, Origin
+from remgcl.core.ocr.cache import OcrCache, Origin, schema
 from remgcl.core.ocr.writer import OcrWriter, Row, packed
 
 ORIGIN = Origin(engine="made-up", version="made-up 1", settings={"unit": "red", "least": 0.1, "sizes": [1, 2]})
@@ -91,3 +96,62 @@ def test_nothing_is_written_of_no_row(tmp_path: Path) -> None:
     assert [file.name for file in path.iterdir()] == ["about.json"]
     assert len(OcrCache.open(path)) == 0
     assert OcrCache.open(path).regions(ROW.content) is None
+
+
+@given(
+    regions=st.lists(
+        st.builds(
+            Region,
+            st.text(st.characters(exclude_categories=["Cs"])),
+            st.tuples(*[st.tuples(st.floats(width=32, allow_nan=False), st.floats(width=32, allow_nan=False))] * 4),
+            st.floats(0, 1, width=32),
+        ),
+        max_size=5,
+    ),
+    error=st.none() | st.text(st.characters(exclude_categories=["Cs"])),
+)
+def test_a_row_is_what_arrow_makes_of_its_values(regions: list[Region], error: str | None) -> None:
+    values = {
+        "content": bytes.fromhex(ROW.content),
+        "name": ROW.name,
+        "width": 40,
+        "height": 30,
+        "regions": [
+            {
+                "text": region.text,
+                "quad": [part for corner in region.quad for part in corner],
+                "confidence": region.confidence,
+            }
+            for region in regions
+        ],
+        "error": error,
+    }
+    batch = packed(evolve(ROW, regions=regions, error=error), ROW, *[evolve(ROW, error=error)] * 9)
+    batch.validate(full=True)
+    bare = {**values, "regions": []}
+    expected = [values, {**bare, "error": None}, *[bare] * 9]
+    assert batch.equals(pa.RecordBatch.from_pylist(expected, schema=schema()))
+
+
+@pytest.mark.parametrize("region", [Region("a", QUAD[:3]), Region("a", QUAD, "high"), Region("a", QUAD, None)])  # type: ignore[arg-type]
+def test_what_arrow_cannot_hold_is_an_error(region: Region) -> None:
+    with pytest.raises((ValueError, TypeError), match=r"a region without 4 corners|must be real number"):
+        packed(evolve(ROW, regions=[region]))
+
+
+def test_writing_and_reading_a_cache_imports_no_pandas(tmp_path: Path) -> None:
+    """It would take 50 MB and half a second."""
+    program = f"""
+import sys
+from pathlib import Path
+from remgcl import Region
+from remgcl.core.ocr.cache import OcrCache, Origin, schema
+from remgcl.core.ocr.writer import OcrWriter, Row, packed
+writer = OcrWriter(Path({str(tmp_path)!r}), Origin(engine="made-up", version="1"))
+assert {ROW.content!r} not in writer.known
+writer.add(packed(Row(content={ROW.content!r}, name="0.png", size=(40, 30), regions=[Region("a", {QUAD!r})])))
+writer.flush()
+assert OcrCache.open(writer.known.path).regions({ROW.content!r})[0].text == "a"
+assert "pandas" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603 - our own program
