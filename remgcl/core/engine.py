@@ -284,6 +284,7 @@ class Engine:
                     console.print(f"[bold]{key}[/]: finished already, in {escape(str(folder.stage(key).path))}")
                 else:
                     folder.stage(key).begin(inputs[key], restart=restart)
+                    folder.stage(key).keep_drawn(plan.stages[key].train, plan.stages[key].held_out)
                     recipe.runner.run(self.job(recipe, key, folder, console))
                     if folder.stage(key).finished() is None:
                         raise PluginError(f"{named(recipe.runner)}: run returned without finishing stage {key!r}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from remgcl.core.parts.checked import CheckedSamples
 from remgcl.core.parts.part import Part
@@ -52,6 +52,8 @@ class Census:
         notes: What a user should know, one sentence each.
         words: Length of some samples, at even intervals, as `modality_lengths`
             gives it; without any, nothing is estimated.
+        drawn: The numbers of the samples that were drawn from each source, by
+            the source's name; a run's folder keeps them in `drawn.json`.
     """
 
     samples: int
@@ -59,6 +61,7 @@ class Census:
     digest: str
     notes: tuple[str, ...] = ()
     words: tuple[int, ...] = ()
+    drawn: Mapping[str, Sequence[int]] = field(factory=dict)
 
 
 _IS_CENSUS = instance(
@@ -69,6 +72,7 @@ _IS_CENSUS = instance(
         "digest": is_a(str),
         "notes": several(text),
         "words": several(lambda length: isinstance(length, int)),
+        "drawn": lambda drawn: isinstance(drawn, Mapping) and all(map(several(whole()), drawn.values())),
     },
 )
 
@@ -88,7 +92,8 @@ class Dataset(Part):
 
     @abstractmethod
     @returns(
-        "a Census: at least 1 sample, from 0 to as many images, a digest, notes that are texts, words that are whole",
+        "a Census: at least 1 sample, from 0 to as many images, a digest, notes that are texts, words and numbers of "
+        "drawn samples that are whole",
         _census_flaw,
     )
     def census(self) -> Census:

@@ -8,6 +8,7 @@ A run folder holds::
     sources/STAGE/           the published model that a stage started from, imported as a run
     STAGE/stage.json         what went in, what came out and those versions; there when finished
     STAGE/begun.json         what went in; there as soon as the stage has begun
+    STAGE/drawn.json         which samples a mix draws from its sources
     STAGE/before.json        how the held-out samples were answered before
     STAGE/checkpoints/       for resuming an interrupted stage
     STAGE/metrics.jsonl      the terms, a line for each log step

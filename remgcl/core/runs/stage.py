@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from attrs import frozen
@@ -15,6 +15,9 @@ from remgcl.core.errors import RunError, listed
 from remgcl.core.files.manifest import MANIFEST, Checkpoints, sealed_as, verify_sealed
 from remgcl.core.files.whole import as_json, read, write, writing
 from remgcl.core.runs.changes import changed_inputs
+
+if TYPE_CHECKING:
+    from remgcl.core.parts import Census
 
 BEGUN = "begun.json"
 """The file of what a stage was begun with."""
@@ -129,6 +132,21 @@ class StageFolder:
                 shutil.rmtree(self.path)
             self.path.mkdir(parents=True)
             write(self.path / BEGUN, as_json({"run": uuid4().hex, "inputs": inputs}))
+
+    def keep_drawn(self, train: Census, held_out: Census | None) -> None:
+        """Write which samples the stage's datasets draw from their sources, if they draw any.
+
+        Args:
+            train: The census of the training data.
+            held_out: The census of the held-out data, if there are any.
+
+        Raises:
+            RunError: The folder cannot be written.
+        """
+        censuses = {"data": train, "held_out": held_out}
+        drawn = {key: census.drawn for key, census in censuses.items() if census is not None and census.drawn}
+        if drawn:
+            self.write(self.path / "drawn.json", drawn)
 
     def write(self, file: Path, record: Mapping[str, Any]) -> None:
         """Write a record, whole or not at all.

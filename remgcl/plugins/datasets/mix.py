@@ -18,7 +18,7 @@ COUNTED = 2000
 """Most samples whose lengths are given for estimates."""
 
 LISTED = 20
-"""Most numbers of a source's samples that `remgcl check` prints; the digest covers all."""
+"""Most numbers of a source's samples that `remgcl check` prints; the folder of a run keeps all."""
 
 
 @frozen(kw_only=True)
@@ -50,7 +50,8 @@ class Mix(Dataset):
     """Samples of several datasets, shuffled: so many of each, drawn by the seed without replacement.
 
     A sample stays as it is, its text regions included; its id is preceded by its source's name and a slash, so that
-    none clash. `remgcl check` prints which were drawn.
+    none clash and none depends on what the other sources hold. `remgcl check` prints the first numbers of the samples
+    that were drawn; the folder of a stage keeps all of them in `drawn.json`.
 
     Attributes:
         sources: The datasets, and how many samples of each are drawn.
@@ -92,11 +93,17 @@ class Mix(Dataset):
             ).encode()
         )
         notes = [note for census in counted for note in census.notes]
+        names = [self.name_of(place) for place in range(len(counted))]
+        within = {
+            f"{name}/{inner}": places
+            for name, census in zip(names, counted, strict=True)
+            for inner, places in census.drawn.items()
+        }
         lengths: list[int] = []
         for place, (source, census, places) in enumerate(zip(self.sources, counted, drawn, strict=True)):
             some = ", ".join(map(str, places[:LISTED])) + (", ..." if len(places) > LISTED else "")
             times = f", {source.repeat} times each" if source.repeat > 1 else ""
-            notes.append(f"mix: {self.name_of(place)}: {len(places):,} of {census.samples:,} samples{times}: {some}")
+            notes.append(f"mix: {names[place]}: {len(places):,} of {census.samples:,} samples{times}: {some}")
             every = source.data.build().modality_lengths()
             lengths += [every[each] for each in places for _ in range(source.repeat)]
         return Census(
@@ -105,6 +112,7 @@ class Mix(Dataset):
             digest=digest.hexdigest(),
             notes=tuple(notes),
             words=tuple(lengths[:: len(lengths) // COUNTED + 1]),
+            drawn=dict(zip(names, drawn, strict=True)) | within,
         )
 
     def build(self) -> MixSamples:

@@ -1,13 +1,16 @@
 """Mixes: so many samples of each source, without replacement, each as it was."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from remgcl import DataError, Engine, RecipeError
+from remgcl.core.runs.folder import RunFolder
 from remgcl.plugins.datasets import LlavaJson, Mix, Pages, Synthetic
 from remgcl.plugins.datasets.mix import Source
 
@@ -47,6 +50,28 @@ def test_a_recipe_says_how_many_of_each(engine: Engine, tmp_path: Path) -> None:
     assert Counter(each.partition("/")[0] for each in ids) == {"generated": 6, "source-2": 4}
     assert len(set(ids)) == 10
     assert [each.startswith("generated") for each in ids] != [True] * 6 + [False] * 4
+
+
+def test_a_run_keeps_the_numbers_of_all_drawn_samples(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE.replace("count = 6", "count = 60").replace("samples = 9", "samples = 90"))
+    recipe = engine.read(path)
+    engine.run(recipe, RunFolder(tmp_path / "run"), Console(quiet=True), "recipe.toml")
+    drawn = json.loads((tmp_path / "run" / "train" / "drawn.json").read_text())["data"]
+    assert {name: len(set(places)) for name, places in drawn.items()} == {"generated": 60, "source-2": 4}
+    samples = recipe.stages["train"].data.build()
+    trained = {samples[index].id for index in range(len(samples))}
+    pages, words = Pages(samples=90).build(), Synthetic(samples=20).build()
+    assert trained == {
+        *(f"generated/{pages[place].id}" for place in drawn["generated"]),
+        *(f"source-2/{words[place].id}" for place in drawn["source-2"]),
+    }
+
+
+def test_a_mix_of_mixes_keeps_the_numbers_of_both() -> None:
+    inner = Mix(sources=(Source(data=Synthetic(samples=50), count=20, name="words"),))
+    drawn = Mix(sources=(Source(data=inner, count=5, name="inner"),)).census().drawn
+    assert {name: len(places) for name, places in drawn.items()} == {"inner": 5, "inner/words": 20}
 
 
 def test_the_draw_is_the_seeds_and_without_replacement() -> None:
