@@ -93,11 +93,18 @@ def _extreme(page: Page, word: str, choose: Callable[..., Number]) -> Iterator[M
 
 
 def _sum(page: Page) -> Iterator[Made]:
-    numbers = page.numbers()
-    if 0 < len(numbers) <= MOST_ADDED:
+    numbers = sorted(page.numbers(), key=lambda number: number.value < 0)
+    if 0 < len(numbers) <= MOST_ADDED and numbers[0].value >= 0:
         total = _written(sum((number.value for number in numbers), Decimal(0)), numbers[0].unit)
-        reason = f"{' + '.join(number.line.text for number in numbers)} = {total}. The sum is {total}."
+        reason = f"{_added(numbers)} = {total}. The sum is {total}."
         yield Made(f"What is the sum of {page.which}?", total, reason, tuple(number.line for number in numbers))
+
+
+def _added(numbers: Sequence[Number]) -> str:
+    """Write a sum, negative numbers last: 60 + 0 - 20, not -20 + 60 + 0."""
+    positive = " + ".join(number.line.text for number in numbers if number.value >= 0)
+    negative = [number.line.text.replace("-", "").replace("\u2212", "") for number in numbers if number.value < 0]
+    return " - ".join([positive, *negative])
 
 
 def _difference(page: Page) -> Iterator[Made]:

@@ -9,6 +9,7 @@ import pytest
 from remgcl import Candidate, Evidence, Region
 from remgcl.plugins.datasets import Pages
 from remgcl.plugins.generators import Compose
+from remgcl.plugins.judges import Form, Grounded
 from remgcl.testing.evidence import Asked
 
 
@@ -120,6 +121,15 @@ def test_money_and_thousands_are_added_exactly() -> None:
     told = asked(line("$1,200.10", 10, 10), line("$0.20", 10, 40))
     assert told["sum"][0].answer == "$1200.30"
     assert Decimal("1200.30") == Decimal("1200.10") + Decimal("0.20")
+
+
+def test_a_negative_number_is_subtracted_and_the_judges_agree() -> None:
+    numbers = [line(text, 10, 30 * place) for place, text in enumerate(["-20", "60", "40", "0"])]
+    (made,) = asked(*numbers, steps=True)["sum"]
+    assert made.answer == "60 + 40 + 0 - 20 = 80. The sum is 80."
+    evidence = Evidence(name="chart", digest="00", size=(400, 400), regions=tuple(numbers))
+    for judge in (Form(), Grounded()):
+        assert asyncio.run(judge(evidence, made, Asked(""))).passed
 
 
 def test_a_number_that_reads_in_two_ways_is_none() -> None:
