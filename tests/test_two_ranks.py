@@ -64,7 +64,10 @@ max_new_tokens = 2
 pictures = 0
 """
 
-ONE_PROCESS = ["--set=runner={use='local', cpu=true, threads=1}", "--set=stages.remgcl.batch_size=4"]
+ONE_PROCESS = [
+    "--set=runner={use='local', cpu=true, threads=1}",
+    *(f"--set=stages.{stage}.batch_size=4" for stage in ("pretrain", "finetune", "remgcl")),
+]
 
 
 class Runs:
@@ -122,8 +125,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 
 
 def test_zero_2_zero_3_and_one_process_learn_the_same(runs: Runs, engine: Engine) -> None:
+    runs.begin_last("zero-3")
     for folder, options in {"zero-3": ["--set=runner.zero=3"], "local": ONE_PROCESS}.items():
-        runs.begin_last(folder)
         code, _, err = runs.run(folder, *options)
         assert code == 0, err
     zero_2, zero_3, local = (runs.tensors(folder) for folder in ("zero-2", "zero-3", "local"))
