@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MOST = 40
 """Most groups that are shown."""
 
+WRONG = "answers hold nothing that the rule can read; they are scored as wrong"
+
 CROSS = " x "
 """Stands between two fields, and between their values, in the name of a group."""
 
@@ -65,12 +67,14 @@ def print_scores(console: Console, scores: Mapping[str, Any]) -> None:
     for name, groups in scores["by"].items():
         if 1 < len(groups) <= MOST:
             console.print(_crossed(name, groups) if CROSS in name else _grouped(name, groups))
+    judged = protocol.get("judge") is not None
     for what, meaning in (
-        ("unparsed", "answers hold nothing that the rule can read; they are scored as wrong"),
+        ("unparsed", "reviews cannot be read; they enter no mean" if judged else WRONG),
         ("cut", "answers reached the longest length"),
         ("refused", "answers are refusals"),
+        ("reviews_refused", "reviews are refusals of the judge; they enter no mean"),
     ):
-        if scores[what]:
+        if scores.get(what):
             console.print(f"[yellow]warning: {scores[what]:,} {meaning}[/]")
 
 

@@ -13,7 +13,7 @@ from attrs import field, frozen, make_class
 
 from remgcl.core.authoring.inspection import Inspection, inspect
 from remgcl.core.errors import Fault, FaultsError, Hint, PluginError, RecipeError, RunError
-from remgcl.core.evaluation.stage import unaskable
+from remgcl.core.evaluation.stage import unaskable, unmeasurable
 from remgcl.core.evaluation.task import Task, make_task
 from remgcl.core.exchange.keeping import kept
 from remgcl.core.exchange.starting import misfits, start_from
@@ -308,7 +308,11 @@ class Engine:
     def _plan(self, recipe: Recipe, name: str, *, counted: bool = True) -> Plan:
         """Plan a run, and make sure that what its stages start from fits."""
         plan = make_plan(recipe, name, counted=counted)
-        faults = [*misfits(recipe, name), *unaskable(recipe, name, self.evaluations)]
+        faults = [
+            *misfits(recipe, name),
+            *unaskable(recipe, name, self.evaluations),
+            *unmeasurable(recipe, name, self.table(recipe)["stages"]),
+        ]
         if faults:
             raise FaultsError(faults)
         return plan

@@ -9,9 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from remgcl.cli.evaluate_table import print_scores
 
 SCRIPT = """
 import time, os
@@ -68,6 +72,22 @@ def test_it_prints_scores_and_warns_of_answers_without_one(command: Callable[...
     assert len((desk / "asked").read_text().splitlines()) == 30
     rescored = ran([sys.executable, "-m", "remgcl", "score", "ocrbench", "out/numbers-plain/predictions.jsonl"], desk)
     assert json.loads(rescored.stdout)["summary"]["score"] == pytest.approx(29 / 30)
+
+
+@pytest.mark.parametrize("judge", [None, "Grade {prediction}."])
+def test_it_warns_of_reviews_that_are_refused_or_cannot_be_read(judge: str | None) -> None:
+    told = Console(file=StringIO(), width=120)
+    protocol = {"name": "plain", "judge": judge, "metric": {"use": "judge"}}
+    counts = {"count": 10, "unparsed": 2, "cut": 0, "refused": 0, "reviews_refused": 3 if judge else 0}
+    print_scores(told, {"benchmark": "b", "protocol": protocol, "summary": {"score": 50.0}, "by": {}, **counts})
+    assert isinstance(told.file, StringIO)
+    _, *warnings = told.file.getvalue().splitlines()
+    of_judge = [
+        "2 reviews cannot be read; they enter no mean",
+        "3 reviews are refusals of the judge; they enter no mean",
+    ]
+    others = ["2 answers hold nothing that the rule can read; they are scored as wrong"]
+    assert warnings == [f"warning: {each}" for each in (of_judge if judge else others)]
 
 
 def test_a_killed_evaluation_resumes_to_the_same_bytes_and_asks_nothing_twice(

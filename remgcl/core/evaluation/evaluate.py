@@ -245,13 +245,16 @@ def score(  # noqa: PLR0913 - a model, a task, and how to go about it
     if task.protocol.judge and judge is not None:
         _review(task, judge, folder, lines, watch=watch, patience=patience)
     answers = [
-        task.answer(question, line["prediction"], **({"review": line["review"]} if "review" in line else {}))
+        task.answer(question, line["prediction"], **{key: line[key] for key in REVIEWED if key in line})
         for question, line in ((question, lines[question.id]) for question in task.questions)
     ]
     scores = [task.metric.score(each) for each in answers]
     summary = task.metric.summary(answers, scores)
-    unparsed = [not task.metric.readable(each) for each in answers]
     ordered = [lines[question.id] for question in task.questions]
+    unparsed = [
+        not (line.get("review_finish") == "refused" or task.metric.readable(each))
+        for line, each in zip(ordered, answers, strict=True)
+    ]
     report = {
         "benchmark": task.benchmark,
         "protocol": task.record,
@@ -266,13 +269,14 @@ def score(  # noqa: PLR0913 - a model, a task, and how to go about it
 
 
 def _counts(lines: Iterable[Mapping[str, Any]], unparsed: list[bool]) -> dict[str, Any]:
-    """Count answers that could not be parsed, were cut or refused, and what they took."""
+    """Count answers that could not be parsed, were cut or refused, or that the judge refused, and what they took."""
     held = list(lines)
     return {
         "count": len(held),
         "unparsed": sum(unparsed),
         "cut": sum(line["finish"] == "length" for line in held),
         "refused": sum(line["finish"] == "refused" for line in held),
+        "reviews_refused": sum(line.get("review_finish") == "refused" for line in held),
         "usage": {
             name: sum(line["usage"][name] for line in held) for name in ("prompt_tokens", "completion_tokens", "images")
         },
@@ -309,8 +313,11 @@ def _review(  # noqa: PLR0913 - a judge, a task, and how to go about it
         folder.fail(failed)
         _raise(failed, len(prompts), "review")
     for id_, line in lines.items():
-        line["review"] = reviews[id_]["prediction"]
+        line |= {"review": reviews[id_]["prediction"], "review_finish": reviews[id_]["finish"]}
 
+
+REVIEWED = "review", "review_finish"
+"""Keys of a line that a judge's review brings."""
 
 REVIEW_TOKENS = 1024
 """Longest review of a judge in tokens."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from remgcl.core.evaluation.answers import Answered
@@ -21,11 +22,12 @@ COLUMNS = 4
 INK, GREEN, RED, BLUE = (40, 40, 40), (20, 130, 60), (190, 40, 40), (40, 110, 220)
 
 
-def draw(answered: Sequence[Answered]) -> Image:
+def draw(answered: Sequence[Answered], right: Callable[[Answered], bool] = attrgetter("right")) -> Image:
     """Draw samples in a grid, each with its regions, true answer and answer.
 
     Args:
         answered: Answered samples, at least one.
+        right: Returns whether an answer is right, which is written in green; others are in red.
     """
     from PIL import Image, ImageDraw
 
@@ -38,7 +40,11 @@ def draw(answered: Sequence[Answered]) -> Image:
         if each.sample.image is not None:
             picture.paste(_with_regions(each), (left, top))
         pen.rectangle((left - 1, top - 1, left + CELL, top + CELL), outline=(200, 200, 200))
-        said = ((each.sample.turns[-2].text, INK), (each.sample.turns[-1].text, INK), (each.answer, _colour(each)))
+        said = (
+            (each.sample.turns[-2].text, INK),
+            (each.sample.turns[-1].text, INK),
+            (each.answer, GREEN if right(each) else RED),
+        )
         for line, (text, colour) in enumerate(said):
             label = ("ask", "true", "read")[line]
             _write(pen, (left, top + CELL + 4 + line * LINE), f"{label}: {text}", colour)
@@ -60,10 +66,6 @@ def _with_regions(each: Answered) -> Image:
     for region in each.sample.regions:
         pen.polygon([(x * scale, y * scale) for x, y in region.quad], outline=BLUE, width=2)
     return cell
-
-
-def _colour(each: Answered) -> tuple[int, int, int]:
-    return GREEN if each.right else RED
 
 
 def _write(pen: object, at: tuple[int, int], text: str, colour: tuple[int, int, int]) -> None:

@@ -29,7 +29,19 @@ PREDICTIONS, REVIEWS = "predictions", "reviews"
 """The names of the two files of answers."""
 
 OWN = frozenset(
-    {"id", "prompt", "prediction", "reasoning", "finish", "usage", "score", "unparsed", "regions", "review"}
+    {
+        "id",
+        "prompt",
+        "prediction",
+        "reasoning",
+        "finish",
+        "usage",
+        "score",
+        "unparsed",
+        "regions",
+        "review",
+        "review_finish",
+    }
 )
 """Keys of a line that are no field of the question."""
 

@@ -1,10 +1,12 @@
-"""The benchmarks that the stages of a recipe are evaluated on."""
+"""What the stages of a recipe are evaluated on: benchmarks, and held-out samples."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from remgcl.core.errors import Fault, RemgclError
+from remgcl.core.evaluation.measure import measure_in, unscorable
 from remgcl.core.evaluation.task import Task
 from remgcl.core.recipe.recipe import Recipe, Stage
 
@@ -29,4 +31,27 @@ def unaskable(recipe: Recipe, name: str, tasks: Callable[[Stage], Mapping[str, T
             continue
         what = "is scored by a judge, which no recipe names; evaluate the run by remgcl eval --judge"
         faults += [Fault(name, f"stages.{key}.{FOLDER}.{each}", what) for each in judged]
+    return faults
+
+
+def unmeasurable(recipe: Recipe, name: str, stages: Mapping[str, Mapping[str, Any]]) -> list[Fault]:
+    """Find metrics that cannot score held-out samples, and evaluations whose results have the name of one.
+
+    Args:
+        recipe: The recipe.
+        name: Its file, for errors.
+        stages: Its stages as tables, with all defaults.
+    """
+    faults = []
+    for key, stage in recipe.stages.items():
+        if stage.validation is None:
+            continue
+        metric, measure = stage.validation.metric, measure_in(stages[key])
+        what = None if metric is None else unscorable(metric)
+        if what is not None:
+            wrong = f"{measure!r} cannot score held-out samples; {what}"
+            faults.append(Fault(name, f"stages.{key}.validation.metric", wrong))
+        if measure in stage.evaluation:
+            wrong = "is the name of what the validation measures; take another key, and name the benchmark with 'use'"
+            faults.append(Fault(name, f"stages.{key}.{FOLDER}.{measure}", wrong))
     return faults

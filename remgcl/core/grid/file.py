@@ -10,6 +10,7 @@ from attrs import field, frozen
 from attrs.validators import and_, deep_iterable, ge, lt, matches_re
 
 from remgcl.core.errors import ValueFaultError
+from remgcl.core.evaluation.measure import EXACT_MATCH
 from remgcl.core.parts import Executor
 from remgcl.core.recipe import document
 from remgcl.core.recipe.structure import Structure
@@ -49,7 +50,7 @@ class GridFile:
     executor: Executor
     axes: dict[str, Any] = field(factory=dict)
     seeds: tuple[int, ...] = field(default=(), validator=[deep_iterable(and_(ge(0), lt(2**32))), _once])
-    metrics: tuple[str, ...] = field(default=("exact_match",), validator=[_some, _once])
+    metrics: tuple[str, ...] = field(default=(EXACT_MATCH,), validator=[_some, _once])
     baseline: dict[str, Any] | None = None
     exclude: tuple[dict[str, Any], ...] = ()
     set_: dict[str, Any] = field(factory=dict, alias="set")

@@ -11,6 +11,8 @@ from attrs import evolve, frozen
 
 from remgcl.core.engine import Engine
 from remgcl.core.errors import Fault, FaultsError, Hint, RecipeError, ValueFaultError
+from remgcl.core.evaluation.measure import EXACT_MATCH, measure_in
+from remgcl.core.evaluation.stage import unmeasurable
 from remgcl.core.exchange.starting import understood
 from remgcl.core.files.extras import missing
 from remgcl.core.grid.axes import Axis, read_axes, read_settings
@@ -22,11 +24,8 @@ from remgcl.core.recipe import document
 from remgcl.core.recipe.recipe import LANGUAGE, Recipe
 from remgcl.core.registry.culprit import foreign
 
-EXACT_MATCH = "exact_match"
-"""The metric of held-out samples."""
-
-MEASURED = EXACT_MATCH, "seconds", "samples", "samples_per_second"
-"""What the project's runners measure beside the terms of the objective."""
+MEASURED = "seconds", "samples", "samples_per_second"
+"""What the project's runners measure beside held-out samples and the terms of the objective."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -137,14 +136,19 @@ def read_grid(engine: Engine, path: Path, overrides: Sequence[str] = ()) -> Grid
     baseline = find_baseline(file, name, axes, cells)
     collected = _CellFaults(name, len(cells))
     recipes: dict[str, Recipe] = {}
+    measures: dict[str, None] = {}
     for cell in cells:
         with collected.of(cell):
             document.fill_paths(cell.document)
             recipe = recipes[cell.label] = engine.read_document(cell.document)
             _verify_held_out(recipe, name, file)
             _verify_starts(recipe, name)
+            tables = engine.table(recipe)["stages"]
+            _refuse(unmeasurable(recipe, name, tables))
+            last = list(recipe.stages)[-1]
+            measures |= {measure_in(tables[last]): None} if recipe.stages[last].validation else {}
     collected.raise_all()
-    _verify_metrics(list(recipes.values()), name, file)
+    _verify_metrics(list(recipes.values()), tuple(measures), name, file)
     return Grid(file=file, path=path, axes=axes, baseline=baseline, cells=cells, recipes=recipes)
 
 
@@ -192,6 +196,11 @@ def _verify_starts(recipe: Recipe, name: str) -> None:
         raise RecipeError(faults)
 
 
+def _refuse(faults: Sequence[Fault]) -> None:
+    if faults:
+        raise FaultsError(list(faults))
+
+
 class _CellFaults:
     """Faults of cells; a fault of many cells is reported once."""
 
@@ -222,7 +231,7 @@ class _CellFaults:
         return evolve(fault, where=f"{where}: cell {labels[0]!r}{more}")
 
 
-def _verify_metrics(recipes: Sequence[Recipe], name: str, file: GridFile) -> None:
+def _verify_metrics(recipes: Sequence[Recipe], measures: Sequence[str], name: str, file: GridFile) -> None:
     """Verify that the last stage of some cell will measure each metric; runners of third parties may measure any."""
     if any(foreign(recipe.runner) for recipe in recipes):
         return
@@ -230,8 +239,8 @@ def _verify_metrics(recipes: Sequence[Recipe], name: str, file: GridFile) -> Non
     losses = [loss for stage in last for loss in stage.losses]
     evaluations = dict.fromkeys(key for stage in last for key in stage.evaluation)
     terms = [f"terms.{term}" for term in dict.fromkeys((LANGUAGE, *losses))]
-    known = *MEASURED, *terms, *(f"{key}.score" for key in evaluations)
-    moments = {EXACT_MATCH: ("before", "after"), **dict.fromkeys(terms, ("first", "last"))}
+    known = *measures, *MEASURED, *terms, *(f"{key}.score" for key in evaluations)
+    moments = {**dict.fromkeys(measures, ("before", "after")), **dict.fromkeys(terms, ("first", "last"))}
     measured = {*known, *(f"{metric}.{moment}" for metric, both in moments.items() for moment in both)}
     faults = [
         Fault(name, document.dotted(("metrics", str(place))), f"{metric!r} is not measured; {Hint(metric, known)}")

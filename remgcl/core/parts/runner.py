@@ -82,9 +82,10 @@ class Runner(Part):
         """Train one stage and save its model.
 
         What it hands to `job.finish` as results is its own. The reports of
-        grids read, where they are there: `exact_match`, a number or a table with
-        `before` and `after`; `terms`, a table of each term with `first` and
-        `last`; and the numbers `seconds`, `samples` and `samples_per_second`.
+        grids read, where they are there: `exact_match` or what the validation's
+        metric is called, a number or a table with `before` and `after`; `terms`,
+        a table of each term with `first` and `last`; and the numbers `seconds`,
+        `samples` and `samples_per_second`.
 
         Args:
             job: The stage as a `remgcl.Job`: its model, objective, data and folder.

@@ -18,6 +18,7 @@ from remgcl.core.parts import (
     Benchmark,
     Dataset,
     Loss,
+    Metric,
     Projector,
     Resampling,
     Runner,
@@ -56,12 +57,14 @@ class Validation:
 
     Attributes:
         data: The held-out samples; the last turn of each is the true answer.
+        metric: The rule that scores the answers; without it, the share of exact matches.
         batch_size: Samples answered at once.
         max_new_tokens: Longest answer in tokens.
         pictures: How many samples to draw with their answers and regions.
     """
 
     data: Dataset
+    metric: Metric | None = None
     batch_size: int = field(default=32, validator=ge(1))
     max_new_tokens: int = field(default=64, validator=ge(1))
     pictures: int = field(default=12, validator=ge(0))

@@ -202,18 +202,21 @@ class StageFolder:
         damage = f"{self.metrics}: {max(lines - len(kept), broken)} lines up to step {step} are missing or broken"
         return f"{damage}; the others are kept"
 
-    def answered_before(self) -> float | None:
-        """Read the share of held-out samples that were answered right before the stage, if there were any.
+    def answered_before(self, measure: str) -> float | None:
+        """Read what the held-out samples measured before the stage, if there were any.
+
+        Args:
+            measure: The name of what was measured.
 
         Raises:
             RunError: The record is not what this project writes.
         """
         record = read(self.before)
-        share = (record or {}).get("exact_match")
-        if record is None or "exact_match" not in record or not isinstance(share, int | float | None):
-            what = "is missing" if record is None else "is no record of answers; there is no number 'exact_match'"
+        value = (record or {}).get(measure)
+        if record is None or measure not in record or not isinstance(value, int | float | None):
+            what = "is missing" if record is None else f"is no record of answers; there is no number {measure!r}"
             raise RunError(f"{self.before}: {what}")
-        return share
+        return value
 
     def digest(self) -> str:
         """Return the digest of a finished stage's model, by which a stage of another run that starts from it is known.

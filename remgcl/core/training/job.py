@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from remgcl.core.data.collate import Collator
     from remgcl.core.data.encode import Encoder, Example
     from remgcl.core.evaluation.answers import Answered
+    from remgcl.core.evaluation.measure import Measure
     from remgcl.core.model.model import Model
     from remgcl.core.model.objective import Objective
     from remgcl.core.parts import Dataset, Samples, TowerSpec
@@ -229,6 +230,14 @@ class Job:
                 verify_sealed(self.start.losses)
                 load_part(module, file)
         return objective
+
+    @cached_property
+    def measure(self) -> Measure:
+        """What is measured on the held-out samples."""
+        from remgcl.core.evaluation.measure import Measure, measure_in
+
+        metric = self.stage.validation.metric if self.stage.validation else None
+        return Measure(name=measure_in(self.inputs["stages"][self.name]), metric=metric) if metric else Measure()
 
     def validate(self, model: Model) -> Sequence[Answered]:
         """Answer the held-out samples, if the stage has any.

@@ -53,7 +53,7 @@ def train(job: Job, build: Callable[[Job, nn.Module], StageTrainer]) -> None:
         after, counts = trainer.validate(), trainer.counts
         with trainer.whole_parameters():
             if trainer.is_world_process_zero():
-                record = outcome(trainer.progress, counts, trainer.answered_before, after)
+                record = outcome(trainer.progress, counts, job.measure, trainer.answered_before, after)
                 job.finish(objective, record)
                 report(job, record, after)
     except RemgclError as error:

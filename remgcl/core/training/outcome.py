@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from remgcl.core.evaluation.answers import Answered, exact_match
+from remgcl.core.evaluation.answers import Answered
+from remgcl.core.evaluation.measure import Measure
 from remgcl.core.evaluation.picture import draw
 from remgcl.core.training.job import Job
 from remgcl.core.training.progress import written
@@ -20,15 +21,15 @@ SHORT = 10
 
 
 def outcome(
-    progress: Progress, counts: Mapping[str, int], before: float | None, after: Sequence[Answered]
+    progress: Progress, counts: Mapping[str, int], measure: Measure, before: float | None, after: Sequence[Answered]
 ) -> dict[str, Any]:
     """Make the record of a stage.
 
     Args:
         progress: The log of the training.
         counts: How often something was left out, by what it was.
-        before: Share of held-out samples answered right before the training, if
-            there are any.
+        measure: What is measured on held-out samples.
+        before: Its value before the training, if there are held-out samples.
         after: The same samples answered after it.
     """
     first, last = progress.logged[0], progress.logged[-1]
@@ -41,7 +42,7 @@ def outcome(
     }
     if after:
         record["left_out"]["held-out prompts shortened"] = sum(each.cut > 0 for each in after)
-        record["exact_match"] = {"held_out": len(after), "before": before, "after": exact_match(after)}
+        record[measure.name] = {"held_out": len(after), "before": before, "after": measure.of(after)}
     return record
 
 
@@ -71,17 +72,9 @@ def report(job: Job, record: Mapping[str, Any], after: Sequence[Answered]) -> No
     for what, count in record["left_out"].items():
         if count:
             print_(f"[yellow]{what}: {count}[/]")
-    if "exact_match" in record:
-        match = record["exact_match"]
-        print_(
-            f"exact match on {match['held_out']} held-out samples: "
-            f"{_share(match['before'])} before, [bold]{match['after']:.1%}[/] after"
-        )
+    if after:
+        print_(job.measure.told(record[job.measure.name]))
     pictures = job.stage.validation.pictures if job.stage.validation else 0
     if pictures and after:
-        draw(after[:pictures]).save(job.folder.pictures)
+        draw(after[:pictures], job.measure.right).save(job.folder.pictures)
         print_(f"held-out images and answers: {job.folder.pictures}")
-
-
-def _share(share: float | None) -> str:
-    return "an unknown share" if share is None else f"{share:.1%}"

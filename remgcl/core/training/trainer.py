@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, Sampler
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from remgcl.core.errors import RunError
-from remgcl.core.evaluation.answers import Answered, exact_match
+from remgcl.core.evaluation.answers import Answered
 from remgcl.core.model.gradients import GradientNorms
 from remgcl.core.samples import COUNTS, Batch
 from remgcl.core.training import state
@@ -30,8 +30,8 @@ class StageTrainer(Trainer):
     Attributes:
         progress: Shows and records the terms.
         guard: Keeps from the parameters what is not a number.
-        answered_before: Share of the held-out samples that were answered right
-            before the training, if there are any.
+        answered_before: What the held-out samples measured before the training, if
+            there are any.
     """
 
     def __init__(self, job: Job, objective: nn.Module, args: TrainingArguments) -> None:
@@ -84,10 +84,10 @@ class StageTrainer(Trainer):
         if not known:
             answered = self.validate()
             if self.is_world_process_zero():
-                self.job.folder.write(file, {"exact_match": exact_match(answered) if answered else None})
+                self.job.folder.write(file, {self.job.measure.name: self.job.measure.of(answered)})
             self.accelerator.wait_for_everyone()
         try:
-            self.answered_before = self.job.folder.answered_before()
+            self.answered_before = self.job.folder.answered_before(self.job.measure.name)
         except RunError as error:
             warning = f"{error}; the answers from before the training are lost"
             self.job.console.print(warning, style="yellow", markup=False)

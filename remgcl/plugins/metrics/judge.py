@@ -21,7 +21,8 @@ class Judge(Metric):
     A pair is the first line of the review: two numbers with one space or comma between them. The headline is
     100 x mean rating of the model / mean rating of the reference, which is rated first. A grade is the first
     word, from 0 to 1; the headline is 100 x their mean. Reviews that cannot be read, and ratings that are not finite,
-    are counted as `unreadable` and enter no mean.
+    are counted as `unreadable` and enter no mean. Neither do those whose field `review_finish` is "refused": the judge
+    refused to write them, and they are counted as `refused`, whatever they hold.
 
     Source: LLaVA, `llava/eval/eval_gpt_review_bench.py`, `parse_score`; MM-Vet's evaluator.
 
@@ -40,7 +41,7 @@ class Judge(Metric):
 
     def score(self, answer: Answer) -> Score:
         """Read the review."""
-        review = answer.fields["review"]
+        review = "" if _refused(answer) else answer.fields["review"]
         return _pair(review) if self.form == "pair" else _grade(review)
 
     def readable(self, answer: Answer) -> bool:
@@ -49,9 +50,10 @@ class Judge(Metric):
 
     def summary(self, answers: Sequence[Answer], scores: Sequence[Score]) -> Mapping[str, Any]:
         """Return the mean of the readable reviews."""
-        del answers
         read = [score for score in scores if _readable(score)]
-        counted: dict[str, Any] = {"count": len(scores), "unreadable": len(scores) - len(read), "score": None}
+        refused = sum(map(_refused, answers))
+        unreadable = len(scores) - len(read) - refused
+        counted: dict[str, Any] = {"count": len(scores), "refused": refused, "unreadable": unreadable, "score": None}
         if not read:
             return counted
         if self.form == "grade":
@@ -59,6 +61,10 @@ class Judge(Metric):
         reference, model = (sum(pair[place] for pair in read) / len(read) for place in (0, 1))  # type: ignore[index, misc]
         ratio = 100 * model / reference if reference else None
         return counted | {"score": ratio, "reference": reference, "model": model}
+
+
+def _refused(answer: Answer) -> bool:
+    return answer.fields.get("review_finish") == "refused"
 
 
 def _pair(review: str) -> tuple[float, float]:

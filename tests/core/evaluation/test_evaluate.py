@@ -320,10 +320,13 @@ def test_a_judge_grades_and_what_it_refuses_or_garbles_enters_no_mean(judged: Ta
     judge = Model(grade, "judge")
     scores = evaluate(judged, Model(right), folder, judge=judge)  # type: ignore[arg-type]
     assert "Grade 3 for What is 3?; true: 3." in judge.asked
-    assert scores["summary"] == {"count": 10, "unreadable": 2, "score": 50.0}
-    assert scores["unparsed"] == 2
+    assert scores["summary"] == {"count": 10, "refused": 1, "unreadable": 1, "score": 50.0}
+    assert (scores["unparsed"], scores["reviews_refused"], scores["refused"]) == (1, 1, 0)
     assert scores["model"]["judge"] == "judge"
-    assert [line["review"] for line in lines(folder)][:4] == ["0.5 because", "", "well done", "0.5 because"]
+    held = lines(folder)[:4]
+    assert [line["review"] for line in held] == ["0.5 because", "", "well done", "0.5 because"]
+    assert [line["review_finish"] for line in held] == ["stop", "refused", "stop", "stop"]
+    assert [line["unparsed"] for line in held] == [False, False, True, False]
 
 
 def test_a_judge_that_fails_is_resumed_without_asking_the_model_again(judged: Task, folder: EvaluationFolder) -> None:

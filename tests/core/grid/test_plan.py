@@ -116,6 +116,36 @@ def test_exact_match_needs_held_out_samples(plan: Read) -> None:
     ]
 
 
+BY_ANLS = """[set."stages.tune.validation"]
+data = { use = "synthetic", samples = 2, size = 32, font = [8, 10], split = "held_out" }
+metric = "anls"
+"""
+
+
+def test_a_grid_names_the_metric_of_held_out_samples(plan: Read) -> None:
+    measured = ("anls", "anls.before", "anls.after")
+    assert plan(f"metrics = {list(measured)}\n{BY_ANLS}").grid.file.metrics == measured
+    assert told(plan, f'metrics = ["anl"]\n{BY_ANLS}') == [
+        "grid.toml: metrics.0: 'anl' is not measured; did you mean 'anls'?"
+    ]
+
+
+def test_exact_match_is_not_measured_where_another_metric_is(plan: Read) -> None:
+    (fault,) = told(plan, f'metrics = ["exact_match"]\n{BY_ANLS}')
+    assert fault.startswith("grid.toml: metrics.0: 'exact_match' is not measured; ")
+    both = '[axes]\n"stages.tune.validation.metric" = ["anls", "exact"]\n'
+    assert len(plan(f'metrics = ["anls", "exact"]\n{BY_ANLS}{both}').units) == 3
+
+
+def test_a_metric_that_cannot_score_held_out_samples_is_told_before_any_cell_is_trained(plan: Read) -> None:
+    assert told(plan, f'metrics = ["seconds"]\n{BY_ANLS.replace("anls", "judge")}') == [
+        (
+            "grid.toml: stages.tune.validation.metric: 'judge' cannot score held-out samples; "
+            "review: must be the text of a judge; there is none"
+        )
+    ]
+
+
 @pytest.mark.parametrize(
     ("metric", "hint"),
     [

@@ -73,6 +73,8 @@ def test_a_finished_cell_tells_its_metric(grids: Grids) -> None:
         ("seconds", 3.0),
         ("exact_match", 0.5),
         ("exact_match.before", 0.25),
+        ("anls", 0.75),
+        ("anls.before", 0.125),
         ("terms.language", 1.5),
         ("terms.language.first", 2.0),
         ("terms", None),
@@ -84,4 +86,5 @@ def test_a_finished_cell_tells_its_metric(grids: Grids) -> None:
 def test_a_metric_is_found_by_its_key(metric: str, value: float | None) -> None:
     terms = {"language": {"first": 2.0, "last": 1.5}}
     results = {"seconds": 3, "exact_match": {"before": 0.25, "after": 0.5}, "terms": terms, "whole": True}
+    results["anls"] = {"held_out": 2, "before": 0.125, "after": 0.75}
     assert number(results, metric) == value

@@ -197,11 +197,11 @@ def test_a_damaged_record_of_the_answers_before_is_an_error_that_names_it(run: R
     stage = run.stage("a")
     stage.begin(INPUTS)
     stage.before.write_text(held)
-    assert told(stage.answered_before).startswith(f"{stage.before}: ")
+    assert told(lambda: stage.answered_before("exact_match")).startswith(f"{stage.before}: ")
     stage.before.write_text('{"exact_match": null}')
-    assert stage.answered_before() is None
+    assert stage.answered_before("exact_match") is None
     stage.before.write_text('{"exact_match": 0.5}')
-    assert stage.answered_before() == 0.5
+    assert stage.answered_before("exact_match") == 0.5
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from remgcl import Answered, Job, Recipe, RunFolder, Sample, Turn
+from remgcl.core.evaluation.measure import Measure
 from remgcl.core.training.outcome import outcome, report
 
 PROGRESS: Any = SimpleNamespace(
@@ -18,6 +19,8 @@ PROGRESS: Any = SimpleNamespace(
     samples=96,
     seconds=12.0,
 )
+
+EXACT = Measure()
 
 
 def _answered(*answers: str) -> list[Answered]:
@@ -41,7 +44,7 @@ def _told(job: Job) -> str:
 
 
 def test_the_record_holds_first_and_last_terms_and_the_speed() -> None:
-    record = outcome(PROGRESS, {"conversations cut": 3}, None, [])
+    record = outcome(PROGRESS, {"conversations cut": 3}, EXACT, None, [])
     assert record == {
         "terms": {"language": {"first": 4.0, "last": 2.0}, "global": {"first": 1.0, "last": 0.5}},
         "samples": 96,
@@ -52,12 +55,12 @@ def test_the_record_holds_first_and_last_terms_and_the_speed() -> None:
 
 
 def test_exact_match_is_recorded_before_and_after() -> None:
-    record = outcome(PROGRESS, {}, 0.25, _answered(" 123\n", "123", "12", "123"))
+    record = outcome(PROGRESS, {}, EXACT, 0.25, _answered(" 123\n", "123", "12", "123"))
     assert record["exact_match"] == {"held_out": 4, "before": 0.25, "after": 0.75}
 
 
 def test_the_table_shows_each_term_with_its_weight(job: Job) -> None:
-    report(job, outcome(PROGRESS, {}, None, []), [])
+    report(job, outcome(PROGRESS, {}, EXACT, None, []), [])
     rows = [line.split() for line in _told(job).splitlines()]
     assert ["│", "language", "│", "1", "│", "4.0000", "│", "2.0000", "│"] in rows
     assert ["│", "global", "│", "0.5", "│", "1.0000", "│", "0.5000", "│"] in rows
@@ -66,7 +69,7 @@ def test_the_table_shows_each_term_with_its_weight(job: Job) -> None:
 
 def test_terms_that_were_logged_once_have_one_column(job: Job) -> None:
     once = SimpleNamespace(logged=[{"language": 4.0, "global": None}], samples=96, seconds=0.5)
-    report(job, outcome(once, {}, None, []), [])  # type: ignore[arg-type]
+    report(job, outcome(once, {}, EXACT, None, []), [])  # type: ignore[arg-type]
     rows = [line.split() for line in _told(job).splitlines()]
     assert ["┃", "term", "┃", "weight", "┃", "mean", "┃"] in rows
     assert ["│", "language", "│", "1", "│", "4.0000", "│"] in rows
@@ -75,14 +78,14 @@ def test_terms_that_were_logged_once_have_one_column(job: Job) -> None:
 
 
 def test_only_what_was_left_out_is_told(job: Job) -> None:
-    report(job, outcome(PROGRESS, {"conversations cut": 3, "samples replaced": 0}, None, []), [])
+    report(job, outcome(PROGRESS, {"conversations cut": 3, "samples replaced": 0}, EXACT, None, []), [])
     assert "conversations cut: 3" in _told(job)
     assert "samples replaced" not in _told(job)
 
 
 def test_matches_are_told_as_shares_and_drawn(job: Job) -> None:
     after = _answered("123", "123", "12", "123")
-    report(job, outcome(PROGRESS, {}, 0.0, after), after)
+    report(job, outcome(PROGRESS, {}, EXACT, 0.0, after), after)
     assert "exact match on 4 held-out samples: 0.0% before, 75.0% after" in _told(job)
     with Image.open(job.folder.pictures) as picture:
         assert picture.format == "PNG"

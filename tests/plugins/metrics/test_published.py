@@ -113,6 +113,13 @@ def test_a_review_that_cannot_be_read_enters_no_mean(engine: Engine, tmp_path: P
     assert summary["score"] == 100 * 5 / 9
 
 
+def test_reviews_that_a_judge_refuses_have_their_own_count_and_enter_no_mean(engine: Engine, tmp_path: Path) -> None:
+    refused = [{"review": text, "review_finish": "refused"} for text in ("", "10 10")]
+    reviews = [{"review": "8 4", "review_finish": "stop"}, {"review": "well"}, *refused]
+    summary = scored(engine, "judge", reviews, tmp_path)["summary"]
+    assert summary == {"count": 4, "refused": 2, "unreadable": 1, "score": 50.0, "reference": 8.0, "model": 4.0}
+
+
 def test_images_of_mme_are_joined_by_name_in_any_order(engine: Engine) -> None:
     from remgcl import Answer, DataError
 

@@ -20,10 +20,10 @@ from remgcl import Dataset, Engine, Recipe, RunError, RunFolder, Sample, hookimp
 from remgcl.core.files import manifest
 from remgcl.core.training import state
 from remgcl.core.training.trainer import StageTrainer
-from remgcl.plugins import backbones, datasets, losses, projectors, runners, templates, vision_towers
+from remgcl.plugins import backbones, datasets, losses, metrics, projectors, runners, templates, vision_towers
 from remgcl.plugins.datasets.synthetic import Synthetic, SyntheticSamples
 
-BUILT_IN = (backbones, datasets, losses, projectors, runners, templates, vision_towers)
+BUILT_IN = (backbones, datasets, losses, metrics, projectors, runners, templates, vision_towers)
 
 RECIPE = """
 name = "exact"
@@ -202,6 +202,27 @@ def test_held_out_samples_are_answered_once_before_the_training(
     file.write_text('{"exact_match": 0.125}')
     training.run("asked")
     assert training.outcome("asked")[2]["exact_match"]["before"] == 0.125
+
+
+def test_what_another_metric_measured_before_the_training_is_kept_too(training: Training) -> None:
+    by = "stages.tune.validation.metric=anls"
+    training.cut("similar", 3, by)
+    file = training.stage("similar") / "before.json"
+    assert json.loads(file.read_text()).keys() == {"anls"}
+    file.write_text('{"anls": 0.125}')
+    assert "anls on 2 held-out samples: 12.5% before, " in training.run("similar", by)
+    files, lines, results = training.outcome("similar")
+    assert (results["anls"]["held_out"], results["anls"]["before"]) == (2, 0.125)
+    assert "exact_match" not in results
+    whole_files, whole_lines, whole_results = training.outcome("whole")
+    assert (files, lines) == (whole_files, whole_lines)  # a metric changes nothing of the training
+    assert results.keys() - {"anls"} == whole_results.keys() - {"exact_match"}
+
+
+def test_a_training_is_not_resumed_with_another_metric(training: Training) -> None:
+    training.cut("changed", 3)
+    with pytest.raises(RunError, match=r"another recipe: stages\.tune\.validation\.metric\.threshold was None"):
+        training.run("changed", "stages.tune.validation.metric=anls")
 
 
 @pytest.fixture
