@@ -30,8 +30,8 @@ losses = { projection-head = {} }
 """
 
 
-class Killed(BaseException):
-    """Ends a training at once."""
+class Killed(KeyboardInterrupt):
+    """Ends a training at once; what a part raises besides is reported as its fault."""
 
 
 def run(recipe: Path, folder: Path) -> None:
