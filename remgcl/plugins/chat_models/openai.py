@@ -115,13 +115,12 @@ class _Endpoint:
         The client's typed resources are left aside: they check and rebuild each message and each reply, which takes
         as long as all the rest of a call.
         """
-        from httpx2 import Response
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
         if request.images and not self._part.images:
             raise ChatError(f"{self._part.model}: takes no images", "refused")
         try:
-            response = await self._client.post("/chat/completions", cast_to=Response, body=self._body(request))
+            text = await self._client.post("/chat/completions", cast_to=str, body=self._body(request))
         except APITimeoutError:
             raise self._error(f"no reply within {self._part.timeout:g} s") from None
         except APIStatusError as error:
@@ -131,7 +130,7 @@ class _Endpoint:
             raise self._error(words, kind, _seconds(error.response.headers.get("retry-after"))) from None
         except APIConnectionError as error:
             raise self._error(f"cannot be reached; {error.__cause__ or error}") from None
-        return self._reply(response.text, request)
+        return self._reply(text, request)
 
     def _body(self, request: ChatRequest) -> dict[str, Any]:
         part = self._part
