@@ -13,6 +13,7 @@ from attrs.validators import and_, ge, gt, lt
 
 from remgcl import Census, DataError, Dataset, Sample, Turn
 from remgcl.plugins.datasets.layouts import LAYOUTS, WORDS, Page, draw, fits
+from remgcl.plugins.datasets.splits import is_held_out
 
 DRAWS = 2000
 """Pages made up to see whether a split has any."""
@@ -89,8 +90,7 @@ class Pages(Dataset):
         Args:
             page: What is written on it.
         """
-        share = int.from_bytes(hashlib.sha256(page.text.encode()).digest()[:4], "big") / 2**32
-        return (share < self.held_out) == (self.split == "held_out")
+        return is_held_out(page.text, self.held_out) == (self.split == "held_out")
 
     def page(self, index: int) -> tuple[Page, Random]:
         """Make up what is written on a page of this split, and what else is random about it.

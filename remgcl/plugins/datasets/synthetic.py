@@ -14,6 +14,7 @@ from attrs.validators import and_, ge, gt, lt
 
 from remgcl import Census, DataError, Dataset, Region, Sample, Turn
 from remgcl.plugins.datasets.lettering import measured, typeface
+from remgcl.plugins.datasets.splits import is_held_out
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
@@ -96,8 +97,7 @@ class Synthetic(Dataset):
         Args:
             text: A line.
         """
-        share = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
-        return (share < self.held_out) == (self.split == "held_out")
+        return is_held_out(text, self.held_out) == (self.split == "held_out")
 
 
 class SyntheticSamples:
